@@ -1,0 +1,36 @@
+/* rng.h -- counter-based random numbers: Philox4x32-10 (Salmon et al. 2011).
+ * A draw is a pure function of (seed, stream, step, index), so it does not depend on who draws
+ * first or on threads. `stream` is rng_stream("name"). Uniforms are in [0,1) with 24 (f32)
+ * or 53 (f64) bits; normals by Box-Muller on pairs, index by index. */
+#ifndef CLEAVE_TENSOR_RNG_H
+#define CLEAVE_TENSOR_RNG_H
+#include <stdint.h>
+
+#include "base/err.h"
+#include "tensor/tensor.h"
+
+typedef struct RngKey {
+    uint64_t seed;
+    uint32_t stream;
+    uint64_t step;
+} RngKey;
+
+uint32_t rng_stream(const char *name); /* FNV-1a hash */
+/* The raw generator: 4 words for one 128-bit counter. */
+void philox4x32(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
+
+/* Fill contiguous arrays; element i uses index first+i. Parallel, vectorised. */
+void rng_uniform_f32(RngKey k, int64_t first, int64_t n, float lo, float hi, float *dst);
+void rng_uniform_f64(RngKey k, int64_t first, int64_t n, double lo, double hi, double *dst);
+void rng_normal_f32(RngKey k, int64_t first, int64_t n, float mean, float std, float *dst);
+void rng_normal_f64(RngKey k, int64_t first, int64_t n, double mean, double std,
+                    double *dst);
+void rng_bernoulli_f32(RngKey k, int64_t first, int64_t n, float p, float *dst);
+void rng_bernoulli_f64(RngKey k, int64_t first, int64_t n, double p, double *dst);
+uint64_t rng_u64(RngKey k, int64_t index);
+double rng_unit(RngKey k, int64_t index); /* one uniform in [0,1) */
+/* Integer in 0..n-1 without bias worth naming (64-bit multiply-shift). */
+int64_t rng_below(RngKey k, int64_t index, int64_t n);
+/* Fisher-Yates over 0..n-1. */
+void rng_permutation(RngKey k, int64_t n, int32_t *dst);
+#endif

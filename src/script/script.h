@@ -1,0 +1,38 @@
+/* script.h -- one Lua state that runs experiment scripts and cells against a Run.
+ * A Script borrows its Run (NULL: nothing is recorded; cl.show prints nothing). One thread
+ * runs it; script_interrupt() may be called from a signal handler or another thread.
+ * Text chunks only; os.exit, os.setlocale, C loaders and string.dump are removed. The
+ * runner keeps top-level locals of a chunk visible to later chunks. */
+#ifndef CLEAVE_SCRIPT_SCRIPT_H
+#define CLEAVE_SCRIPT_SCRIPT_H
+#include <jansson.h>
+
+#include "base/str.h"
+#include "lab/run.h"
+
+typedef struct Script Script;
+typedef enum ScriptEnd {
+    SCRIPT_DONE,    /* ran to its end */
+    SCRIPT_FAILED,  /* a Lua error: err has the sentence, script_trace() the traceback */
+    SCRIPT_STOPPED, /* interrupted */
+    SCRIPT_USAGE,   /* a setting that cl.config does not know or cannot read */
+} ScriptEnd;
+
+Script *script_new(Run *borrowed, Err *err);
+void script_free(Script *s);
+/* A setting "name=text" given on the command line; cl.config picks it up by name. */
+bool script_set(Script *s, const char *name, const char *text, Err *err);
+/* Runs text as one chunk. *result (may be NULL) is what it returned: numbers, strings, booleans and
+ * tables of them as JSON, NULL when it returned nothing. */
+ScriptEnd script_run_text(Script *s, const char *text, size_t n, const char *chunk,
+                          json_t **result, Err *err);
+ScriptEnd script_run_file(Script *s, const char *path, json_t **result, Err *err);
+const char *script_trace(const Script *s); /* of the last failure, "" if none */
+void script_interrupt(Script *s);          /* async-signal-safe */
+
+/* Documentation of a name ("relu", "cl.train", "tensor:sum"): signature, doc, defaults.
+ * NULL name: the list of all names by area. false with the nearest name when unknown. */
+bool doc_text(const char *name, Str *out, Err *err);
+/* The whole reference as mdoc for man/cleave-api.3. */
+bool doc_mdoc(Str *out, Err *err);
+#endif

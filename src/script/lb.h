@@ -1,0 +1,135 @@
+/* lb.h -- what the binding files share: userdata kinds, argument checks, the registry of
+ * functions with their documentation, and the rule that no error jumps over owned memory:
+ * (1) check arguments (may raise, nothing held), (2) push result userdata empty so that Lua
+ * owns whatever is put in, (3) call the core, (4) release, then raise with lb_raise().
+ * Lua keeps every object alive; C holds only what a userdata owns. */
+#ifndef CLEAVE_SCRIPT_LB_H
+#define CLEAVE_SCRIPT_LB_H
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "base/option.h"
+#include "graph/graph.h"
+#include "graph/plan.h"
+#include "lab/run.h"
+#include "script/script.h"
+
+/* A documented Lua function. name: "cl.zeros", "cl.data.mnist", "tensor:item". */
+typedef struct LbFn {
+    const char *name;
+    const char *sig;      /* "(shape, { dtype = \"f32\" })" */
+    const char *doc;      /* sentences: what, shapes, units, defaults, errors, source */
+    lua_CFunction fn;
+    const OptRow *options; /* its option table, documented from the rows; NULL: none */
+    const size_t *n_options;
+    const char *example; /* one line; NULL: none */
+} LbFn;
+typedef struct LbTable {
+    const char *area; /* "tensors", "data": the heading in help */
+    const LbFn *fn;
+    size_t n;
+} LbTable;
+extern const LbTable lb_tables[]; /* all binding files, in the order of the help */
+extern const size_t lb_n_tables;
+
+/* Per Lua state, reached through the extra space. */
+typedef struct Trace Trace;
+typedef struct Lb {
+    Run *run; /* NULL: nothing is recorded */
+    lua_State *main;
+    lua_State *volatile current; /* the running coroutine */
+    Trace *trace;                /* the function being traced, or NULL */
+    uint64_t gc_mark;            /* mem_total() at the last full collection */
+    bool usage;                  /* the error on its way is a wrong setting */
+    bool config_seen;
+    int settings;                /* registry reference: table of given k=v texts */
+    int cell;
+} Lb;
+Lb *lb_of(lua_State *L);
+
+/* Raises *err with position; ERR_INTERRUPT keeps the hook installed. Never returns. */
+int lb_raise(lua_State *L, const Err *err);
+/* Raises a sentence that starts with the running function's name. */
+int lb_error(lua_State *L, ErrCode code, const char *fmt, ...) ATTR_PRINTF(3, 4);
+
+/* --- userdata kinds ----------------------------------------------------------------- */
+typedef struct LTensor {
+    Tensor t;
+    bool is_state; /* read and assigned by traced functions */
+    char name[64]; /* of a state, "" otherwise */
+} LTensor;
+typedef struct LSym {
+    Trace *trace;
+    uint64_t id; /* of the trace: a stale symbol is told apart */
+    Val v;
+} LSym;
+#define LB_TENSOR "cleave.tensor"
+#define LB_SYM "cleave.symbol"
+#define LB_RNG "cleave.rng"
+#define LB_STEP "cleave.step"
+#define LB_OPTIM "cleave.optimizer"
+#define LB_SAMPLER "cleave.sampler"
+#define LB_DATA "cleave.dataset"
+#define LB_MODEL "cleave.model"
+#define LB_INTER "cleave.interaction"
+#define LB_DICT "cleave.dictionary"
+#define LB_FIGURE "cleave.figure"
+
+LTensor *lb_push_tensor(lua_State *L); /* empty; fill ->t */
+LTensor *lb_test_tensor(lua_State *L, int arg); /* NULL if it is not one */
+LTensor *lb_check_tensor(lua_State *L, int arg);
+LSym *lb_test_sym(lua_State *L, int arg);
+void lb_push_sym(lua_State *L, Trace *t, Val v);
+/* Counts C bytes and runs Lua's collector when enough is new; call after making tensors. */
+void lb_pace(lua_State *L);
+/* After ERR_MEMORY: a full collection; true when it freed something worth a second try. */
+bool lb_relieve(lua_State *L);
+/* Registers a class: metatable with __gc, __close, __name, __index = methods. */
+void lb_class(lua_State *L, const char *kind, lua_CFunction gc);
+
+/* --- arguments ------------------------------------------------------------------------ */
+/* Reads the option table at arg (absent or nil: defaults) into cfg through the rows. */
+void lb_options(lua_State *L, int arg, const char *where, const OptRow *rows, size_t n,
+                void *cfg);
+/* One option value from the stack top. */
+void lb_option_value(lua_State *L, int idx, OptValue *v);
+/* A shape {2,3} or an integer; returns the number of dims. */
+int lb_check_shape(lua_State *L, int arg, int64_t dim[MAX_DIM]);
+DType lb_check_dtype(lua_State *L, int arg, DType dflt);
+/* The field of a plain option table, or the default. Unknown keys are not checked here. */
+
+/* Lua value -> JSON (numbers, strings, booleans, tables to depth 16, scalar tensors); never
+ * raises; NULL only when memory is out. */
+json_t *lb_to_json(lua_State *L, int idx, int depth);
+/* Text of any value as the notebook shows it: bounded depth and width, no metamethod of the
+ * user's is called. */
+void lb_format(lua_State *L, int idx, Str *out);
+/* Prints a tensor: shape, then head and tail of its elements. */
+void tensor_format(const Tensor *t, Str *out);
+
+/* --- tracing -------------------------------------------------------------------------- */
+Graph *trace_graph(Trace *t);
+/* The symbol's value if it belongs to the running trace, else raises. */
+Val lb_sym_val(lua_State *L, const LSym *s);
+/* A tensor as a value of the running trace: state or constant. */
+Val lb_tensor_val(lua_State *L, LTensor *t);
+/* Raises the graph's sticky error, if any. */
+void lb_graph_check(lua_State *L);
+/* Calls a row with the Lua arguments from `first` on; pushes its results. */
+int lb_call_row(lua_State *L, const OpRow *row, int first, const RunCtx *ctx);
+
+/* --- openers (each file's) --------------------------------------------------------------- */
+void lb_open_tensor(lua_State *L);
+void lb_open_ops(lua_State *L);
+void lb_open_trace(lua_State *L);
+void lb_open_session(lua_State *L);
+void lb_open_data(lua_State *L);
+void lb_open_model(lua_State *L);
+void lb_open_decomp(lua_State *L);
+void lb_open_figure(lua_State *L);
+/* Puts a table's functions into cl.* and the class method tables. */
+void lb_install(lua_State *L, const LbFn *fn, size_t n);
+
+/* locals.c: a copy of the chunk in which top-level `local` is blanked. */
+bool locals_keep(const char *text, size_t n, Str *out, Err *err);
+#endif

@@ -19,7 +19,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-enum { BUF = 64 << 10, READ_STEP = 256 << 10, TMP_TRIES = 100 };
+enum { BUF = 64 << 10, READ_STEP = 256 << 10, TMP_TRIES = 100, SHOWN = 600 };
 
 struct FileOut {
     int fd;
@@ -37,10 +37,24 @@ void file_fail_after(int64_t bytes)
     atomic_store(&seam, bytes < 0 ? -1 : bytes);
 }
 
+/* The end of an overlong path, so that the reason behind it still fits. */
+static const char *tail(const char *path, const char **dots)
+{
+    size_t n = strlen(path);
+    *dots = n > SHOWN ? "..." : "";
+    if (n > SHOWN)
+        path += n - SHOWN;
+    while (**dots && ((unsigned char)*path & 0xC0) == 0x80)
+        path++;
+    return path;
+}
+
 static bool io_err(Err *err, const char *what, const char *path)
 {
     int code = errno;
-    return err_set(err, ERR_IO, "cannot %s '%s': %s", what, path, strerror(code));
+    const char *dots, *end = tail(path, &dots);
+    return err_set(err, ERR_IO, "cannot %s '%s%s': %s", what, dots, end,
+                   strerror(code));
 }
 
 /* write(2), cut short or refused by the seam. */
@@ -222,8 +236,10 @@ bool file_write_all(const char *path, const void *data, size_t n, Err *err)
 
 static bool too_large(const char *path, size_t max, Err *err)
 {
-    return err_set(err, ERR_IO, "cannot read '%s': it has more than the %zu bytes "
-                   "allowed here", path, max);
+    const char *dots, *end = tail(path, &dots);
+    return err_set(err, ERR_IO,
+                   "cannot read '%s%s': it has more than the %zu bytes allowed here",
+                   dots, end, max);
 }
 
 /* Reads to the end, growing: what fstat says is a hint, pipes and /proc say 0. */
@@ -351,6 +367,7 @@ bool path_join(char *dst, size_t cap, const char *dir, const char *name, Err *er
     int n = snprintf(dst, cap, "%s%s%s", dir, slash, name);
     if (n >= 0 && (size_t)n < cap)
         return true;
-    return err_set(err, ERR_IO, "the path '%s/%s' is longer than %zu bytes", dir, name,
-                   cap > 0 ? cap - 1 : 0);
+    const char *dots, *end = tail(name, &dots);
+    return err_set(err, ERR_IO, "the path of '%s%s' in '%.*s' is longer than %zu bytes",
+                   dots, end, SHOWN / 3, dir, cap > 0 ? cap - 1 : 0);
 }

@@ -1,7 +1,7 @@
 /* arena.c -- a chain of blocks, newest first; only the newest is filled, so a mark is
- * that block and how full it was. Blocks double from 16 KiB to 1 MiB; one that a release
- * emptied is kept as a spare, so that mark/release around a loop body does not go back
- * to the allocator each time. */
+ * that block and how full it was. Blocks double from 16 KiB to 1 MiB; one that a
+ * release emptied is kept as a spare, so that mark/release around a loop body does not
+ * go back to the allocator each time. */
 #include <stdio.h>
 #include <string.h>
 

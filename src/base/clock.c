@@ -1,5 +1,5 @@
 /* clock.c -- the only place that asks the system for the time. Calendar arithmetic is
- * done in whole milliseconds, so that 59.9996 s becomes the next minute, not 59.1000. */
+ * done in whole milliseconds, so that 59.9996 s becomes the next minute. */
 #include "base/clock.h"
 
 #include <math.h>

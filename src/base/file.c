@@ -2,7 +2,7 @@
  * fills a temporary beside its target; until the rename the target is untouched, after
  * it the new content is complete. A symbolic link keeps being one (its target is
  * replaced), an existing file keeps its mode, and something that is no regular file
- * (/dev/null, a pipe) is written directly, because a rename would replace the device. */
+ * (/dev/null, a pipe) is written directly: a rename would replace the device. */
 #include "base/file.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* intr.c -- one word, set by a handler and looked at by everybody. Sleepers wait on the
- * word itself (a futex), so an interrupt ends them at once and waiting costs no wake-ups;
- * the wake-up is one system call, which a signal handler may make. */
+ * word itself (a futex), so an interrupt ends them at once and waiting costs no
+ * wake-ups; to wake them is one system call, which a signal handler may make. */
 #include "base/intr.h"
 
 #include <errno.h>

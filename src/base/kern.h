@@ -1,6 +1,6 @@
-/* kern.h -- one source, four objects. A file called *_kern.c is compiled by the Makefile
- * as f32_base, f32_avx2, f32_avx512 and f64_base; KERN(f) gives its symbols the suffix
- * and `real` is the element type. It ends in one const table (KERN(table)) that the
+/* kern.h -- one source, four objects. A file called *_kern.c is compiled as f32_base,
+ * f32_avx2, f32_avx512 and f64_base by the Makefile; KERN(f) gives its symbols the
+ * suffix and `real` is the element type. It ends in one const table (KERN(table)) that the
  * dispatching file picks from with KERN_PICK. Kernels see plain pointers and sizes. */
 #ifndef CLEAVE_BASE_KERN_H
 #define CLEAVE_BASE_KERN_H
@@ -28,7 +28,8 @@ typedef int int_of_real;
 typedef enum IsaLevel { ISA_BASE, ISA_AVX2, ISA_AVX512 } IsaLevel;
 IsaLevel isa_level(void);
 /* "baseline", "avx2", "avx512": forces one at or below what the CPU has (--isa,
- * $CLEAVE_ISA); false when it is unknown or the CPU lacks it. Before any kernel runs. */
+ * $CLEAVE_ISA); false when it is unknown or the CPU lacks it, which $CLEAVE_ISA alone
+ * does not report: the best level is used then. Before any kernel runs. */
 _Bool isa_force(const char *name);
 const char *isa_name(void);
 

@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #define ALIGN ((size_t)64)
 #define HUGE_PAGE ((size_t)2 << 20)
@@ -68,20 +67,11 @@ static size_t footprint(const Head *h)
     return h->size + ALIGN;
 }
 
-static size_t physical_bytes(void)
-{
-    long pages = sysconf(_SC_PHYS_PAGES);
-    long size = sysconf(_SC_PAGESIZE);
-    if (pages <= 0 || size <= 0)
-        return SIZE_MAX / 4;
-    return (size_t)pages * (size_t)size;
-}
-
 size_t mem_budget(void)
 {
     size_t b = atomic_load_explicit(&budget, memory_order_relaxed);
     if (b == 0) {
-        b = physical_bytes() / 4 * 3;
+        b = mem_machine() / 4 * 3;
         size_t none = 0;
         if (!atomic_compare_exchange_strong(&budget, &none, b))
             b = none;
@@ -96,7 +86,7 @@ void mem_set_budget(size_t bytes)
 
 static bool keep_put(char *base, size_t len)
 {
-    if (len > KEEP_BYTES / 2)
+    if (len > KEEP_BYTES)
         return false;
     pthread_mutex_lock(&kept.lock);
     while (kept.bytes + len > KEEP_BYTES || kept.slot[kept.next].base) {
@@ -135,7 +125,7 @@ static char *keep_take(size_t len)
     return base;
 }
 
-static void keep_flush(void)
+void mem_trim(void)
 {
     pthread_mutex_lock(&kept.lock);
     for (int i = 0; i < KEEP_SLOTS; i++) {
@@ -166,8 +156,8 @@ static void *refuse(size_t bytes, const char *why, Err *err)
     human(mem_live(), use);
     human(mem_budget(), cap);
     err_set(err, ERR_MEMORY,
-            "out of memory: asked for %s with %s in use of a budget of %s (%s)", ask, use,
-            cap, why);
+            "out of memory: asked for %s with %s in use of a budget of %s (%s)", ask,
+            use, cap, why);
     return NULL;
 }
 
@@ -203,7 +193,7 @@ static bool reserve(size_t bytes)
     note_peak(old + bytes);
     atomic_fetch_add_explicit(&total, bytes, memory_order_relaxed);
     if (old + bytes + atomic_load_explicit(&kept.bytes, memory_order_relaxed) > cap)
-        keep_flush();
+        mem_trim();
     return true;
 }
 
@@ -275,7 +265,7 @@ static void *large_block(size_t size, bool *fresh)
     if (!base)
         base = map_aligned(size + ALIGN);
     if (!base && kept.bytes > 0) {
-        keep_flush();
+        mem_trim();
         base = map_aligned(size + ALIGN);
     }
     return base ? place(base, ALIGN, size, KIND_MAP) : NULL;

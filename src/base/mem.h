@@ -23,8 +23,13 @@ size_t mem_live(void);   /* bytes now */
 size_t mem_peak(void);   /* most bytes at once since start or mem_peak_reset() */
 void mem_peak_reset(void);
 uint64_t mem_total(void); /* bytes ever handed out: what garbage pacing reads */
-size_t mem_budget(void);  /* default: 3/4 of physical memory */
+size_t mem_budget(void);  /* default: 3/4 of mem_machine() */
 void mem_set_budget(size_t bytes);
+void mem_trim(void); /* gives freed large blocks that are kept for reuse back now */
+/* Physical memory, or less where a control group (container, batch job) allows less. */
+size_t mem_machine(void);
+/* The smallest memory.max from root + group up to root; SIZE_MAX without a limit. */
+size_t mem_group_limit(const char *root, const char *group);
 
 /* Tests: the n-th allocation from now (1 = next) fails once; 0 switches it off.
  * mem_fail_fired() tells whether it has happened. */

@@ -36,8 +36,8 @@ typedef struct OptValue {
 
 /* Fills cfg from the defaults. A default that does not parse is a bug: false. */
 bool opt_defaults(const OptRow *rows, size_t n, void *cfg, Err *err);
-/* Sets one field; `where` starts the error sentence ("cl.train"). An INT is accepted for
- * a NUM, a NUM with an integral value for an INT. */
+/* Sets one field; `where` starts the error sentence ("cl.train"). An INT is accepted
+ * for a NUM, a NUM with an integral value for an INT. */
 bool opt_set(const OptRow *rows, size_t n, void *cfg, const char *name,
              const OptValue *v, const char *where, Err *err);
 /* The same from text, as on a command line: typed by the row. */

@@ -2,8 +2,8 @@
  * surrogates, values past U+10FFFF and cut sequences are invalid, and an invalid byte
  * is consumed alone, so that a hostile byte never swallows the text behind it.
  * The width tables come from the Unicode 14 character database: zero_width has the
- * categories Mn, Me, Cf and the conjoining Hangul vowels and finals; wide has East Asian
- * Width W and F, which includes emoji presentation. Unassigned code points between two
+ * categories Mn, Me, Cf and the conjoining Hangul vowels and finals; wide has East
+ * Asian Width W and F, which includes emoji presentation. Unassigned code points between two
  * members of a table are counted to it. */
 #include "base/str.h"
 

@@ -44,7 +44,8 @@ static inline long fail_each_alloc(TryFn *f, void *ctx)
         bool fired = mem_fail_fired();
         mem_fail_at(0);
         if (mem_live() != live)
-            fail_msg("allocation %ld: %zu bytes before, %zu after", n, live, mem_live());
+            fail_msg("allocation %ld: %zu bytes before, %zu after", n, live,
+                     mem_live());
         if (!fired) {
             assert_ok(ok, err);
             return n - 1;

@@ -114,19 +114,19 @@ static void the_target_changes_only_at_commit(void **state)
 }
 
 /* Readers that look all the time see one whole version or the other. */
-static void *reader(void *bad)
+static void *reader(void *path)
 {
     for (int i = 0; i < 400; i++) {
         char *s;
         size_t n;
-        if (!file_read_all(at("r"), 1 << 20, &s, &n, NULL))
-            return bad;
+        if (!file_read_all(path, 1 << 20, &s, &n, NULL))
+            return path;
         bool whole = n == 90000;
         for (size_t k = 1; k < n; k++)
             whole = whole && s[k] == s[0];
         mem_free(s);
         if (!whole)
-            return bad;
+            return path;
     }
     return NULL;
 }
@@ -137,10 +137,11 @@ static void readers_never_see_half_a_file(void **state)
     static char text[90000];
     pthread_t t;
     void *result = NULL;
-    const char *path = at("r");
+    char path[256];
+    strcpy(path, at("r"));
     memset(text, 'a', sizeof text);
     assert_true(file_write_all(path, text, sizeof text, NULL));
-    assert_int_equal(pthread_create(&t, NULL, reader, text), 0);
+    assert_int_equal(pthread_create(&t, NULL, reader, path), 0);
     for (int i = 0; i < 60; i++) {
         memset(text, 'a' + i % 26, sizeof text);
         assert_true(file_write_all(path, text, sizeof text, NULL));

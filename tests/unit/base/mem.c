@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 enum { MIB = 1 << 20 };
 
@@ -223,7 +225,8 @@ static void *churn(void *arg)
     for (int i = 0; i < 4000; i++) {
         x = x * 1664525u + 1013904223u;
         int k = (int)(x >> 29);
-        size_t n = (x >> 8) % 16 == 0 ? 4 * MIB + (x >> 12) % 3 * 4096 : (x >> 8) % 60000;
+        bool large = (x >> 8) % 16 == 0;
+        size_t n = large ? 4 * MIB + (x >> 12) % 3 * 4096 : (x >> 8) % 60000;
         mem_free(mine[k]);
         mine[k] = mem_alloc(n, NULL);
         if (mine[k] && n >= sizeof k)
@@ -257,13 +260,79 @@ static void the_default_budget_is_a_share_of_the_machine(void **state)
 {
     (void)state;
     size_t all = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
-    assert_in_range(mem_budget(), 1, all / 4 * 3);
+    assert_in_range(mem_machine(), 1, all);
+    assert_int_equal(mem_budget(), mem_machine() / 4 * 3);
+}
+
+static void group_file(const char *dir, const char *group, const char *text)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s%s", dir, group);
+    mkdir(path, 0777);
+    strcat(path, "/memory.max");
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static void the_tightest_group_limit_counts(void **state)
+{
+    (void)state;
+    char dir[64];
+    scratch_make(dir);
+    assert_int_equal(mem_group_limit(dir, "/a/b"), SIZE_MAX);
+    group_file(dir, "/a", "max\n");
+    group_file(dir, "/a/b", "5000000\n");
+    assert_int_equal(mem_group_limit(dir, "/a"), SIZE_MAX);
+    assert_int_equal(mem_group_limit(dir, "/a/b"), 5000000);
+    assert_int_equal(mem_group_limit(dir, "/a/bb"), SIZE_MAX);
+    group_file(dir, "/a", "4000000\n");
+    assert_int_equal(mem_group_limit(dir, "/a/b"), 4000000);
+    group_file(dir, "", "3000000\n");
+    assert_int_equal(mem_group_limit(dir, "/a/b"), 3000000);
+    assert_int_equal(mem_group_limit(dir, "/"), 3000000);
+    group_file(dir, "/a/b", "99999999999999999999999999\n");
+    group_file(dir, "/a", "");
+    assert_int_equal(mem_group_limit(dir, "/a/b"), 3000000);
+    scratch_remove(dir);
+}
+
+static long faults_of_a_round(void)
+{
+    struct rusage a, b;
+    getrusage(RUSAGE_SELF, &a);
+    char *p = mem_alloc(16 * MIB, NULL);
+    assert_non_null(p);
+    memset(p, 1, 16 * MIB);
+    mem_free(p);
+    getrusage(RUSAGE_SELF, &b);
+    return b.ru_minflt - a.ru_minflt;
+}
+
+static void large_blocks_in_a_loop_fault_only_once(void **state)
+{
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__)
+    skip();
+#endif
+    mem_trim();
+    assert_true(faults_of_a_round() >= 8);
+    for (int i = 0; i < 10; i++)
+        assert_true(faults_of_a_round() < 4);
+    mem_trim();
+    assert_true(faults_of_a_round() >= 8);
+    for (size_t i = 0; i < 100; i++) /* many sizes: old ones are given back */
+        mem_free(mem_alloc((i % 40 + 4) * MIB, NULL));
+    mem_trim();
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_default_budget_is_a_share_of_the_machine),
+        cmocka_unit_test(the_tightest_group_limit_counts),
+        cmocka_unit_test(large_blocks_in_a_loop_fault_only_once),
         cmocka_unit_test(blocks_are_aligned_distinct_and_writable),
         cmocka_unit_test(zalloc_is_zero_even_when_memory_is_reused),
         cmocka_unit_test(realloc_keeps_the_bytes),

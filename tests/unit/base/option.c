@@ -21,7 +21,8 @@ static const OptRow rows[] = {
     {"clip", OPT_NUM, AT(clip), "inf", 0, 0, NULL, "largest norm"},
     {"shuffle", OPT_BOOL, AT(shuffle), "true", 0, 0, NULL, "new order each epoch"},
     {"name", OPT_STR, AT(name), "", 0, 0, NULL, "label"},
-    {"optimiser", OPT_ENUM, AT(optimiser), "adamw", 0, 0, "sgd adam adamw muon", "rule"},
+    {"optimiser", OPT_ENUM, AT(optimiser), "adamw", 0, 0, "sgd adam adamw muon",
+     "rule"},
 };
 enum { N = ARRAY_LEN(rows) };
 
@@ -120,7 +121,8 @@ static const TextRow texts[] = {
     {"name", "two words \xE2\x82\xAC", NULL},
     {"optimiser", "muon", NULL},
     {"optimiser", "adma", "cannot be 'adma'; did you mean 'adam'? (choices: sgd adam"},
-    {"optimiser", "newton", "'optimiser' cannot be 'newton'; choices: sgd adam adamw muon"},
+    {"optimiser", "newton",
+     "'optimiser' cannot be 'newton'; choices: sgd adam adamw muon"},
     {"optimiser", "", "choices:"},
     {"optimiser", "adam adamw", "cannot be"},
 };

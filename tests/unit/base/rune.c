@@ -34,7 +34,9 @@ static void known_bad_sequences_cost_one_byte(void **state)
         "\x80", "\xBF", "\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xE0\x9F\xBF",
         "\xF0\x80\x80\x80", "\xF0\x8F\xBF\xBF", "\xED\xA0\x80", "\xED\xBF\xBF",
         "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFE", "\xFF", "\xC2", "\xE2\x82",
-        "\xF0\x9F\x98", "\xC2" "A", "\xE2" "A\x82", "\xE2\x82" "A", "\xF8\x88\x80\x80\x80",
+        "\xF0\x9F\x98", "\xC2" "A", "\xE2" "A\x82", "\xE2\x82" "A",
+        "\xF8\x88\x80\x80\x80",
+        "\xF9\x80\x80\x80", "\xFC\x84\x80\x80\x80\x80", "\xFF\x90\x80\x80",
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         uint32_t r = 0;
@@ -66,9 +68,13 @@ static void hostile_bytes_decode_to_themselves_or_fffd(void **state)
         }
     }
     str_done(&t);
+    uint32_t r;
+    for (size_t n = 1; n < 4; n++) { /* the rest is there, but not ours */
+        assert_int_equal(utf8_next("\xF0\x9F\x98\x80", n, &r), 1);
+        assert_int_equal(r, 0xFFFD);
+    }
     char *edge = mem_alloc(3, NULL); /* a cut sequence at the very end of a block */
     memcpy(edge, "\xF0\x9F\x98", 3);
-    uint32_t r;
     assert_int_equal(utf8_next(edge, 3, &r), 1);
     mem_free(edge);
 }

@@ -34,7 +34,7 @@ int rune_width(uint32_t rune);
 int text_width(const char *s);
 /* Edit distance, for "did you mean"; at most 64 bytes of each are looked at. */
 int text_distance(const char *a, const char *b);
-/* The nearest of names[0..n-1] to s if close enough to be a typing mistake, or the first
+/* The nearest of names[0..n-1] to s if close enough for a typing mistake, or the first
  * that begins with s (3 bytes or more), else NULL. */
 const char *text_nearest(const char *s, const char *const *names, size_t n);
 /* Copies src into dst[cap], always terminated; false when it was cut. */

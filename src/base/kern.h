@@ -1,7 +1,7 @@
 /* kern.h -- one source, four objects. A file called *_kern.c is compiled as f32_base,
  * f32_avx2, f32_avx512 and f64_base by the Makefile; KERN(f) gives its symbols the
  * suffix and `real` is the element type. It ends in one const table (KERN(table)) that
- * the dispatching file picks from with KERN_PICK. Kernels see plain pointers and sizes. */
+ * the dispatching file picks from with KERN_PICK. Kernels see plain pointers, sizes. */
 #ifndef CLEAVE_BASE_KERN_H
 #define CLEAVE_BASE_KERN_H
 

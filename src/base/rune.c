@@ -3,8 +3,8 @@
  * is consumed alone, so that a hostile byte never swallows the text behind it.
  * The width tables come from the Unicode 14 character database: zero_width has the
  * categories Mn, Me, Cf and the conjoining Hangul vowels and finals; wide has East
- * Asian Width W and F, which includes emoji presentation. Unassigned code points between
- * two members of a table are counted to it. */
+ * Asian Width W and F, which includes emoji presentation. Unassigned code points
+ * between two members of a table are counted to it. */
 #include "base/str.h"
 
 #include <string.h>

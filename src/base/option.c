@@ -106,7 +106,7 @@ static bool store_int(const OptRow *row, void *at, const OptValue *v, Err *err)
     int64_t i = v->i;
     if (v->type == OPT_NUM) {
         snprintf(shown, sizeof shown, "%.10g", v->f);
-        const double end = 9223372036854775808.0; /* 2^63, the first that is too large */
+        const double end = 9223372036854775808.0; /* 2^63: too large */
         if (!(v->f >= -end && v->f < end) || v->f != floor(v->f))
             return wrong_type(row, shown, err);
         i = (int64_t)v->f;

@@ -1,0 +1,38 @@
+/* decode.h -- elements as files have them, into the four dtypes that we compute with.
+ * Every file reader (npy, safetensors, IDX) goes through here. f16 and bf16 become f32;
+ * i8, i16, u16, u32, i64, u64 and bool become i32, and an integer that does not fit is
+ * an error; f32, f64, i32 and u8 stay as they are. */
+#ifndef CLEAVE_TENSOR_DECODE_H
+#define CLEAVE_TENSOR_DECODE_H
+#include "tensor/tensor.h"
+
+typedef enum ElemKind {
+    ELEM_F16,
+    ELEM_BF16,
+    ELEM_F32,
+    ELEM_F64,
+    ELEM_BOOL,
+    ELEM_U8,
+    ELEM_I8,
+    ELEM_U16,
+    ELEM_I16,
+    ELEM_U32,
+    ELEM_I32,
+    ELEM_U64,
+    ELEM_I64,
+    N_ELEM
+} ElemKind;
+
+size_t elem_size(ElemKind k);      /* bytes in the file */
+DType elem_dtype(ElemKind k);      /* what it becomes */
+const char *elem_name(ElemKind k); /* "f16" ... */
+
+/* The bytes that a shape of k takes in a file: false when that overflows or an entry is
+ * negative. A zero anywhere makes 0. */
+bool elem_bytes(ElemKind k, int ndim, const int64_t *dim, size_t *bytes);
+/* A new contiguous tensor from the elements at src (any alignment; elem_bytes() of
+ * them). `where` starts error sentences. Errors: memory, a value that does not fit,
+ * interrupt. */
+bool elem_load(ElemKind k, bool big_endian, const void *src, int ndim,
+               const int64_t *dim, const char *where, Tensor *out, Err *err);
+#endif

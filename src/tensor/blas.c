@@ -3,15 +3,16 @@
  * C = alpha op(A) op(B) + beta C is laid out as a list of tiles of C that depends on
  * (M, N, K) and the dtype only:
  *   small    one tile, on the calling thread;
- *   medium   two tiles, cut along the longer of M and N at a multiple of 16, as one pair
- *            on the pool;
- *   large    a grid of tiles of about TILE_FLOPS each, taken two at a time, the interrupt
- *            flag read between pairs; a K too long for one tile is cut as well.
- * Every tile is one OpenBLAS call that writes its own part of C, so which thread takes it
- * cannot change a bit; OpenBLAS's own threading changes low bits with the thread count.
+ *   medium   two tiles, cut along the longer of M and N at a multiple of 16, as one
+ *            pair on the pool;
+ *   large    a grid of tiles of about TILE_FLOPS each, taken two at a time, the
+ *            interrupt flag read between pairs; a K too long for a tile is cut too.
+ * Every tile is one OpenBLAS call that writes its own part of C, so which thread takes
+ * it cannot change a bit; OpenBLAS's own threading changes low bits with the thread
+ * count.
  *
- * A scale-only product (K = 0 or alpha = 0) never reaches the library, and C is never read
- * when beta = 0: it may be uninitialised. */
+ * A scale-only product (K = 0 or alpha = 0) never reaches the library, and C is never
+ * read when beta = 0: it may be uninitialised. */
 #include "tensor/blas.h"
 
 #include <cblas.h>
@@ -25,9 +26,9 @@
 #include "base/intr.h"
 #include "tensor/pool.h"
 
-#define SPLIT_FLOPS 1e6   /* pays from here on: 8x784x128 is 1.6e6 */
-#define TILE_FLOPS 2.2e9  /* f32; 40 ms on an old core, 10 ms on a new one */
-#define SPLIT_GEMV 131072 /* elements of A; half a megabyte of f32 */
+#define SPLIT_FLOPS 1e6    /* pays from here on: 8x784x128 is 1.6e6 */
+#define TILE_FLOPS  2.2e9  /* f32; 40 ms on an old core, 10 ms on a new one */
+#define SPLIT_GEMV  131072 /* elements of A; half a megabyte of f32 */
 enum { CUT = 16, MIN_TILE = 64, DOT_BLOCK = 65536 };
 
 typedef struct Gemm {
@@ -68,7 +69,7 @@ static int64_t ceil_div(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-/* ---- start-up and facts -------------------------------------------------------------- */
+/* ---- start-up and facts ---------------------------------------------------------- */
 
 static bool cpu_has_avx512(void)
 {
@@ -96,12 +97,13 @@ static void init_once(void)
     if (!cpu_has_avx512() || core_is_avx512(core))
         return;
     const char *forced = getenv("OPENBLAS_CORETYPE");
-    snprintf(notice_text, sizeof notice_text,
-             forced ? "this CPU has AVX-512 but OpenBLAS runs its %s kernels, at about half "
-                      "speed: unset OPENBLAS_CORETYPE (it is \"%.40s\")"
-                    : "this CPU has AVX-512 but OpenBLAS chose its %s kernels, at about "
-                      "half speed: set OPENBLAS_CORETYPE=SkylakeX",
-             core, forced ? forced : "");
+    snprintf(
+        notice_text, sizeof notice_text,
+        forced ? "this CPU has AVX-512 but OpenBLAS runs its %s kernels, at about half "
+                 "speed: unset OPENBLAS_CORETYPE (it is \"%.40s\")"
+               : "this CPU has AVX-512 but OpenBLAS chose its %s kernels, at about "
+                 "half speed: set OPENBLAS_CORETYPE=SkylakeX",
+        core, forced ? forced : "");
 }
 
 void blas_init(void)
@@ -125,7 +127,7 @@ const char *blas_notice(void)
     return notice_text[0] ? notice_text : NULL;
 }
 
-/* ---- matrix times matrix --------------------------------------------------------------- */
+/* ---- matrix times matrix --------------------------------------------------------- */
 
 static const char *at(const char *base, bool is_f64, int64_t element)
 {
@@ -137,18 +139,20 @@ static void gemm_tile(const Gemm *g, int64_t m0, int64_t n0, int64_t k0, int64_t
                       double beta)
 {
     int m = (int)min64(g->m_tile, g->M - m0), n = (int)min64(g->n_tile, g->N - n0);
-    const void *a = at(g->A, g->is_f64, g->trans_a ? k0 * g->lda + m0 : m0 * g->lda + k0);
-    const void *b = at(g->B, g->is_f64, g->trans_b ? n0 * g->ldb + k0 : k0 * g->ldb + n0);
+    const void *a =
+        at(g->A, g->is_f64, g->trans_a ? k0 * g->lda + m0 : m0 * g->lda + k0);
+    const void *b =
+        at(g->B, g->is_f64, g->trans_b ? n0 * g->ldb + k0 : k0 * g->ldb + n0);
     void *c = g->C + (m0 * g->ldc + n0) * (g->is_f64 ? 8 : 4);
     enum CBLAS_TRANSPOSE ta = g->trans_a ? CblasTrans : CblasNoTrans;
     enum CBLAS_TRANSPOSE tb = g->trans_b ? CblasTrans : CblasNoTrans;
     int lda = (int)g->lda, ldb = (int)g->ldb, ldc = (int)g->ldc;
     if (g->is_f64)
-        cblas_dgemm(CblasRowMajor, ta, tb, m, n, (int)k, g->alpha, a, lda, b, ldb, beta, c,
-                    ldc);
+        cblas_dgemm(CblasRowMajor, ta, tb, m, n, (int)k, g->alpha, a, lda, b, ldb, beta,
+                    c, ldc);
     else
-        cblas_sgemm(CblasRowMajor, ta, tb, m, n, (int)k, (float)g->alpha, a, lda, b, ldb,
-                    (float)beta, c, ldc);
+        cblas_sgemm(CblasRowMajor, ta, tb, m, n, (int)k, (float)g->alpha, a, lda, b,
+                    ldb, (float)beta, c, ldc);
 }
 
 static void gemm_chunk(int chunk, void *ctx)
@@ -203,7 +207,8 @@ static void gemm_scale(const Gemm *g)
     }
 }
 
-/* The library prints and does nothing on a bad argument, so nothing bad may reach it. */
+/* The library prints and does nothing on a bad argument, so nothing bad may reach
+ * it. */
 static bool gemm_check(const Gemm *g, Err *err)
 {
     int64_t a_cols = g->trans_a ? g->M : g->K, b_cols = g->trans_b ? g->K : g->N;
@@ -212,14 +217,16 @@ static bool gemm_check(const Gemm *g, Err *err)
         return err_set(err, ERR_SHAPE,
                        "matrix product: sizes must be 0 to 2147483647, got "
                        "[%lld,%lld] x [%lld,%lld]",
-                       (long long)g->M, (long long)g->K, (long long)g->K, (long long)g->N);
+                       (long long)g->M, (long long)g->K, (long long)g->K,
+                       (long long)g->N);
     if (g->lda < a_cols || g->ldb < b_cols || g->ldc < g->N || g->lda > INT_MAX ||
         g->ldb > INT_MAX || g->ldc > INT_MAX)
-        return err_set(err, ERR_SHAPE,
-                       "matrix product: row strides %lld, %lld, %lld must be at least the "
-                       "row lengths %lld, %lld, %lld and below 2^31",
-                       (long long)g->lda, (long long)g->ldb, (long long)g->ldc,
-                       (long long)a_cols, (long long)b_cols, (long long)g->N);
+        return err_set(
+            err, ERR_SHAPE,
+            "matrix product: row strides %lld, %lld, %lld must be at least the "
+            "row lengths %lld, %lld, %lld and below 2^31",
+            (long long)g->lda, (long long)g->ldb, (long long)g->ldc, (long long)a_cols,
+            (long long)b_cols, (long long)g->N);
     return true;
 }
 
@@ -249,14 +256,23 @@ static bool gemm_run(Gemm *g, Err *err)
     return is_long ? intr_check(err) : true;
 }
 
-bool blas_gemm_f32(bool trans_a, bool trans_b, int64_t M, int64_t N, int64_t K, float alpha,
-                   const float *A, int64_t lda, const float *B, int64_t ldb, float beta,
-                   float *C, int64_t ldc, Err *err)
+bool blas_gemm_f32(bool trans_a, bool trans_b, int64_t M, int64_t N, int64_t K,
+                   float alpha, const float *A, int64_t lda, const float *B,
+                   int64_t ldb, float beta, float *C, int64_t ldc, Err *err)
 {
-    Gemm g = {.trans_a = trans_a, .trans_b = trans_b, .M = M, .N = N, .K = K,
-              .lda = lda, .ldb = ldb, .ldc = ldc,
-              .alpha = (double)alpha, .beta = (double)beta,
-              .A = (const char *)A, .B = (const char *)B, .C = (char *)C};
+    Gemm g = {.trans_a = trans_a,
+              .trans_b = trans_b,
+              .M = M,
+              .N = N,
+              .K = K,
+              .lda = lda,
+              .ldb = ldb,
+              .ldc = ldc,
+              .alpha = (double)alpha,
+              .beta = (double)beta,
+              .A = (const char *)A,
+              .B = (const char *)B,
+              .C = (char *)C};
     return gemm_run(&g, err);
 }
 
@@ -264,13 +280,24 @@ bool blas_gemm_f64(bool trans_a, bool trans_b, int64_t M, int64_t N, int64_t K,
                    double alpha, const double *A, int64_t lda, const double *B,
                    int64_t ldb, double beta, double *C, int64_t ldc, Err *err)
 {
-    Gemm g = {.is_f64 = true, .trans_a = trans_a, .trans_b = trans_b, .M = M, .N = N,
-              .K = K, .lda = lda, .ldb = ldb, .ldc = ldc, .alpha = alpha, .beta = beta,
-              .A = (const char *)A, .B = (const char *)B, .C = (char *)C};
+    Gemm g = {.is_f64 = true,
+              .trans_a = trans_a,
+              .trans_b = trans_b,
+              .M = M,
+              .N = N,
+              .K = K,
+              .lda = lda,
+              .ldb = ldb,
+              .ldc = ldc,
+              .alpha = alpha,
+              .beta = beta,
+              .A = (const char *)A,
+              .B = (const char *)B,
+              .C = (char *)C};
     return gemm_run(&g, err);
 }
 
-/* ---- matrix times vector, dot -------------------------------------------------------- */
+/* ---- matrix times vector, dot ---------------------------------------------------- */
 
 /* Outputs first..first+count-1: rows of A, or columns when transposed. */
 static void gemv_part(const Gemv *g, int64_t first, int64_t count)
@@ -285,8 +312,8 @@ static void gemv_part(const Gemv *g, int64_t first, int64_t count)
         beta = 1;
     }
     if (g->is_f64)
-        cblas_dgemv(CblasRowMajor, t, m, n, g->alpha, a, (int)g->lda, (const void *)g->x, 1,
-                    beta, y, 1);
+        cblas_dgemv(CblasRowMajor, t, m, n, g->alpha, a, (int)g->lda,
+                    (const void *)g->x, 1, beta, y, 1);
     else
         cblas_sgemv(CblasRowMajor, t, m, n, (float)g->alpha, a, (int)g->lda,
                     (const void *)g->x, 1, (float)beta, y, 1);
@@ -306,8 +333,12 @@ static void gemv_run(Gemv *g)
     if (outputs <= 0)
         return;
     if (terms <= 0 || g->alpha == 0) { /* a row of 1 x outputs is scaled */
-        Gemm s = {.is_f64 = g->is_f64, .M = 1, .N = outputs, .ldc = outputs,
-                  .beta = g->beta, .C = g->y};
+        Gemm s = {.is_f64 = g->is_f64,
+                  .M = 1,
+                  .N = outputs,
+                  .ldc = outputs,
+                  .beta = g->beta,
+                  .C = g->y};
         gemm_scale(&s);
         return;
     }
@@ -321,17 +352,31 @@ static void gemv_run(Gemv *g)
 void blas_gemv_f32(bool trans, int64_t M, int64_t N, float alpha, const float *A,
                    int64_t lda, const float *x, float beta, float *y)
 {
-    Gemv g = {.trans = trans, .M = M, .N = N, .lda = lda,
-              .alpha = (double)alpha, .beta = (double)beta,
-              .A = (const char *)A, .x = (const char *)x, .y = (char *)y};
+    Gemv g = {.trans = trans,
+              .M = M,
+              .N = N,
+              .lda = lda,
+              .alpha = (double)alpha,
+              .beta = (double)beta,
+              .A = (const char *)A,
+              .x = (const char *)x,
+              .y = (char *)y};
     gemv_run(&g);
 }
 
 void blas_gemv_f64(bool trans, int64_t M, int64_t N, double alpha, const double *A,
                    int64_t lda, const double *x, double beta, double *y)
 {
-    Gemv g = {.is_f64 = true, .trans = trans, .M = M, .N = N, .lda = lda, .alpha = alpha,
-              .beta = beta, .A = (const char *)A, .x = (const char *)x, .y = (char *)y};
+    Gemv g = {.is_f64 = true,
+              .trans = trans,
+              .M = M,
+              .N = N,
+              .lda = lda,
+              .alpha = alpha,
+              .beta = beta,
+              .A = (const char *)A,
+              .x = (const char *)x,
+              .y = (char *)y};
     gemv_run(&g);
 }
 

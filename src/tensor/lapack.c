@@ -1,4 +1,5 @@
-/* lapack.c -- factorisations by LAPACK's Fortran symbols (OpenBLAS has no LAPACKE here).
+/* lapack.c -- factorisations by LAPACK's Fortran symbols (OpenBLAS has no LAPACKE
+ * here).
  *
  * A row-major [m,n] matrix is, in memory, the column-major transpose [n,m]. Where the
  * algebra allows it that is used as it is:
@@ -6,11 +7,11 @@
  *   cholesky  A = U^T U in Fortran's view, and U's memory read by rows is L
  *   svd       A^T = U' S V'^T, so U' read by rows is vt and V'^T read by rows is u
  *   solve     A^T is what Fortran sees, and it is asked for the transposed system
- * qr and lstsq work on a transposed copy. Every CHARACTER argument carries a hidden length
- * after the last argument, as gfortran expects.
+ * qr and lstsq work on a transposed copy. Every CHARACTER argument carries a hidden
+ * length after the last argument, as gfortran expects.
  *
- * solve goes through the expert driver: it equilibrates and estimates the condition, so a
- * badly scaled matrix is solved and a singular one is found out. */
+ * solve goes through the expert driver: it equilibrates and estimates the condition,
+ * so a badly scaled matrix is solved and a singular one is found out. */
 #include "tensor/lapack.h"
 
 #include <float.h>
@@ -24,24 +25,26 @@
 
 typedef const int *IntP;
 typedef const char *CharP;
-#define FORTRAN(p, real)                                                                   \
-    void p##syevd_(CharP jobz, CharP uplo, IntP n, real *a, IntP lda, real *w, real *work, \
-                   IntP lwork, int *iwork, IntP liwork, int *info, size_t, size_t);        \
-    void p##gesdd_(CharP jobz, IntP m, IntP n, real *a, IntP lda, real *s, real *u,        \
-                   IntP ldu, real *vt, IntP ldvt, real *work, IntP lwork, int *iwork,      \
-                   int *info, size_t);                                                     \
-    void p##geqrf_(IntP m, IntP n, real *a, IntP lda, real *tau, real *work, IntP lwork,   \
-                   int *info);                                                             \
-    void p##orgqr_(IntP m, IntP n, IntP k, real *a, IntP lda, const real *tau, real *work, \
-                   IntP lwork, int *info);                                                 \
-    void p##potrf_(CharP uplo, IntP n, real *a, IntP lda, int *info, size_t);              \
-    void p##gelsd_(IntP m, IntP n, IntP nrhs, real *a, IntP lda, real *b, IntP ldb,        \
-                   real *s, const real *rcond, int *rank, real *work, IntP lwork,          \
-                   int *iwork, int *info);                                                 \
-    void p##gesvx_(CharP fact, CharP trans, IntP n, IntP nrhs, real *a, IntP lda,          \
-                   real *af, IntP ldaf, int *ipiv, char *equed, real *r, real *c, real *b, \
-                   IntP ldb, real *x, IntP ldx, real *rcond, real *ferr, real *berr,       \
-                   real *work, int *iwork, int *info, size_t, size_t, size_t);
+#define FORTRAN(p, real)                                                               \
+    void p##syevd_(CharP jobz, CharP uplo, IntP n, real *a, IntP lda, real *w,         \
+                   real *work, IntP lwork, int *iwork, IntP liwork, int *info, size_t, \
+                   size_t);                                                            \
+    void p##gesdd_(CharP jobz, IntP m, IntP n, real *a, IntP lda, real *s, real *u,    \
+                   IntP ldu, real *vt, IntP ldvt, real *work, IntP lwork, int *iwork,  \
+                   int *info, size_t);                                                 \
+    void p##geqrf_(IntP m, IntP n, real *a, IntP lda, real *tau, real *work,           \
+                   IntP lwork, int *info);                                             \
+    void p##orgqr_(IntP m, IntP n, IntP k, real *a, IntP lda, const real *tau,         \
+                   real *work, IntP lwork, int *info);                                 \
+    void p##potrf_(CharP uplo, IntP n, real *a, IntP lda, int *info, size_t);          \
+    void p##gelsd_(IntP m, IntP n, IntP nrhs, real *a, IntP lda, real *b, IntP ldb,    \
+                   real *s, const real *rcond, int *rank, real *work, IntP lwork,      \
+                   int *iwork, int *info);                                             \
+    void p##gesvx_(CharP fact, CharP trans, IntP n, IntP nrhs, real *a, IntP lda,      \
+                   real *af, IntP ldaf, int *ipiv, char *equed, real *r, real *c,      \
+                   real *b, IntP ldb, real *x, IntP ldx, real *rcond, real *ferr,      \
+                   real *berr, real *work, int *iwork, int *info, size_t, size_t,      \
+                   size_t);
 FORTRAN(s, float)
 FORTRAN(d, double)
 
@@ -85,7 +88,7 @@ static void put(void *p, bool is_f64, int64_t i, double value)
         ((float *)p)[i] = (float)value;
 }
 
-/* ---- arguments and results ----------------------------------------------------------- */
+/* ---- arguments and results ------------------------------------------------------- */
 
 static bool check_matrix(const char *what, const Tensor *a, bool square, Err *err)
 {
@@ -102,7 +105,8 @@ static bool check_matrix(const char *what, const Tensor *a, bool square, Err *er
     return true;
 }
 
-/* Every entry of a contiguous matrix is finite; `lower`: only the triangle that is read. */
+/* Every entry of a contiguous matrix is finite; `lower`: only the triangle that is
+ * read. */
 static bool check_finite(const char *what, const Tensor *c, bool lower, Err *err)
 {
     bool f64 = c->dtype == F64;
@@ -111,10 +115,10 @@ static bool check_finite(const char *what, const Tensor *c, bool lower, Err *err
         for (int64_t j = 0; j < (lower ? i + 1 : cols); j++) {
             double v = get(c->data, f64, i * cols + j);
             if (!isfinite(v))
-                return err_set(err, ERR_NUMERIC,
-                               "%s: entry [%lld,%lld] is %s; every entry must be finite",
-                               what, (long long)i, (long long)j,
-                               isnan(v) ? "NaN" : "infinite");
+                return err_set(
+                    err, ERR_NUMERIC,
+                    "%s: entry [%lld,%lld] is %s; every entry must be finite", what,
+                    (long long)i, (long long)j, isnan(v) ? "NaN" : "infinite");
         }
     return true;
 }
@@ -162,7 +166,8 @@ static bool work_size(const char *what, const void *query, bool is_f64, int *lwo
 }
 
 /* +1 or -1: the sign that makes the largest |entry| positive; ties go to the first. */
-static double fixed_sign(const void *p, bool is_f64, int64_t first, int64_t step, int64_t n)
+static double fixed_sign(const void *p, bool is_f64, int64_t first, int64_t step,
+                         int64_t n)
 {
     double best = 0, sign = 1;
     for (int64_t i = 0; i < n; i++) {
@@ -175,10 +180,10 @@ static double fixed_sign(const void *p, bool is_f64, int64_t first, int64_t step
     return sign;
 }
 
-/* ---- symmetric eigenproblem ------------------------------------------------------------ */
+/* ---- symmetric eigenproblem ------------------------------------------------------ */
 
-/* Which of LAPACK's ascending eigenvalues comes at each place. By magnitude is a merge from
- * both ends; of two equal magnitudes the positive one comes first. */
+/* Which of LAPACK's ascending eigenvalues comes at each place. By magnitude is a merge
+ * from both ends; of two equal magnitudes the positive one comes first. */
 static void eigen_order(const void *val, bool is_f64, int n, EighOrder order, int *perm)
 {
     int lo = 0, hi = n - 1;
@@ -191,8 +196,8 @@ static void eigen_order(const void *val, bool is_f64, int n, EighOrder order, in
 }
 
 /* LAPACK left eigenvector j in row j of `rows`, value j in `raw`. */
-static void eigen_collect(const Tensor *rows, const void *raw, const int *perm, Tensor *val,
-                          Tensor *vec)
+static void eigen_collect(const Tensor *rows, const void *raw, const int *perm,
+                          Tensor *val, Tensor *vec)
 {
     bool f64 = rows->dtype == F64;
     int64_t n = rows->dim[0];
@@ -210,9 +215,10 @@ static bool eigen_run(Tensor *c, EighOrder order, Tensor *val, Tensor *vec, Work
     bool f64 = c->dtype == F64;
     int64_t wide = c->dim[0];
     if (1 + 6 * wide + 2 * wide * wide > INT_MAX)
-        return err_set(w->err, ERR_SHAPE,
-                       "eigh: %lld x %lld is too large; at most 32760 x 32760 is possible",
-                       (long long)wide, (long long)wide);
+        return err_set(
+            w->err, ERR_SHAPE,
+            "eigh: %lld x %lld is too large; at most 32760 x 32760 is possible",
+            (long long)wide, (long long)wide);
     int n = (int)wide, lwork = 1 + 6 * n + 2 * n * n, liwork = 3 + 5 * n, info = 0;
     size_t size = dtype_size(c->dtype);
     void *raw = work_take(w, (size_t)n, size);
@@ -221,8 +227,8 @@ static bool eigen_run(Tensor *c, EighOrder order, Tensor *val, Tensor *vec, Work
     int *perm = iwork ? work_take(w, (size_t)n, sizeof *perm) : NULL;
     if (!perm)
         return false;
-    CALL(f64, syevd_, "V", "U", &n, c->data, &n, raw, work, &lwork, iwork, &liwork, &info, 1,
-         1);
+    CALL(f64, syevd_, "V", "U", &n, c->data, &n, raw, work, &lwork, iwork, &liwork,
+         &info, 1, 1);
     if (!check_info("eigh", info, "the eigenvalues did not converge", w->err) ||
         !intr_check(w->err))
         return false;
@@ -254,7 +260,7 @@ bool lapack_eigh(const Tensor *a, EighOrder order, Tensor *val, Tensor *vec, Err
     return ok;
 }
 
-/* ---- singular values ------------------------------------------------------------------- */
+/* ---- singular values ------------------------------------------------------------- */
 
 static void svd_fix_signs(Tensor *u, Tensor *vt)
 {
@@ -285,8 +291,8 @@ static bool svd_run(Tensor *c, Tensor *u, Tensor *s, Tensor *vt, Work *w)
     void *work = work_take(w, (size_t)lwork, dtype_size(c->dtype));
     if (!work)
         return false;
-    CALL(f64, gesdd_, "S", &n, &m, c->data, &n, s->data, vt->data, &n, u->data, &k, work,
-         &lwork, iwork, &info, 1);
+    CALL(f64, gesdd_, "S", &n, &m, c->data, &n, s->data, vt->data, &n, u->data, &k,
+         work, &lwork, iwork, &info, 1);
     if (!check_info("svd", info, "the singular values did not converge", w->err) ||
         !intr_check(w->err))
         return false;
@@ -305,12 +311,11 @@ bool lapack_svd(const Tensor *a, Tensor *u, Tensor *s, Tensor *vt, Err *err)
     if (!check_matrix("svd", a, false, err) || !intr_check(err))
         return false;
     int64_t m = a->dim[0], n = a->dim[1], k = m < n ? m : n;
-    bool ok = tensor_contiguous_of(a, &src, err) &&
-              load("svd", &src, false, false, &c, err) &&
-              new_matrix(a->dtype, m, k, u, err) &&
-              tensor_new(a->dtype, 1, &k, s, err) &&
-              new_matrix(a->dtype, k, n, vt, err) &&
-              (k == 0 || svd_run(&c, u, s, vt, &w));
+    bool ok =
+        tensor_contiguous_of(a, &src, err) &&
+        load("svd", &src, false, false, &c, err) &&
+        new_matrix(a->dtype, m, k, u, err) && tensor_new(a->dtype, 1, &k, s, err) &&
+        new_matrix(a->dtype, k, n, vt, err) && (k == 0 || svd_run(&c, u, s, vt, &w));
     work_done(&w);
     tensor_release(&c);
     tensor_release(&src);
@@ -322,9 +327,10 @@ bool lapack_svd(const Tensor *a, Tensor *u, Tensor *s, Tensor *vt, Err *err)
     return ok;
 }
 
-/* ---- QR ---------------------------------------------------------------------------------- */
+/* ---- QR -------------------------------------------------------------------------- */
 
-/* c is the transposed copy [n,m]: Fortran's m x n. R goes out before Q overwrites it. */
+/* c is the transposed copy [n,m]: Fortran's m x n. R goes out before Q overwrites
+ * it. */
 static bool qr_run(Tensor *c, Tensor *q, Tensor *r, Work *w)
 {
     bool f64 = c->dtype == F64;
@@ -346,7 +352,8 @@ static bool qr_run(Tensor *c, Tensor *q, Tensor *r, Work *w)
     if (!work)
         return false;
     CALL(f64, geqrf_, &m, &n, c->data, &m, tau, work, &lwork, &info);
-    if (!check_info("qr", info, "the factorisation failed", w->err) || !intr_check(w->err))
+    if (!check_info("qr", info, "the factorisation failed", w->err) ||
+        !intr_check(w->err))
         return false;
     for (int64_t i = 0; i < k; i++) {
         sign[i] = signbit(get(c->data, f64, i * m + i)) ? -1 : 1;
@@ -375,8 +382,8 @@ bool lapack_qr(const Tensor *a, Tensor *q, Tensor *r, Err *err)
     int64_t m = a->dim[0], n = a->dim[1], k = m < n ? m : n;
     bool ok = tensor_contiguous_of(a, &src, err) &&
               load("qr", &src, true, false, &c, err) &&
-              new_matrix(a->dtype, m, k, q, err) && new_matrix(a->dtype, k, n, r, err) &&
-              (k == 0 || qr_run(&c, q, r, &w));
+              new_matrix(a->dtype, m, k, q, err) &&
+              new_matrix(a->dtype, k, n, r, err) && (k == 0 || qr_run(&c, q, r, &w));
     work_done(&w);
     tensor_release(&c);
     tensor_release(&src);
@@ -387,7 +394,7 @@ bool lapack_qr(const Tensor *a, Tensor *q, Tensor *r, Err *err)
     return ok;
 }
 
-/* ---- Cholesky ---------------------------------------------------------------------------- */
+/* ---- Cholesky -------------------------------------------------------------------- */
 
 static bool cholesky_run(Tensor *l, Err *err)
 {
@@ -395,10 +402,11 @@ static bool cholesky_run(Tensor *l, Err *err)
     int n = (int)l->dim[0], info = 0;
     CALL(f64, potrf_, "U", &n, l->data, &n, &info, 1);
     if (info > 0)
-        return err_set(err, ERR_NUMERIC,
-                       "cholesky: the matrix is not positive definite: its leading %d x %d "
-                       "block has no factor",
-                       info, info);
+        return err_set(
+            err, ERR_NUMERIC,
+            "cholesky: the matrix is not positive definite: its leading %d x %d "
+            "block has no factor",
+            info, info);
     if (!check_info("cholesky", info, "", err))
         return false;
     for (int64_t i = 0; i < n; i++)
@@ -422,7 +430,7 @@ bool lapack_cholesky(const Tensor *a, Tensor *l, Err *err)
     return ok;
 }
 
-/* ---- linear systems ------------------------------------------------------------------------ */
+/* ---- linear systems -------------------------------------------------------------- */
 
 /* b as a contiguous matrix [m,k] of a's dtype; a vector is one column. */
 static bool load_rhs(const char *what, const Tensor *a, const Tensor *b, Tensor *out,
@@ -432,13 +440,15 @@ static bool load_rhs(const char *what, const Tensor *a, const Tensor *b, Tensor 
     Tensor flat = {0};
     memset(out, 0, sizeof *out);
     if (b->dtype != a->dtype || b->ndim < 1 || b->ndim > 2 || b->dim[0] != a->dim[0])
-        return err_set(err, ERR_SHAPE,
-                       "%s: the right side must be [%lld] or [%lld,k] of the matrix's type, "
-                       "got %s with %s",
-                       what, (long long)a->dim[0], (long long)a->dim[0],
-                       tensor_format_shape(a, sa), tensor_format_shape(b, sb));
+        return err_set(
+            err, ERR_SHAPE,
+            "%s: the right side must be [%lld] or [%lld,k] of the matrix's type, "
+            "got %s with %s",
+            what, (long long)a->dim[0], (long long)a->dim[0],
+            tensor_format_shape(a, sa), tensor_format_shape(b, sb));
     int64_t k = b->ndim == 2 ? b->dim[1] : 1;
-    bool ok = tensor_contiguous_of(b, &flat, err) && check_finite(what, &flat, false, err) &&
+    bool ok = tensor_contiguous_of(b, &flat, err) &&
+              check_finite(what, &flat, false, err) &&
               tensor_reshape(&flat, 2, (int64_t[]){b->dim[0], k}, out, err);
     tensor_release(&flat);
     if (!ok)
@@ -447,8 +457,8 @@ static bool load_rhs(const char *what, const Tensor *a, const Tensor *b, Tensor 
 }
 
 /* The first n rows of Fortran's ld x k matrix as a row-major tensor shaped like b's. */
-static bool collect_x(const void *x, int64_t ld, int64_t n, const Tensor *b, Tensor *out,
-                      Err *err)
+static bool collect_x(const void *x, int64_t ld, int64_t n, const Tensor *b,
+                      Tensor *out, Err *err)
 {
     bool f64 = b->dtype == F64;
     int64_t k = b->ndim == 2 ? b->dim[1] : 1;
@@ -476,10 +486,12 @@ static bool lstsq_run(Tensor *c, const Tensor *rhs, double rcond, int *rank, voi
                       Work *w)
 {
     bool f64 = c->dtype == F64;
-    int n = (int)c->dim[0], m = (int)c->dim[1], k = (int)rhs->dim[1], info = 0, lwork = -1;
+    int n = (int)c->dim[0], m = (int)c->dim[1], k = (int)rhs->dim[1], info = 0,
+        lwork = -1;
     int ld = m > n ? m : n, liwork = 0;
     _Alignas(8) char query[8] = {0}, cut[8] = {0};
-    put(cut, f64, 0, rcond > 0 ? rcond : (f64 ? DBL_EPSILON : (double)FLT_EPSILON) * ld);
+    put(cut, f64, 0,
+        rcond > 0 ? rcond : (f64 ? DBL_EPSILON : (double)FLT_EPSILON) * ld);
     *x = columns_of(rhs, ld, w);
     void *s = *x ? work_take(w, (size_t)(m < n ? m : n), dtype_size(c->dtype)) : NULL;
     if (!s)
@@ -492,8 +504,8 @@ static bool lstsq_run(Tensor *c, const Tensor *rhs, double rcond, int *rank, voi
     int *iwork = work ? work_take(w, (size_t)liwork + 1, sizeof *iwork) : NULL;
     if (!iwork)
         return false;
-    CALL(f64, gelsd_, &m, &n, &k, c->data, &m, *x, &ld, s, (void *)cut, rank, work, &lwork,
-         iwork, &info);
+    CALL(f64, gelsd_, &m, &n, &k, c->data, &m, *x, &ld, s, (void *)cut, rank, work,
+         &lwork, iwork, &info);
     return check_info("lstsq", info, "the singular values did not converge", w->err) &&
            intr_check(w->err);
 }
@@ -516,8 +528,8 @@ bool lapack_lstsq(const Tensor *a, const Tensor *b, double rcond, Tensor *x, int
                           (int64_t[]){a->dim[1], b->ndim == 2 ? b->dim[1] : 1}, x, err);
     else if (ok)
         ok = lstsq_run(&c, &rhs, rcond, &found, &columns, &w) &&
-             collect_x(columns, a->dim[0] > a->dim[1] ? a->dim[0] : a->dim[1], a->dim[1], b,
-                       x, err);
+             collect_x(columns, a->dim[0] > a->dim[1] ? a->dim[0] : a->dim[1],
+                       a->dim[1], b, x, err);
     if (rank)
         *rank = ok ? found : 0;
     work_done(&w);
@@ -536,16 +548,17 @@ static bool solve_run(Tensor *c, const Tensor *rhs, void **x, Work *w)
     char equed = 'N';
     void *b = columns_of(rhs, n, w);
     void *af = b ? work_take(w, N * N, size) : NULL;
-    void *real = af ? work_take(w, 6 * N + 2 * K, size) : NULL; /* r, c, work, ferr, berr */
+    void *real =
+        af ? work_take(w, 6 * N + 2 * K, size) : NULL; /* r, c, work, ferr, berr */
     int *iwork = real ? work_take(w, 2 * N, sizeof *iwork) : NULL;
     *x = iwork ? work_take(w, N * K, size) : NULL;
     if (!*x)
         return false;
     char *r = real, *col = r + N * size, *work = col + N * size;
     char *ferr = work + 4 * N * size, *berr = ferr + K * size;
-    CALL(f64, gesvx_, "E", "T", &n, &k, c->data, &n, af, &n, iwork + n, &equed, (void *)r,
-         (void *)col, b, &n, *x, &n, (void *)rcond, (void *)ferr, (void *)berr,
-         (void *)work, iwork, &info, 1, 1, 1);
+    CALL(f64, gesvx_, "E", "T", &n, &k, c->data, &n, af, &n, iwork + n, &equed,
+         (void *)r, (void *)col, b, &n, *x, &n, (void *)rcond, (void *)ferr,
+         (void *)berr, (void *)work, iwork, &info, 1, 1, 1);
     if (info > 0)
         return err_set(w->err, ERR_NUMERIC,
                        "solve: the matrix is singular to working precision (reciprocal "

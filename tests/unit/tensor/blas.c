@@ -49,25 +49,37 @@ typedef struct Shape {
 } Shape;
 
 /* Shapes on both sides of every cut; the last has both halves of unequal size. */
-static const Shape shapes[] = {{1, 1, 1},     {3, 5, 7},      {0, 4, 3},    {4, 0, 3},
-                               {4, 3, 0},     {17, 33, 16},   {8, 128, 784}, {128, 8, 784},
-                               {130, 67, 65}, {257, 31, 300}, {15, 2500, 20}};
+static const Shape shapes[] = {
+    {1,   1,    1  },
+    {3,   5,    7  },
+    {0,   4,    3  },
+    {4,   0,    3  },
+    {4,   3,    0  },
+    {17,  33,   16 },
+    {8,   128,  784},
+    {128, 8,    784},
+    {130, 67,   65 },
+    {257, 31,   300},
+    {15,  2500, 20 }
+};
 
 static void check_f64(Shape s, bool ta, bool tb, double alpha, double beta)
 {
     int64_t lda = (ta ? s.M : s.K) + 3, ldb = (tb ? s.K : s.N) + 1, ldc = s.N + 2;
-    double *a = random_f64((ta ? s.K : s.M) * lda), *b = random_f64((tb ? s.N : s.K) * ldb);
+    double *a = random_f64((ta ? s.K : s.M) * lda),
+           *b = random_f64((tb ? s.N : s.K) * ldb);
     double *c = random_f64(s.M * ldc), *want = random_f64(s.M * ldc);
     memcpy(want, c, sizeof *c * (size_t)(s.M * ldc));
     for (int64_t i = 0; i < s.M; i++)
         for (int64_t j = 0; j < s.N; j++) {
             double sum = 0;
             for (int64_t k = 0; k < s.K; k++)
-                sum += a[ta ? k * lda + i : i * lda + k] * b[tb ? j * ldb + k : k * ldb + j];
+                sum += a[ta ? k * lda + i : i * lda + k] *
+                       b[tb ? j * ldb + k : k * ldb + j];
             want[i * ldc + j] = alpha * sum + beta * want[i * ldc + j];
         }
-    assert_true(blas_gemm_f64(ta, tb, s.M, s.N, s.K, alpha, a, lda, b, ldb, beta, c, ldc,
-                              NULL));
+    assert_true(blas_gemm_f64(ta, tb, s.M, s.N, s.K, alpha, a, lda, b, ldb, beta, c,
+                              ldc, NULL));
     for (int64_t i = 0; i < s.M * ldc; i++) /* the padding too: untouched */
         assert_true(fabs(c[i] - want[i]) < 1e-12 * (double)(s.K + 1));
     mem_free(a), mem_free(b), mem_free(c), mem_free(want);
@@ -76,7 +88,8 @@ static void check_f64(Shape s, bool ta, bool tb, double alpha, double beta)
 static void check_f32(Shape s, bool ta, bool tb, float alpha, float beta)
 {
     int64_t lda = (ta ? s.M : s.K) + 3, ldb = (tb ? s.K : s.N) + 1, ldc = s.N + 2;
-    float *a = random_f32((ta ? s.K : s.M) * lda), *b = random_f32((tb ? s.N : s.K) * ldb);
+    float *a = random_f32((ta ? s.K : s.M) * lda),
+          *b = random_f32((tb ? s.N : s.K) * ldb);
     float *c = random_f32(s.M * ldc), *want = random_f32(s.M * ldc);
     memcpy(want, c, sizeof *c * (size_t)(s.M * ldc));
     for (int64_t i = 0; i < s.M; i++)
@@ -88,8 +101,8 @@ static void check_f32(Shape s, bool ta, bool tb, float alpha, float beta)
             double old = (double)want[i * ldc + j];
             want[i * ldc + j] = (float)((double)alpha * sum + (double)beta * old);
         }
-    assert_true(blas_gemm_f32(ta, tb, s.M, s.N, s.K, alpha, a, lda, b, ldb, beta, c, ldc,
-                              NULL));
+    assert_true(blas_gemm_f32(ta, tb, s.M, s.N, s.K, alpha, a, lda, b, ldb, beta, c,
+                              ldc, NULL));
     for (int64_t i = 0; i < s.M * ldc; i++)
         assert_true(fabsf(c[i] - want[i]) < 1e-6f * (float)(s.K + 1));
     mem_free(a), mem_free(b), mem_free(c), mem_free(want);
@@ -116,8 +129,8 @@ static void test_beta_zero_ignores_old_c(void **unused)
         float *c = random_f32(s.M * s.N);
         for (int64_t j = 0; j < s.M * s.N; j++)
             c[j] = NAN;
-        assert_true(blas_gemm_f32(false, false, s.M, s.N, s.K, 1, a, s.K, b, s.N, 0, c, s.N,
-                                  NULL));
+        assert_true(blas_gemm_f32(false, false, s.M, s.N, s.K, 1, a, s.K, b, s.N, 0, c,
+                                  s.N, NULL));
         for (int64_t j = 0; j < s.M * s.N; j++)
             assert_true(isfinite(c[j]));
         mem_free(a), mem_free(b), mem_free(c);
@@ -137,8 +150,8 @@ static void test_nan_reaches_its_row(void **unused)
         int64_t row = s.M / 2;
         a[row * s.K + s.K / 2] = NAN;
         memset(b, 0, sizeof *b * (size_t)(s.K * s.N));
-        assert_true(blas_gemm_f32(false, false, s.M, s.N, s.K, 1, a, s.K, b, s.N, 0, c, s.N,
-                                  NULL));
+        assert_true(blas_gemm_f32(false, false, s.M, s.N, s.K, 1, a, s.K, b, s.N, 0, c,
+                                  s.N, NULL));
         for (int64_t j = 0; j < s.M * s.N; j++)
             assert_true((j / s.N == row) == (bool)isnan(c[j]));
         mem_free(a), mem_free(b), mem_free(c);
@@ -148,8 +161,13 @@ static void test_nan_reaches_its_row(void **unused)
 static void test_same_bits_for_any_thread_count(void **unused)
 {
     (void)unused;
-    static const Shape big[] = {{512, 128, 784}, {8, 1024, 784}, {128, 784, 512},
-                                {1000, 700, 300}, {2048, 1024, 1024}};
+    static const Shape big[] = {
+        {512,  128,  784 },
+        {8,    1024, 784 },
+        {128,  784,  512 },
+        {1000, 700,  300 },
+        {2048, 1024, 1024}
+    };
     for (size_t i = 0; i < ARRAY_LEN(big); i++) {
         Shape s = big[i];
         float *a = random_f32(s.M * s.K), *b = random_f32(s.K * s.N);
@@ -157,8 +175,8 @@ static void test_same_bits_for_any_thread_count(void **unused)
         for (int t = 0; t < 3; t++) {
             c[t] = random_f32(s.M * s.N);
             assert_true(pool_set_threads(t + 1, NULL));
-            assert_true(blas_gemm_f32(false, true, s.M, s.N, s.K, 1, a, s.K, b, s.K, 0, c[t],
-                                      s.N, NULL));
+            assert_true(blas_gemm_f32(false, true, s.M, s.N, s.K, 1, a, s.K, b, s.K, 0,
+                                      c[t], s.N, NULL));
         }
         for (int t = 1; t < 3; t++)
             assert_memory_equal(c[0], c[t], sizeof(float) * (size_t)(s.M * s.N));
@@ -244,7 +262,14 @@ static void check_gemv(int64_t M, int64_t N, bool trans)
 static void test_gemv_and_dot(void **unused)
 {
     (void)unused;
-    static const int64_t size[][2] = {{1, 1}, {0, 3}, {3, 0}, {7, 5}, {784, 300}, {33, 9000}};
+    static const int64_t size[][2] = {
+        {1,   1   },
+        {0,   3   },
+        {3,   0   },
+        {7,   5   },
+        {784, 300 },
+        {33,  9000}
+    };
     for (size_t i = 0; i < ARRAY_LEN(size); i++) {
         check_gemv(size[i][0], size[i][1], false);
         check_gemv(size[i][0], size[i][1], true);

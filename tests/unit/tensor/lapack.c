@@ -1,6 +1,6 @@
-/* Factorisations judged by what they promise: reconstruction, orthogonality, order, signs
- * and residuals, computed here by plain loops; f32 and f64, odd shapes, strided inputs,
- * ill-conditioned, rank-deficient, not positive definite, NaN. */
+/* Factorisations judged by what they promise: reconstruction, orthogonality, order,
+ * signs and residuals, computed here by plain loops; f32 and f64, odd shapes, strided
+ * inputs, ill-conditioned, rank-deficient, not positive definite, NaN. */
 #include "tensor/lapack.h"
 
 #include <math.h>
@@ -104,7 +104,7 @@ static void check_eigh(const Tensor *a, EighOrder order)
         }
     for (int64_t k = 0; k + 1 < n; k++) {
         double x = at1(&val, k), y = at1(&val, k + 1);
-        assert_true(order == EIGH_DESCENDING   ? x >= y
+        assert_true(order == EIGH_DESCENDING  ? x >= y
                     : order == EIGH_ASCENDING ? x <= y
                                               : fabs(x) >= fabs(y));
     }
@@ -125,7 +125,8 @@ static void test_eigh(void **unused)
         }
 }
 
-/* diag(3, -3, 1): equal magnitudes, positive first; the upper triangle is never read. */
+/* diag(3, -3, 1): equal magnitudes, positive first; the upper triangle is never
+ * read. */
 static void test_eigh_order_and_triangle(void **unused)
 {
     (void)unused;
@@ -200,8 +201,19 @@ static void check_qr(const Tensor *a)
 static void test_svd_and_qr(void **unused)
 {
     (void)unused;
-    static const int64_t sizes[][2] = {{0, 0}, {0, 3}, {3, 0},  {1, 1},  {1, 6},  {6, 1},
-                                       {4, 4}, {9, 4}, {4, 9}, {40, 23}, {23, 40}};
+    static const int64_t sizes[][2] = {
+        {0,  0 },
+        {0,  3 },
+        {3,  0 },
+        {1,  1 },
+        {1,  6 },
+        {6,  1 },
+        {4,  4 },
+        {9,  4 },
+        {4,  9 },
+        {40, 23},
+        {23, 40}
+    };
     for (int t = 0; t < 2; t++)
         for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
             Tensor a = matrix(t ? F64 : F32, sizes[i][0], sizes[i][1]);
@@ -211,7 +223,8 @@ static void test_svd_and_qr(void **unused)
         }
 }
 
-/* Hilbert: condition 1e13 at n = 10; rank one; all zero: still orthonormal and exact. */
+/* Hilbert: condition 1e13 at n = 10; rank one; all zero: still orthonormal and
+ * exact. */
 static void test_hard_matrices(void **unused)
 {
     (void)unused;
@@ -324,7 +337,12 @@ static void check_lstsq(const Tensor *a, const Tensor *b, int want_rank)
 static void test_lstsq(void **unused)
 {
     (void)unused;
-    static const int64_t sizes[][2] = {{1, 1}, {12, 5}, {5, 12}, {30, 30}};
+    static const int64_t sizes[][2] = {
+        {1,  1 },
+        {12, 5 },
+        {5,  12},
+        {30, 30}
+    };
     for (int t = 0; t < 2; t++)
         for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
             int64_t m = sizes[i][0], n = sizes[i][1];
@@ -379,7 +397,8 @@ static void test_solve(void **unused)
                         sum += at(&a, i, j) * at(&x, j, c);
                         size += fabs(at(&a, i, j) * at(&x, j, c));
                     }
-                    assert_true(fabs(sum - at(&b, i, c)) < tolerance(a.dtype) * (size + 1));
+                    assert_true(fabs(sum - at(&b, i, c)) <
+                                tolerance(a.dtype) * (size + 1));
                 }
             tensor_release(&a), tensor_release(&b), tensor_release(&x);
         }
@@ -390,7 +409,8 @@ static void test_solve_refuses_singular(void **unused)
     (void)unused;
     Tensor a = matrix(F64, 3, 3), b = matrix(F64, 3, 1), x;
     for (int64_t i = 0; i < 9; i++)
-        set(&a, i / 3, i % 3, (double)i + 1); /* rank 2, but its pivots round to non-zero */
+        set(&a, i / 3, i % 3,
+            (double)i + 1); /* rank 2, but its pivots round to non-zero */
     Err err = {0};
     assert_false(lapack_solve(&a, &b, &x, &err));
     assert_int_equal(err.code, ERR_NUMERIC);

@@ -45,6 +45,11 @@ Cell *grid_at(Grid *g, int row, int col); /* NULL outside */
  * become visible placeholders. Returns the columns used. */
 int grid_text(Grid *g, int row, int col, const char *text, int32_t fg, int32_t bg,
               uint8_t attr);
+/* Grows or shrinks to `rows` rows; new ones are blank. */
+bool grid_resize(Grid *g, int rows, Err *err);
+/* Replaces every code point outside ASCII, for locales without UTF-8: box lines by - | +, the
+ * rest by '?'. */
+void grid_ascii(Grid *g);
 /* The grid as lines with SGR escapes for the level (none at LEVEL_MONO: reverse video only), trailing
  * blanks cut, each line ended by reset and newline. */
 void grid_print(const Grid *g, Level level, Str *out);

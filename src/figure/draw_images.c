@@ -1,0 +1,309 @@
+/* draw_images.c -- a page of images as cells. A cell is about twice as high as wide, so one cell shows
+ * two square pixels (half blocks), or 2x2 narrow ones where an image is shrunk to a thumbnail
+ * (quadrants), or one ASCII character whose ink is the average of both. Sizes are tried from large
+ * to small until all images that should stand in a row fit. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "figure/clean.h"
+#include "figure/draw.h"
+#include "figure/map.h"
+#include "figure/sample.h"
+
+enum { FULL = 28, THUMB = 14, GAP = 2, BAR = 15, BAR_MIN_WIDTH = 48, PER_CELL = 4 };
+
+typedef enum Render { RENDER_ASCII, RENDER_HALF, RENDER_QUAD } Render;
+
+typedef struct Page {
+    const Figure *f;
+    Map map;
+    Render render;
+    int panels;        /* 2: positive and negative part, where there is no colour */
+    int cols, rows;    /* cells of one panel */
+    int across, down;  /* samples of one panel */
+    int slot, per_row; /* columns of one image with all panels; images in a row */
+    ImageFacts *facts; /* [n] */
+    double *t;         /* [down, across] of the image at hand */
+} Page;
+
+static int at_least(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+static int at_most(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* Sizes one panel so that its longer side has `side` pixels, or an integer multiple of the
+ * image's own that is not larger. Returns how many images then fit in a row. */
+static int fit_side(Page *p, int side, bool ascii, int width)
+{
+    const Figure *f = p->f;
+    int own = at_least(f->h, f->w), k = side / own;
+    int64_t w = k > 0 ? (int64_t)k * f->w : ((int64_t)f->w * side + own / 2) / own;
+    int64_t h = k > 0 ? (int64_t)k * f->h : ((int64_t)f->h * side + own / 2) / own;
+    p->cols = at_least((int)w, 1);
+    p->rows = at_least((int)(h + 1) / 2, 1);
+    p->render = ascii ? RENDER_ASCII : RENDER_HALF;
+    if (!ascii && k == 0 && side <= THUMB && p->map.level == LEVEL_TRUE)
+        p->render = RENDER_QUAD;
+    p->across = p->render == RENDER_QUAD ? 2 * p->cols : p->cols;
+    p->down = p->render == RENDER_ASCII  ? p->rows
+              : p->render == RENDER_QUAD ? 2 * p->rows
+                                         : at_least((int)h, 1);
+    p->slot = at_least(p->panels * (p->cols + 1) - 1, THUMB);
+    return at_least((width + GAP) / (p->slot + GAP), 1);
+}
+
+static void choose_size(Page *p, const Canvas *c)
+{
+    const Figure *f = p->f;
+    bool ascii = c->style.level < LEVEL_256 || !c->style.utf8;
+    int room = (c->width + 1) / p->panels - 1;
+    int want = f->per_row > 0 ? at_most(f->per_row, f->n) : f->n;
+    int side[] = {at_least(at_least(f->h, f->w), FULL), FULL, THUMB};
+    int fit = 0;
+    for (size_t i = 0; i < ARRAY_LEN(side) && fit < want; i++)
+        fit = fit_side(p, at_most(side[i], room), ascii, c->width);
+    p->per_row = at_most(fit, want);
+}
+
+static Cell half_cell(Map m, double top, double bottom, bool has_bottom)
+{
+    Cell c = {.rune = 0x2580, .fg = map_colour(m, top), .bg = GRID_DEFAULT};
+    if (isnan(top) || (has_bottom && isnan(bottom)))
+        return map_missing(m);
+    if (!has_bottom)
+        return c;
+    c.bg = map_colour(m, bottom);
+    if (c.fg == c.bg)
+        c = (Cell){.rune = ' ', .fg = GRID_DEFAULT, .bg = c.bg};
+    return c;
+}
+
+/* Sum of squared differences from the mean of those of v[0..3] that `mask` picks. */
+static double spread(const double v[4], unsigned mask, double *mean)
+{
+    double sum = 0, square = 0;
+    int n = 0;
+    for (int i = 0; i < 4; i++)
+        if (mask >> i & 1) {
+            sum += v[i];
+            n++;
+        }
+    *mean = n > 0 ? sum / n : 0;
+    for (int i = 0; i < 4; i++)
+        if (mask >> i & 1)
+            square += (v[i] - *mean) * (v[i] - *mean);
+    return square;
+}
+
+/* Two colours for four values (upper left, upper right, lower left, lower right): the split with the
+ * least spread. The lower right one is always in the background, so 8 splits are all. */
+static Cell quad_cell(Map m, const double v[4])
+{
+    static const uint16_t rune[8] = {' ',    0x2598, 0x259D, 0x2580,
+                                     0x2596, 0x258C, 0x259E, 0x259B};
+    double least = INFINITY, fg = 0, bg = 0;
+    unsigned best = 0;
+    if (isnan(v[0]) || isnan(v[1]) || isnan(v[2]) || isnan(v[3]))
+        return map_missing(m);
+    for (unsigned mask = 0; mask < 8; mask++) {
+        double a, b;
+        double s = spread(v, mask, &a) + spread(v, 15u & ~mask, &b);
+        if (s < least) {
+            least = s;
+            best = mask;
+            fg = a;
+            bg = b;
+        }
+    }
+    Cell c = {rune[best], map_colour(m, fg), map_colour(m, bg), 0};
+    if (best == 0 || c.fg == c.bg)
+        c = (Cell){.rune = ' ', .fg = GRID_DEFAULT, .bg = c.bg};
+    return c;
+}
+
+static Cell cell_of(const Page *p, int y, int x, int panel)
+{
+    const double *t = p->t;
+    if (p->render == RENDER_QUAD) {
+        const double *up = t + (int64_t)2 * y * p->across + 2 * x, *low = up + p->across;
+        return quad_cell(p->map, (double[4]){up[0], up[1], low[0], low[1]});
+    }
+    if (p->render == RENDER_HALF) {
+        bool two = 2 * y + 1 < p->down;
+        const double *up = t + (int64_t)2 * y * p->across + x;
+        return half_cell(p->map, up[0], two ? up[p->across] : 0, two);
+    }
+    double v = t[(int64_t)y * p->across + x];
+    if (p->panels == 2 && !isnan(v))
+        v = fmax(panel == 0 ? v : -v, 0);
+    return map_ascii(p->map, v);
+}
+
+static void draw_one(const Page *p, Canvas *c, int image, int row, int col)
+{
+    const Figure *f = p->f;
+    int64_t m = (int64_t)f->h * f->w, samples = (int64_t)p->down * p->across;
+    sample_area(f->pixels + image * m, f->h, f->w, p->t, p->down, p->across);
+    for (int64_t i = 0; i < samples; i++)
+        p->t[i] = sample_share(p->t[i], p->facts[image].limit);
+    for (int panel = 0; panel < p->panels; panel++)
+        for (int y = 0; y < p->rows; y++)
+            for (int x = 0; x < p->cols; x++) {
+                int at = col + panel * (p->cols + 1) + x;
+                Cell *cell = grid_at(c->grid, row + y, at);
+                if (cell)
+                    *cell = cell_of(p, y, x, panel);
+            }
+}
+
+/* "zero", "NaN", "!": what the eye cannot tell from the picture. */
+static const char *oddity(const ImageFacts *a)
+{
+    if (a->infs > 0)
+        return a->nans > 0 ? "! NaN" : "!";
+    return a->nans > 0 ? "NaN" : a->zero ? "zero" : "";
+}
+
+/* A label cut to the slot (a ~ marks the cut) with the oddity behind it. */
+static void draw_label(const Page *p, Canvas *c, int image, int row, int col)
+{
+    const char *label = p->f->labels && p->f->labels[image] ? p->f->labels[image] : "";
+    const char *odd = oddity(&p->facts[image]);
+    int odd_cols = *odd ? (int)strlen(odd) + (*label != '\0') : 0;
+    int room = p->slot - odd_cols, used = 0;
+    size_t left = strlen(label), n = 0;
+    bool cut = clean_width(label) > room;
+    while (n < left) {
+        Glyph g;
+        size_t len = glyph_next(label + n, left - n, used, &g);
+        if (used + g.width > room - cut)
+            break;
+        used += g.width;
+        n += len;
+    }
+    canvas_piece(c, row, col, label, n, 0);
+    if (cut)
+        canvas_piece(c, row, col + used++, "~", 1, 0);
+    if (*odd)
+        canvas_piece(c, row, col + used + (used > 0), odd, strlen(odd), CELL_BOLD);
+}
+
+static void draw_limit(const Page *p, Canvas *c, int image, int row, int col)
+{
+    char number[32], text[40];
+    figure_number(p->facts[image].limit, number);
+    snprintf(text, sizeof text, "%s%s", p->f->is_signed ? "+/-" : "0..", number);
+    canvas_piece(c, row, col, text, strlen(text), CELL_DIM);
+}
+
+static bool draw_row(const Page *p, Canvas *c, int first, bool labels, Err *err)
+{
+    bool limits = p->f->scale == SCALE_EACH, signs = p->panels == 2;
+    if (!canvas_need(c, signs + p->rows + labels + limits, err))
+        return false;
+    for (int k = 0; k < p->per_row && first + k < p->f->n; k++) {
+        int col = k * (p->slot + GAP), row = c->row;
+        if (signs) {
+            canvas_piece(c, row, col, "+", 1, 0);
+            canvas_piece(c, row++, col + p->cols + 1, "-", 1, 0);
+        }
+        draw_one(p, c, first + k, row, col);
+        row += p->rows;
+        if (labels)
+            draw_label(p, c, first + k, row++, col);
+        if (limits)
+            draw_limit(p, c, first + k, row, col);
+    }
+    c->row += signs + p->rows + labels + limits;
+    return true;
+}
+
+static void add_scale_words(const Page *p, Str *t)
+{
+    const Figure *f = p->f;
+    const char *v = f->is_signed ? "|v|" : "v";
+    int clipped = 0, infs = 0, nans = 0;
+    for (int i = 0; i < f->n; i++) {
+        clipped += p->facts[i].clipped;
+        infs += p->facts[i].infs;
+        nans += p->facts[i].nans;
+    }
+    if (f->scale == SCALE_EACH)
+        str_addf(t, "each: largest %s of the image, printed below it", v);
+    else if (f->scale == SCALE_P99)
+        str_addf(t, "p99: 99th percentile of %s, %d beyond it at full level", v, clipped);
+    else
+        str_addf(t, f->n > 1 ? "shared: largest %s of the page" : "largest %s", v);
+    if (p->panels == 2)
+        str_add(t, "; left panel +, right panel -");
+    if (infs > 0)
+        str_add(t, "; ! infinite values at full level");
+    if (nans > 0)
+        str_add(t, "; ? not a number");
+}
+
+/* "-0.21 [colours] +0.21  shared: ...": the numbers say what full colour means. */
+static bool draw_scale(const Page *p, Canvas *c, Err *err)
+{
+    const Figure *f = p->f;
+    bool both = f->is_signed && p->panels == 1, bar = c->width >= BAR_MIN_WIDTH;
+    char limit[32] = "limit";
+    Str t;
+    str_init(&t);
+    if (f->scale != SCALE_EACH)
+        figure_number(p->facts[0].limit, limit);
+    if (bar)
+        str_addf(&t, "%s%s ", both ? "-" : "0", both ? limit : "");
+    int at = (int)t.len, row = c->row;
+    if (bar)
+        str_addf(&t, "%*s %s%s  ", BAR, "", both ? "+" : "", limit);
+    else
+        str_addf(&t, "%s%s ", f->is_signed ? "+/-" : "0..", limit);
+    add_scale_words(p, &t);
+    bool ok = str_ok(&t, err) && canvas_text(c, t.s, 0, err);
+    for (int i = 0; ok && bar && i < BAR; i++) {
+        Cell *cell = grid_at(c->grid, row, at + i);
+        double v = both ? (i - BAR / 2) / (double)(BAR / 2) : i / (double)(BAR - 1);
+        if (cell && p->render == RENDER_ASCII)
+            *cell = map_ascii(p->map, v);
+        else if (cell)
+            cell->bg = map_colour(p->map, v);
+    }
+    str_done(&t);
+    return ok;
+}
+
+static bool draw_page(Page *p, Canvas *c, Err *err)
+{
+    bool labels = p->f->labels != NULL;
+    for (int i = 0; i < p->f->n; i++)
+        labels = labels || *oddity(&p->facts[i]);
+    for (int i = 0; i < p->f->n; i += p->per_row) {
+        if (!draw_row(p, c, i, labels, err))
+            return false;
+        c->row += labels || p->f->scale == SCALE_EACH; /* blank line */
+    }
+    return canvas_need(c, 1, err) && draw_scale(p, c, err);
+}
+
+bool draw_images(Canvas *c, const Figure *f, Err *err)
+{
+    Page p = {.f = f, .map = {c->style.level, c->style.light, f->is_signed}};
+    p.panels = f->is_signed && c->style.level == LEVEL_MONO ? 2 : 1;
+    choose_size(&p, c);
+    bool ok = false;
+    p.t = mem_array((size_t)p.down * (size_t)p.across, sizeof *p.t, err);
+    p.facts = p.t ? mem_array((size_t)f->n, sizeof *p.facts, err) : NULL;
+    if (p.facts)
+        ok = sample_facts(f, p.facts, err) && draw_page(&p, c, err);
+    mem_free(p.facts);
+    mem_free(p.t);
+    return ok;
+}

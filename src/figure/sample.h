@@ -1,0 +1,23 @@
+/* sample.h -- the numbers under an image page: limits of the scale, what is odd about an
+ * image, and the area filter that brings an image to a size. Everything is exactly
+ * antisymmetric: a negated image gives negated samples and the same limits. */
+#ifndef CLEAVE_FIGURE_SAMPLE_H
+#define CLEAVE_FIGURE_SAMPLE_H
+#include "figure/figure.h"
+
+typedef struct ImageFacts {
+    double limit; /* full colour; 0 for an image without a finite non-zero value */
+    int nans, infs;
+    bool zero;    /* all values are 0 */
+    int clipped;  /* finite values beyond the limit (SCALE_P99) */
+} ImageFacts;
+
+/* facts[f->n]; the limit of SHARED and P99 is the page's. In an unsigned figure only positive values
+ * count. P99 of a page that is nearly all zero falls back to the largest value. */
+bool sample_facts(const Figure *f, ImageFacts *facts, Err *err);
+/* Value as share of the limit; infinities become -1 and 1, NaN stays. */
+double sample_share(double v, double limit);
+/* Averages src [h, w] over the boxes of an oh x ow raster into dst. A box that holds a NaN is NaN; an
+ * infinity wins. Enlarging by an integer repeats values exactly. */
+void sample_area(const float *src, int h, int w, double *dst, int oh, int ow);
+#endif

@@ -16,7 +16,8 @@ typedef struct Graph Graph;
 typedef int32_t Val; /* a value of a graph */
 enum { VAL_NONE = -1 };
 
-/* Dtype and shape without data. */
+/* Dtype and shape without data. Where a list of Specs stands for an op's inputs, an absent
+ * optional input has ndim == -1 (spec_absent()). */
 typedef struct Spec {
     DType dtype;
     int ndim;
@@ -91,7 +92,8 @@ typedef struct OpRow {
     const char *formula; /* "y = max(x, 0)"; NULL if doc says it all */
     int n_out;           /* 0 means 1 */
     unsigned flags;      /* OpFlag */
-    unsigned inplace;    /* bit k: output 0 may overwrite input k (same spec) */
+    unsigned inplace;    /* bit k: output 0 may overwrite input k (same spec). OP_EFFECT rows
+                          * have no outputs; there bit k says that input k is written */
     bool (*shape)(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err);
     bool (*run)(const OpArgs *x, Err *err);
     bool (*grad)(Graph *g, OpGrad *d); /* NULL with OP_NODIFF */
@@ -137,4 +139,6 @@ bool op_shape(const OpRow *row, const Spec *in, int n_in, const OpAttr *a, Spec 
 Spec spec_of(const Tensor *t);
 Spec spec_make(DType t, int ndim, const int64_t *dim);
 int64_t spec_count(const Spec *s);
+Spec spec_absent(void);          /* ndim -1 */
+int op_n_out(const OpRow *row);  /* 0 for OP_EFFECT, else at least 1 */
 #endif

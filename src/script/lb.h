@@ -29,8 +29,9 @@ typedef struct LbTable {
     const LbFn *fn;
     size_t n;
 } LbTable;
-extern const LbTable lb_tables[]; /* all binding files, in the order of the help */
-extern const size_t lb_n_tables;
+/* All binding files, in the order of the help (doc.c has the list). */
+int lb_area_count(void);
+LbTable lb_area(int i);
 
 /* Per Lua state, reached through the extra space. */
 typedef struct Trace Trace;

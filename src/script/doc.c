@@ -1,0 +1,324 @@
+/* doc.c -- the reference, put together from the rows: ops, documented functions and their option
+ * rows. `?name`, `cleave help` and man/cleave-api.3 are three prints of the same texts. */
+#include <ctype.h>
+#include <string.h>
+
+#include "graph/op.h"
+#include "script/lb.h"
+
+extern const LbFn lb_tensor_fns[], lb_trace_fns[], lb_session_fns[], lb_data_fns[],
+    lb_model_fns[], lb_decomp_fns[], lb_figure_fns[];
+extern const size_t lb_n_tensor_fns, lb_n_trace_fns, lb_n_session_fns, lb_n_data_fns,
+    lb_n_model_fns, lb_n_decomp_fns, lb_n_figure_fns;
+
+/* The binding files with their heading: the one list of them. */
+static const struct {
+    const char *area;
+    const LbFn *fn;
+    const size_t *n;
+} areas[] = {
+    { "session: settings, log, metrics", lb_session_fns, &lb_n_session_fns },
+    { "data sets", lb_data_fns, &lb_n_data_fns },
+    { "networks and training", lb_model_fns, &lb_n_model_fns },
+    { "decompositions", lb_decomp_fns, &lb_n_decomp_fns },
+    { "figures and reports", lb_figure_fns, &lb_n_figure_fns },
+    { "tensors", lb_tensor_fns, &lb_n_tensor_fns },
+    { "compiled functions", lb_trace_fns, &lb_n_trace_fns },
+};
+
+int lb_area_count(void)
+{
+    return (int)ARRAY_LEN(areas);
+}
+
+LbTable lb_area(int i)
+{
+    return (LbTable){ areas[i].area, areas[i].fn, *areas[i].n };
+}
+
+/* --- plain text ---------------------------------------------------------------------------- */
+
+/* Appends text wrapped at 78 columns, indented by 2. */
+static void add_wrapped(Str *out, const char *text)
+{
+    size_t col = 0;
+    while (*text) {
+        size_t n = strcspn(text, " ");
+        if (col == 0) {
+            str_add(out, "  ");
+            col = 2;
+        } else if (col + 1 + n > 78) {
+            str_add(out, "\n  ");
+            col = 2;
+        } else {
+            str_addc(out, ' ');
+            col++;
+        }
+        str_addn(out, text, n);
+        col += n;
+        text += n;
+        while (*text == ' ')
+            text++;
+    }
+    str_addc(out, '\n');
+}
+
+static const char *type_name(OptType t)
+{
+    static const char *const names[] = { "integer", "number", "boolean", "text", "choice" };
+    return names[t];
+}
+
+static void add_option_rows(Str *out, const OptRow *rows, size_t n)
+{
+    str_add(out, "  options:\n");
+    for (size_t i = 0; i < n; i++) {
+        const OptRow *r = &rows[i];
+        str_addf(out, "    %-16s %-8s %s%s", r->name, type_name(r->type),
+                 r->dflt[0] ? "default " : "", r->dflt);
+        if (r->choices)
+            str_addf(out, " (%s)", r->choices);
+        str_addf(out, "\n      %s\n", r->doc);
+    }
+}
+
+static void add_fn(Str *out, const LbFn *f)
+{
+    str_addf(out, "%s%s\n", f->name, f->sig);
+    add_wrapped(out, f->doc);
+    if (f->options)
+        add_option_rows(out, f->options, *f->n_options);
+    if (f->example)
+        str_addf(out, "  example: %s\n", f->example);
+}
+
+static const char *attr_type(char type)
+{
+    switch (type) {
+    case 'i': return "integer";
+    case 'f': return "number";
+    case 'b': return "boolean";
+    case 'a': return "axis, from 1";
+    case 'A': return "axes, from 1";
+    case 'I': return "list of integers";
+    case 's': return "text";
+    case 'd': return "dtype";
+    default: return "tensor";
+    }
+}
+
+/* "sum(x, axis, keep)": names only; the types and defaults follow as a list. */
+static void add_op_head(Str *out, const OpRow *row)
+{
+    const OpSig *s = op_sig(row);
+    str_addf(out, "cl.%s(", row->name);
+    for (int i = 0; i < s->n; i++)
+        str_addf(out, "%s%s%s", i ? ", " : "", s->p[i].name, s->p[i].rest ? ", ..." : "");
+    str_add(out, ")\n");
+}
+
+static void add_default(Str *out, const OpParam *p)
+{
+    if (!p->optional)
+        return;
+    if (p->none)
+        str_add(out, ", default none");
+    else if (p->type == 'f')
+        str_addf(out, ", default %g", p->def_f);
+    else if (p->type == 'b')
+        str_addf(out, ", default %s", p->def_i ? "true" : "false");
+    else if (p->type == 'd')
+        str_addf(out, ", default %s", dtype_name((DType)p->def_i));
+    else if (p->type == 's')
+        str_addf(out, ", default \"%s\"", p->def_s);
+    else if (p->type == 'T')
+        str_add(out, ", optional");
+    else
+        str_addf(out, ", default %lld",
+                 (long long)(p->type == 'a' && p->def_i >= 0 ? p->def_i + 1 : p->def_i));
+}
+
+static void add_op(Str *out, const OpRow *row)
+{
+    const OpSig *s = op_sig(row);
+    add_op_head(out, row);
+    add_wrapped(out, row->doc);
+    if (row->formula)
+        str_addf(out, "  %s\n", row->formula);
+    for (int i = 0; i < s->n; i++) {
+        str_addf(out, "    %-10s %s", s->p[i].name, attr_type(s->p[i].type));
+        add_default(out, &s->p[i]);
+        str_addc(out, '\n');
+    }
+    str_add(out, row->flags & OP_OWN_RULE ? "  gradient: its own rule, see above\n"
+                 : row->flags & OP_NODIFF ? "  gradient: none\n"
+                                          : "  gradient: yes\n");
+}
+
+static bool name_matches(const char *full, const char *name)
+{
+    const char *tail = full + (strncmp(full, "cl.", 3) == 0 ? 3 : 0);
+    const char *colon = strchr(full, ':');
+    return !strcmp(full, name) || !strcmp(tail, name) || (colon && !strcmp(colon + 1, name));
+}
+
+static void add_list(Str *out)
+{
+    for (size_t a = 0; a < ARRAY_LEN(areas); a++) {
+        str_addf(out, "%s\n", areas[a].area);
+        for (size_t i = 0; i < *areas[a].n; i++)
+            str_addf(out, "  %s%s\n", areas[a].fn[i].name, areas[a].fn[i].sig);
+    }
+    str_add(out, "operations, as cl.NAME(x, ...) or x:NAME(...)\n");
+    size_t col = 0;
+    for (int i = 0; i < op_count(); i++) {
+        if (op_at(i)->flags & OP_EFFECT)
+            continue;
+        size_t n = strlen(op_at(i)->name);
+        if (col == 0 || col + n + 1 > 78) {
+            str_add(out, col ? "\n " : " ");
+            col = 1;
+        }
+        str_addf(out, " %s", op_at(i)->name);
+        col += n + 1;
+    }
+    str_addc(out, '\n');
+}
+
+static bool unknown(const char *name, Err *err)
+{
+    enum { CAP = 1024 };
+    static const char *names[CAP];
+    size_t n = 0;
+    for (int i = 0; i < op_count() && n < CAP; i++)
+        names[n++] = op_at(i)->name;
+    for (size_t a = 0; a < ARRAY_LEN(areas); a++)
+        for (size_t i = 0; i < *areas[a].n && n < CAP; i++)
+            names[n++] = areas[a].fn[i].name;
+    const char *near = text_nearest(name, names, n);
+    return err_set(err, ERR_OPTION, "no documentation for '%s'%s%s%s", name,
+                   near ? "; did you mean '" : "; cleave help lists all names",
+                   near ? near : "", near ? "'?" : "");
+}
+
+bool doc_text(const char *name, Str *out, Err *err)
+{
+    bool found = false;
+    if (!name) {
+        add_list(out);
+        return str_ok(out, err);
+    }
+    for (size_t a = 0; a < ARRAY_LEN(areas); a++)
+        for (size_t i = 0; i < *areas[a].n; i++)
+            if (name_matches(areas[a].fn[i].name, name)) {
+                if (found)
+                    str_addc(out, '\n');
+                add_fn(out, &areas[a].fn[i]);
+                found = true;
+            }
+    const char *bare = strncmp(name, "cl.", 3) == 0 ? name + 3 : name;
+    const OpRow *row = op_find(bare);
+    if (row) {
+        if (found)
+            str_addc(out, '\n');
+        add_op(out, row);
+        found = true;
+    }
+    return found ? str_ok(out, err) : unknown(name, err);
+}
+
+/* --- mdoc ------------------------------------------------------------------------------------ */
+
+/* Text with backslashes doubled and no line that starts with a control character. */
+static void add_mdoc_text(Str *out, const char *s)
+{
+    if (*s == '.' || *s == '\'')
+        str_add(out, "\\&");
+    for (; *s; s++) {
+        if (*s == '\\')
+            str_add(out, "\\e");
+        else
+            str_addc(out, *s);
+        /* a sentence ends its source line, as mandoc wants it */
+        if (*s == '.' && s[1] == ' ' && isupper((unsigned char)s[2])) {
+            str_addc(out, '\n');
+            s++;
+        }
+    }
+    str_addc(out, '\n');
+}
+
+static void add_mdoc_head(Str *out, const char *head)
+{
+    str_add(out, ".It \"");
+    for (; *head && *head != '\n'; head++) {
+        if (*head == '"')
+            str_add(out, "\\(dq");
+        else if (*head == '\\')
+            str_add(out, "\\e");
+        else
+            str_addc(out, *head);
+    }
+    str_add(out, "\"\n");
+}
+
+static void add_mdoc_fn(Str *out, const LbFn *f)
+{
+    Str head;
+    str_init(&head);
+    str_addf(&head, "%s%s", f->name, f->sig);
+    add_mdoc_head(out, head.s);
+    str_done(&head);
+    add_mdoc_text(out, f->doc);
+    for (size_t i = 0; f->options && i < *f->n_options; i++) {
+        const OptRow *r = &f->options[i];
+        if (i == 0)
+            str_add(out, ".Bl -tag -width Ds -compact\n");
+        Str row;
+        str_init(&row);
+        str_addf(&row, "%s (%s%s%s)", r->name, type_name(r->type),
+                 r->dflt[0] ? ", default " : "", r->dflt);
+        add_mdoc_head(out, row.s);
+        str_done(&row);
+        add_mdoc_text(out, r->doc);
+        if (i + 1 == *f->n_options)
+            str_add(out, ".El\n");
+    }
+}
+
+static void add_mdoc_op(Str *out, const OpRow *row)
+{
+    Str head;
+    str_init(&head);
+    add_op_head(&head, row);
+    add_mdoc_head(out, head.s);
+    str_done(&head);
+    add_mdoc_text(out, row->doc);
+    if (row->formula) {
+        str_add(out, ".D1 ");
+        for (const char *p = row->formula; *p; p++)
+            str_add(out, *p == '\\' ? "\\e" : (char[]){ *p, 0 });
+        str_addc(out, '\n');
+    }
+}
+
+bool doc_mdoc(Str *out, Err *err)
+{
+    str_add(out, ".\\\" generated by: cleave help --mdoc\n.Dd $Mdocdate$\n.Dt CLEAVE-API 3\n.Os\n"
+                 ".Sh NAME\n.Nm cleave-api\n.Nd Lua functions of cleave\n.Sh DESCRIPTION\n"
+                 "In scripts and notebooks the module is there as\n.Va cl .\n"
+                 "Axes and slices count from 1; labels and other index data count from 0.\n"
+                 "Unknown options are errors.\n");
+    for (size_t a = 0; a < ARRAY_LEN(areas); a++) {
+        str_addf(out, ".Ss %s\n.Bl -tag -width Ds\n", areas[a].area);
+        for (size_t i = 0; i < *areas[a].n; i++)
+            add_mdoc_fn(out, &areas[a].fn[i]);
+        str_add(out, ".El\n");
+    }
+    str_add(out, ".Ss operations\n.Bl -tag -width Ds\n");
+    for (int i = 0; i < op_count(); i++)
+        if (!(op_at(i)->flags & OP_EFFECT))
+            add_mdoc_op(out, op_at(i));
+    str_add(out, ".El\n.Sh SEE ALSO\n.Xr cleave 1\n");
+    return str_ok(out, err);
+}

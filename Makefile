@@ -6,7 +6,7 @@ CC     ?= cc
 NPROC  := $(shell nproc 2>/dev/null || echo 2)
 
 ifdef SAN
-BUILD := $(BUILD)-san
+override BUILD := $(BUILD)-san
 SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 OPT := -O1 -g
 KOPT := -O2 -g

@@ -41,4 +41,8 @@ struct Str;
 void plan_describe(const Plan *p, struct Str *out);
 /* Per-node seconds of the next runs; NULL switches off. */
 void plan_profile(Plan *p, double *seconds_per_node);
+/* For tests, of plans made from now on: every temporary in memory of its own; freed memory
+ * filled with NaN after its last use. */
+enum { PLAN_TEST_NO_REUSE = 1, PLAN_TEST_POISON = 2 };
+void plan_test_flags(unsigned flags);
 #endif

@@ -163,19 +163,11 @@ static void draw_one(const Page *p, Canvas *c, int image, int row, int col)
             }
 }
 
-/* "zero", "NaN", "!": what the eye cannot tell from the picture. */
-static const char *oddity(const ImageFacts *a)
-{
-    if (a->infs > 0)
-        return a->nans > 0 ? "! NaN" : "!";
-    return a->nans > 0 ? "NaN" : a->zero ? "zero" : "";
-}
-
 /* A label cut to the slot (a ~ marks the cut) with the oddity behind it. */
 static void draw_label(const Page *p, Canvas *c, int image, int row, int col)
 {
     const char *label = p->f->labels && p->f->labels[image] ? p->f->labels[image] : "";
-    const char *odd = oddity(&p->facts[image]);
+    const char *odd = sample_oddity(&p->facts[image]);
     int odd_cols = *odd ? (int)strlen(odd) + (*label != '\0') : 0;
     int room = p->slot - odd_cols, used = 0;
     size_t left = strlen(label), n = 0;
@@ -225,30 +217,6 @@ static bool draw_row(const Page *p, Canvas *c, int first, bool labels, Err *err)
     return true;
 }
 
-static void add_scale_words(const Page *p, Str *t)
-{
-    const Figure *f = p->f;
-    const char *v = f->is_signed ? "|v|" : "v";
-    int clipped = 0, infs = 0, nans = 0;
-    for (int i = 0; i < f->n; i++) {
-        clipped += p->facts[i].clipped;
-        infs += p->facts[i].infs;
-        nans += p->facts[i].nans;
-    }
-    if (f->scale == SCALE_EACH)
-        str_addf(t, "each: largest %s of the image, printed below it", v);
-    else if (f->scale == SCALE_P99)
-        str_addf(t, "p99: 99th percentile of %s, %d beyond it at full level", v, clipped);
-    else
-        str_addf(t, f->n > 1 ? "shared: largest %s of the page" : "largest %s", v);
-    if (p->panels == 2)
-        str_add(t, "; left panel +, right panel -");
-    if (infs > 0)
-        str_add(t, "; ! infinite values at full level");
-    if (nans > 0)
-        str_add(t, "; ? not a number");
-}
-
 /* "-0.21 [colours] +0.21  shared: ...": the numbers say what full colour means. */
 static bool draw_scale(const Page *p, Canvas *c, Err *err)
 {
@@ -266,7 +234,9 @@ static bool draw_scale(const Page *p, Canvas *c, Err *err)
         str_addf(&t, "%*s %s%s  ", BAR, "", both ? "+" : "", limit);
     else
         str_addf(&t, "%s%s ", f->is_signed ? "+/-" : "0..", limit);
-    add_scale_words(p, &t);
+    sample_words(f, p->facts, &t);
+    if (p->panels == 2)
+        str_add(&t, "; left panel +, right panel -");
     bool ok = str_ok(&t, err) && canvas_text(c, t.s, 0, err);
     for (int i = 0; ok && bar && i < BAR; i++) {
         Cell *cell = grid_at(c->grid, row, at + i);
@@ -284,7 +254,7 @@ static bool draw_page(Page *p, Canvas *c, Err *err)
 {
     bool labels = p->f->labels != NULL;
     for (int i = 0; i < p->f->n; i++)
-        labels = labels || *oddity(&p->facts[i]);
+        labels = labels || *sample_oddity(&p->facts[i]);
     for (int i = 0; i < p->f->n; i += p->per_row) {
         if (!draw_row(p, c, i, labels, err))
             return false;

@@ -90,6 +90,36 @@ bool sample_facts(const Figure *f, ImageFacts *facts, Err *err)
     return true;
 }
 
+const char *sample_oddity(const ImageFacts *a)
+{
+    if (a->infs > 0)
+        return a->nans > 0 ? "! NaN" : "!";
+    return a->nans > 0 ? "NaN" : a->zero ? "zero" : "";
+}
+
+void sample_words(const Figure *f, const ImageFacts *facts, Str *t)
+{
+    const char *v = f->is_signed ? "|v|" : "v";
+    int clipped = 0, infs = 0, nans = 0;
+    for (int i = 0; i < f->n; i++) {
+        clipped += facts[i].clipped;
+        infs += facts[i].infs;
+        nans += facts[i].nans;
+    }
+    if (f->scale == SCALE_EACH)
+        str_addf(t, "each: largest %s of the image, printed below it", v);
+    else if (f->scale == SCALE_P99)
+        str_addf(t, "p99: 99th percentile of %s, %d beyond it at full level", v, clipped);
+    else if (f->n > 1)
+        str_addf(t, "shared: largest %s of the page", v);
+    else
+        str_addf(t, "largest %s", v);
+    if (infs > 0)
+        str_add(t, "; ! infinite values at full level");
+    if (nans > 0)
+        str_add(t, "; ? not a number");
+}
+
 double sample_share(double v, double limit)
 {
     if (isnan(v))

@@ -15,6 +15,10 @@ typedef struct ImageFacts {
 /* facts[f->n]; the limit of SHARED and P99 is the page's. In an unsigned figure only positive values
  * count. P99 of a page that is nearly all zero falls back to the largest value. */
 bool sample_facts(const Figure *f, ImageFacts *facts, Err *err);
+/* What the eye cannot tell from the picture: "zero", "NaN", "!" (infinite), "! NaN" or "". */
+const char *sample_oddity(const ImageFacts *a);
+/* Appends what the limit of the scale is, and what the oddities of the page mean. */
+void sample_words(const Figure *f, const ImageFacts *facts, Str *t);
 /* Value as share of the limit; infinities become -1 and 1, NaN stays. */
 double sample_share(double v, double limit);
 /* Averages src [h, w] over the boxes of an oh x ow raster into dst. A box that holds a NaN is NaN; an

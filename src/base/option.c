@@ -259,3 +259,28 @@ bool opt_get(const OptRow *rows, size_t n, const void *cfg, const char *name,
     }
     return true;
 }
+
+/* The shortest of the forms that read back as v. */
+static void format_number(double v, char dst[OPT_STR_CAP])
+{
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(dst, OPT_STR_CAP, "%.*g", digits, v);
+        if (strtod(dst, NULL) == v)
+            return;
+    }
+}
+
+char *opt_text(const OptRow *row, const void *cfg, char dst[OPT_STR_CAP])
+{
+    OptValue v = {0};
+    dst[0] = '\0';
+    opt_get(row, 1, cfg, row->name, &v);
+    switch (row->type) {
+    case OPT_INT: snprintf(dst, OPT_STR_CAP, "%" PRId64, v.i); break;
+    case OPT_NUM: format_number(v.f, dst); break;
+    case OPT_BOOL: text_copy(dst, OPT_STR_CAP, v.b ? "true" : "false"); break;
+    case OPT_STR:
+    case OPT_ENUM: text_copy(dst, OPT_STR_CAP, v.s); break;
+    }
+    return dst;
+}

@@ -46,4 +46,6 @@ bool opt_set_text(const OptRow *rows, size_t n, void *cfg, const char *name,
 /* Reads one field back. */
 bool opt_get(const OptRow *rows, size_t n, const void *cfg, const char *name,
              OptValue *v);
+/* One field as text that opt_set_text() reads back to the same bits; returns dst. */
+char *opt_text(const OptRow *row, const void *cfg, char dst[OPT_STR_CAP]);
 #endif

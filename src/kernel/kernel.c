@@ -1,0 +1,201 @@
+/* kernel.c -- one script, one cell, one run. Standard output and error become the cell's
+ * log, so that whatever a library prints before it aborts is part of the record. The order at the
+ * end matters: Lua is closed first (its finalisers may print), then the cell, then run.json. */
+#include "kernel/kernel.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/intr.h"
+#include "base/kern.h"
+#include "base/mem.h"
+#include "kernel/ticker.h"
+#include "kernel/version.h"
+#include "lab/jval.h"
+#include "lab/run.h"
+#include "script/script.h"
+#include "tensor/blas.h"
+#include "tensor/pool.h"
+
+enum { MAIN_CELL = 1 };
+
+static Script *_Atomic running; /* what a signal interrupts */
+static int first_stderr = -1;
+
+static void stop_running(void)
+{
+    Script *s = atomic_load(&running);
+    intr_raise();
+    if (s)
+        script_interrupt(s);
+}
+
+static void on_signal(int signo)
+{
+    (void)signo;
+    stop_running();
+}
+
+static void take_signals(void)
+{
+    struct sigaction stop = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigemptyset(&stop.sa_mask);
+    sigaction(SIGINT, &stop, NULL);
+    sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGHUP, &ignore, NULL);
+    sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL);
+}
+
+/* The last resort: the error stream the process was born with. */
+static Exit broken(const Err *err)
+{
+    dprintf(first_stderr >= 0 ? first_stderr : STDERR_FILENO, "cleave: %s\n", err->msg);
+    return EXIT_BROKEN;
+}
+
+static json_t *list_of(char *const *items, int n)
+{
+    json_t *a = json_array();
+    for (int i = 0; a && i < n; i++)
+        json_array_append_new(a, jval_str(items[i]));
+    return a;
+}
+
+static json_t *settings_of(const KernelArgs *a)
+{
+    json_t *o = json_object();
+    for (int i = 0; o && i < a->n_settings; i++) {
+        const char *eq = strchr(a->settings[i], '=');
+        json_t *name = jval_text(a->settings[i], (size_t)(eq - a->settings[i]));
+        if (name)
+            jval_set(o, json_string_value(name), jval_str(eq + 1));
+        json_decref(name);
+    }
+    return o;
+}
+
+/* What somebody needs to repeat the run. */
+static bool describe(Run *r, const KernelArgs *a, Err *err)
+{
+    char cwd[4096];
+    return run_set(r, "version", json_string(CLEAVE_VERSION), err) &&
+           run_set(r, "script", jval_str(a->script), err) &&
+           run_set(r, "argv", list_of(a->argv, a->argc), err) &&
+           run_set(r, "cwd", jval_str(getcwd(cwd, sizeof cwd) ? cwd : ""), err) &&
+           run_set(r, "settings", settings_of(a), err) &&
+           run_set(r, "isa", json_string(isa_name()), err) &&
+           run_set(r, "threads", json_integer(pool_threads()), err) &&
+           run_set(r, "blas_core", jval_str(blas_core()), err) &&
+           run_set(r, "blas_version", jval_str(blas_version()), err) &&
+           run_set(r, "memory_budget", json_integer((json_int_t)mem_budget()), err);
+}
+
+static bool account(Run *r, Err *err)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    double user = (double)u.ru_utime.tv_sec + 1e-6 * (double)u.ru_utime.tv_usec;
+    double sys = (double)u.ru_stime.tv_sec + 1e-6 * (double)u.ru_stime.tv_usec;
+    return run_set(r, "peak_memory", json_integer((json_int_t)mem_peak()), err) &&
+           run_set(r, "max_rss", json_integer((json_int_t)u.ru_maxrss * 1024), err) &&
+           run_set(r, "user_seconds", json_real(user), err) &&
+           run_set(r, "system_seconds", json_real(sys), err);
+}
+
+static bool give_settings(Script *s, const KernelArgs *a, Err *err)
+{
+    char name[128];
+    for (int i = 0; i < a->n_settings; i++) {
+        const char *eq = strchr(a->settings[i], '=');
+        size_t n = (size_t)(eq - a->settings[i]);
+        if (n >= sizeof name)
+            return err_set(err, ERR_OPTION, "a setting's name has more than 127 letters");
+        memcpy(name, a->settings[i], n);
+        name[n] = '\0';
+        if (!script_set(s, name, eq + 1, err))
+            return false;
+    }
+    return true;
+}
+
+static bool record_error(Journal *j, const char *msg, const char *trace, Err *err)
+{
+    json_t *b = json_pack("{s:i,s:o,s:o}", "cell", MAIN_CELL, "msg", jval_str(msg), "trace",
+                          jval_str(trace));
+    return journal_event(j, "error", b, err);
+}
+
+/* Runs the script and records how it ended; *err is a failure to record. */
+static ScriptEnd run_script(Run *r, const KernelArgs *a, json_t **result, Err *err)
+{
+    Journal *j = run_journal(r);
+    Err why = {0};
+    ScriptEnd end = SCRIPT_FAILED;
+    Script *s = script_new(r, &why);
+    if (s && give_settings(s, a, &why)) {
+        atomic_store(&running, s);
+        end = script_run_file(s, a->script, result, &why);
+        atomic_store(&running, NULL);
+    }
+    if (end == SCRIPT_FAILED || end == SCRIPT_USAGE)
+        record_error(j, why.msg, s ? script_trace(s) : "", err);
+    script_free(s);
+    fflush(stdout);
+    return end;
+}
+
+static const struct {
+    const char *state;
+    Exit code;
+} outcome[] = {
+    [SCRIPT_DONE] = {"done", EXIT_OK},
+    [SCRIPT_FAILED] = {"failed", EXIT_SCRIPT},
+    [SCRIPT_STOPPED] = {"stopped", EXIT_STOPPED},
+    [SCRIPT_USAGE] = {"failed", EXIT_USAGE},
+};
+
+static Exit run_and_record(Run *r, const KernelArgs *a)
+{
+    Err err = {0};
+    Journal *j = run_journal(r);
+    json_t *result = NULL;
+    double start = clock_now();
+    journal_capture_std(j);
+    if (!describe(r, a, &err) || !journal_begin_cell(j, MAIN_CELL, a->script, &err))
+        return broken(&err);
+    Ticker *ticker = ticker_start(r, stop_running, &err);
+    if (!ticker)
+        return broken(&err);
+    ScriptEnd end = run_script(r, a, &result, &err);
+    ticker_stop(ticker);
+    intr_clear(); /* what follows must not be cut short by it */
+    bool ok = journal_healthy(j, &err) &&
+              journal_end_cell(j, outcome[end].state, clock_now() - start, &err) &&
+              account(r, &err);
+    /* a record with a hole must not read as done; where the disk is full even this fails,
+     * and the parent marks the run as crashed */
+    ok = run_finish(r, ok ? outcome[end].state : "failed", result, ok ? &err : NULL) && ok;
+    return ok ? outcome[end].code : broken(&err);
+}
+
+Exit kernel_run(const KernelArgs *a)
+{
+    Err err = {0};
+    take_signals();
+    first_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    Run *r = run_open(a->dir, &err);
+    if (!r)
+        return broken(&err);
+    Exit code = run_and_record(r, a);
+    run_close(r);
+    return code;
+}

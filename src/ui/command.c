@@ -1,0 +1,340 @@
+/* command.c -- the table, and what reads it. Options may stand anywhere after the command's
+ * name, as --name value or --name=value; "--" ends them. */
+#include "ui/command.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/kern.h"
+#include "base/mem.h"
+#include "kernel/version.h"
+#include "script/script.h"
+#include "tensor/pool.h"
+
+enum { MAX_NAMES = 32 };
+
+static Exit command_show_help(const Operands *ops, const void *config);
+static Exit command_version(const Operands *ops, const void *config);
+
+#define CORE_ROWS                                                                        \
+    {"threads", OPT_INT, offsetof(CoreOptions, threads), "0", 0, 256, NULL,              \
+     "threads to compute with; 0: one a core, at most 8. Results do not depend on it"},  \
+    {"isa", OPT_STR, offsetof(CoreOptions, isa), "", 0, 0, NULL,                         \
+     "instruction set: baseline, avx2 or avx512; empty: the best this machine has"},     \
+    {"mem", OPT_STR, offsetof(CoreOptions, mem), "", 0, 0, NULL,                         \
+     "memory budget, as 512M or 4G; empty: three quarters of the machine's memory"}
+
+static const OptRow core_options[] = {CORE_ROWS};
+static const OptRow run_options[] = {
+    CORE_ROWS,
+    {"runs", OPT_STR, offsetof(RunOptions, runs), "", 0, 0, NULL,
+     "folder for run directories; empty: $CLEAVE_RUNS, then ./runs"},
+    {"level", OPT_STR, offsetof(RunOptions, level), "", 0, 0, NULL,
+     "how figures are drawn: mono, ansi, 256 or true; empty: what the terminal can do"},
+    {"width", OPT_INT, offsetof(RunOptions, width), "0", 0, 2000, NULL,
+     "columns for figures; 0: the terminal's, or 80"},
+};
+static const OptRow help_options[] = {
+    {"mdoc", OPT_BOOL, offsetof(HelpOptions, mdoc), "false", 0, 0, NULL,
+     "print the whole API reference as a manual page source"},
+};
+
+const CommandRow command_rows[] = {
+    {"run", "script.lua [name=value ...]",
+     "run a script headless, as a run directory that keeps everything",
+     "Settings that the script declares with cl.config are given as name=value.\n"
+     "The last line printed is the run directory. Ctrl-C stops the run and leaves it\n"
+     "complete; if it does not react, a later Ctrl-C kills it.\n"
+     "Exit code: 0 done, 1 script error, 2 usage, 3 the kernel died or could not\n"
+     "record the run, 130 interrupted.\n",
+     1, -1, run_options, ARRAY_LEN(run_options), command_run},
+    {"help", "[name]", "the API reference: a name, a command, or the list of all names", "",
+     0, 1, help_options, ARRAY_LEN(help_options), command_show_help},
+    {"doctor", "", "check terminal, locale, BLAS kernels, threads, data and numerics",
+     "Exit code 0 when everything works, 1 when something does not.\n", 0, 0,
+     core_options, ARRAY_LEN(core_options), command_doctor},
+    {"version", "", "print the version", "", 0, 0, NULL, 0, command_version},
+    {"--kernel-run", "DIR script.lua [name=value ...]", NULL, "", 2, -1, core_options,
+     ARRAY_LEN(core_options), command_kernel},
+};
+const size_t command_n_rows = ARRAY_LEN(command_rows);
+
+Exit command_fail(Exit code, const char *fmt, ...)
+{
+    Err e = {0};
+    va_list ap;
+    va_start(ap, fmt);
+    err_vset(&e, ERR_OPTION, fmt, ap);
+    va_end(ap);
+    fflush(stdout);
+    fprintf(stderr, "cleave: %s\n", e.msg);
+    return code;
+}
+
+const CommandRow *command_find(const char *name)
+{
+    for (size_t i = 0; i < command_n_rows; i++) {
+        if (strcmp(command_rows[i].name, name) == 0)
+            return &command_rows[i];
+    }
+    return NULL;
+}
+
+static void option_help(const OptRow *o, Str *out)
+{
+    char head[64];
+    snprintf(head, sizeof head, o->type == OPT_BOOL ? "--%s" : "--%s VALUE", o->name);
+    str_addf(out, "  %-16s %s", head, o->doc);
+    if (o->dflt[0] && o->type != OPT_BOOL)
+        str_addf(out, " (default %s)", o->dflt);
+    str_addc(out, '\n');
+}
+
+static void overview(Str *out)
+{
+    str_add(out, "cleave takes small neural networks apart.\n\nusage:\n");
+    for (size_t i = 0; i < command_n_rows; i++) {
+        char head[80];
+        const CommandRow *r = &command_rows[i];
+        if (!r->doc)
+            continue;
+        snprintf(head, sizeof head, "%s %s", r->name, r->operands);
+        str_addf(out, "  cleave %-32s %s\n", head, r->doc);
+    }
+    str_add(out, "\ncleave COMMAND --help tells a command's options.\n");
+}
+
+void command_help(const CommandRow *row, Str *out)
+{
+    if (!row) {
+        overview(out);
+        return;
+    }
+    str_addf(out, "usage: cleave %s%s%s%s\n\n%s.\n", row->name,
+             row->n_options ? " [options]" : "", row->operands[0] ? " " : "", row->operands,
+             row->doc ? row->doc : "started by cleave itself");
+    if (row->n_options)
+        str_add(out, "\noptions:\n");
+    for (size_t i = 0; i < row->n_options; i++)
+        option_help(&row->options[i], out);
+    if (row->details[0])
+        str_addf(out, "\n%s", row->details);
+}
+
+static Exit print(Str *t)
+{
+    Exit code = EXIT_OK;
+    if (t->oom || fwrite(t->s, 1, t->len, stdout) != t->len || fflush(stdout) != 0)
+        code = command_fail(EXIT_BROKEN, "cannot write to the standard output");
+    str_done(t);
+    return code;
+}
+
+static Exit command_version(const Operands *ops, const void *config)
+{
+    (void)ops, (void)config;
+    Str t;
+    str_init(&t);
+    str_add(&t, "cleave " CLEAVE_VERSION "\n");
+    return print(&t);
+}
+
+static Exit command_show_help(const Operands *ops, const void *config)
+{
+    const HelpOptions *o = config;
+    const char *name = ops->n > 0 ? ops->item[0] : NULL;
+    const CommandRow *row = name ? command_find(name) : NULL;
+    Err err = {0};
+    Str t;
+    str_init(&t);
+    bool ok = true;
+    if (o->mdoc) {
+        ok = doc_mdoc(&t, &err);
+    } else if (row) {
+        command_help(row, &t);
+    } else {
+        if (!name) {
+            overview(&t);
+            str_addc(&t, '\n');
+        }
+        ok = doc_text(name, &t, &err);
+    }
+    if (ok)
+        return print(&t);
+    str_done(&t);
+    return command_fail(EXIT_USAGE, "%s", err.msg);
+}
+
+/* "512M", "1.5G", "4096" (bytes). */
+static bool parse_bytes(const char *text, size_t *bytes)
+{
+    char *end;
+    double v = strtod(text, &end);
+    static const char units[] = "KMGT";
+    const char *u = *end ? strchr(units, *end & ~0x20) : NULL;
+    if (u) {
+        for (const char *p = units; p <= u; p++)
+            v *= 1024;
+        end++;
+        if (*end == 'i')
+            end++;
+        if (*end == 'B')
+            end++;
+    }
+    if (end == text || *end || !(v >= 1) || !(v < 9e18))
+        return false;
+    *bytes = (size_t)v;
+    return true;
+}
+
+bool command_apply_core(const CoreOptions *core, Err *err)
+{
+    const char *mem = core->mem[0] ? core->mem : getenv("CLEAVE_MEM");
+    size_t bytes;
+    if (core->isa[0] && !isa_force(core->isa))
+        return err_set(err, ERR_OPTION,
+                       "--isa '%s': this machine offers baseline%s; baseline always works",
+                       core->isa,
+                       isa_level() == ISA_AVX512 ? ", avx2 and avx512"
+                       : isa_level() == ISA_AVX2 ? " and avx2"
+                                                 : "");
+    if (mem && mem[0]) {
+        if (!parse_bytes(mem, &bytes))
+            return err_set(err, ERR_OPTION,
+                           "--mem '%s' is no amount of memory; write 512M or 4G", mem);
+        mem_set_budget(bytes);
+    }
+    return core->threads == 0 || pool_set_threads((int)core->threads, err);
+}
+
+/* One option of a command; *i moves over its value. */
+static bool take_option(const CommandRow *row, int argc, char **argv, int *i, void *config,
+                        Err *err)
+{
+    char name[64], where[64];
+    const char *arg = argv[*i] + 2, *eq = strchr(arg, '=');
+    size_t len = eq ? (size_t)(eq - arg) : strlen(arg);
+    const OptRow *found = NULL;
+    snprintf(where, sizeof where, "cleave %s", row->name);
+    snprintf(name, sizeof name, "%.*s", (int)(len < 63 ? len : 63), arg);
+    for (size_t k = 0; k < row->n_options; k++) {
+        if (strcmp(row->options[k].name, name) == 0)
+            found = &row->options[k];
+    }
+    const char *value = eq ? eq + 1 : NULL;
+    if (found && !value) {
+        if (found->type == OPT_BOOL)
+            value = "true";
+        else if (*i + 1 < argc)
+            value = argv[++*i];
+        else
+            return err_set(err, ERR_OPTION, "%s: --%s needs a value", where, name);
+    }
+    if (row->n_options == 0)
+        return err_set(err, ERR_OPTION, "%s has no option --%s", where, name);
+    return opt_set_text(row->options, row->n_options, config, name, value ? value : "",
+                        where, err);
+}
+
+/* Sorts arguments into options and operands. help: --help was among them. */
+static bool parse(const CommandRow *row, Operands *ops, int first, void *config, bool *help,
+                  Err *err)
+{
+    bool options = true;
+    if (!opt_defaults(row->options, row->n_options, config, err))
+        return false;
+    for (int i = first; i < ops->argc; i++) {
+        const char *a = ops->argv[i];
+        if (options && strcmp(a, "--") == 0) {
+            options = false;
+        } else if (options && (strcmp(a, "--help") == 0 || strcmp(a, "-h") == 0)) {
+            *help = true;
+        } else if (options && strncmp(a, "--", 2) == 0) {
+            if (!take_option(row, ops->argc, ops->argv, &i, config, err))
+                return false;
+        } else if (options && a[0] == '-' && a[1]) {
+            return err_set(err, ERR_OPTION, "unknown option '%s'; see cleave %s --help", a,
+                           row->name);
+        } else {
+            ops->item[ops->n++] = ops->argv[i];
+        }
+    }
+    if (!*help && ops->n < row->min_operands)
+        return err_set(err, ERR_OPTION, "something is missing; usage: cleave %s %s",
+                       row->name, row->operands);
+    if (!*help && row->max_operands >= 0 && ops->n > row->max_operands)
+        return err_set(err, ERR_OPTION, "cleave %s does not know what to do with '%s'",
+                       row->name, ops->item[row->max_operands]);
+    return true;
+}
+
+static Exit dispatch(const CommandRow *row, int argc, char **argv)
+{
+    union {
+        RunOptions run;
+        CoreOptions core;
+        HelpOptions help;
+    } config;
+    Err err = {0};
+    bool help = false;
+    Operands ops = {.argc = argc, .argv = argv};
+    ops.item = mem_array((size_t)argc + 1, sizeof *ops.item, &err);
+    if (!ops.item)
+        return command_fail(EXIT_BROKEN, "%s", err.msg);
+    memset(&config, 0, sizeof config);
+    Exit code;
+    if (!parse(row, &ops, 2, &config, &help, &err)) {
+        code = command_fail(EXIT_USAGE, "%s", err.msg);
+    } else if (help) {
+        Str t;
+        str_init(&t);
+        command_help(row, &t);
+        code = print(&t);
+    } else {
+        code = row->run(&ops, &config);
+    }
+    mem_free(ops.item);
+    return code;
+}
+
+static Exit unknown(const char *name)
+{
+    const char *names[MAX_NAMES];
+    size_t n = 0, len = strlen(name);
+    if (len > 4 && strcmp(name + len - 4, ".lua") == 0)
+        return command_fail(EXIT_USAGE, "to run a script, write: cleave run %s", name);
+    for (size_t i = 0; i < command_n_rows && n < MAX_NAMES; i++) {
+        if (command_rows[i].doc)
+            names[n++] = command_rows[i].name;
+    }
+    const char *near = text_nearest(name, names, n);
+    if (near)
+        return command_fail(EXIT_USAGE, "unknown command '%s'; did you mean '%s'?", name,
+                            near);
+    return command_fail(EXIT_USAGE, "unknown command '%s'; cleave --help lists them all",
+                        name);
+}
+
+Exit command_main(int argc, char **argv)
+{
+    Str t;
+    const char *name = argc > 1 ? argv[1] : "";
+    str_init(&t);
+    if (argc < 2) {
+        overview(&t);
+        fputs(t.s, stderr);
+        str_done(&t);
+        return EXIT_USAGE;
+    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        overview(&t);
+        return print(&t);
+    }
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
+        name = "version";
+    const CommandRow *row = command_find(name);
+    return row ? dispatch(row, argc, argv) : unknown(name);
+}

@@ -1,0 +1,60 @@
+/* command.h -- the command line as one table. A row names a command, its operands, what it
+ * does, its options (as OptRow, so they are typed, checked and documented like every other
+ * setting) and its function; parsing, --help and "did you mean" all read this table.
+ * Functions return an exit code and print their own errors with command_fail(). */
+#ifndef CLEAVE_UI_COMMAND_H
+#define CLEAVE_UI_COMMAND_H
+#include "base/option.h"
+#include "base/str.h"
+#include "kernel/kernel.h"
+
+typedef struct Operands {
+    char **item; /* what is no option, in order; borrowed from argv */
+    int n;
+    int argc; /* the whole command line */
+    char **argv;
+} Operands;
+
+/* Memory, threads and instruction set of the process that computes. */
+typedef struct CoreOptions {
+    int64_t threads;        /* 0: as many as cores, at most 8 */
+    char isa[OPT_STR_CAP];  /* "": the best there is */
+    char mem[OPT_STR_CAP];  /* "": three quarters of the machine's */
+} CoreOptions;
+typedef struct RunOptions {
+    CoreOptions core; /* first: commands with CoreOptions only share its rows */
+    char runs[OPT_STR_CAP];
+    char level[OPT_STR_CAP];
+    int64_t width;
+} RunOptions;
+typedef struct HelpOptions {
+    bool mdoc;
+} HelpOptions;
+
+typedef struct CommandRow {
+    const char *name;
+    const char *operands; /* "script.lua [name=value ...]" */
+    const char *doc;      /* one sentence, for the overview; NULL: not shown */
+    const char *details;  /* more lines for its own help; "" for none */
+    int min_operands, max_operands; /* max -1: any number */
+    const OptRow *options;
+    size_t n_options;
+    Exit (*run)(const Operands *ops, const void *config);
+} CommandRow;
+extern const CommandRow command_rows[];
+extern const size_t command_n_rows;
+
+/* Runs what the command line asks for. */
+Exit command_main(int argc, char **argv);
+/* Prints "cleave: sentence" on the error stream; returns code. */
+Exit command_fail(Exit code, const char *fmt, ...) ATTR_PRINTF(2, 3);
+/* The overview, or the help of one command, generated from the table. */
+void command_help(const CommandRow *row, Str *out);
+const CommandRow *command_find(const char *name); /* NULL: there is none */
+/* Applies the options to this process; ERR_OPTION names what is wrong. */
+bool command_apply_core(const CoreOptions *core, Err *err);
+
+Exit command_run(const Operands *ops, const void *config);    /* run.c */
+Exit command_kernel(const Operands *ops, const void *config); /* run.c */
+Exit command_doctor(const Operands *ops, const void *config); /* doctor.c */
+#endif

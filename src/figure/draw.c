@@ -61,10 +61,13 @@ static bool draw_body(Canvas *c, const Figure *f, Err *err)
 
 static bool draw_all(Canvas *c, const Figure *f, Err *err)
 {
+    int gap = f->kind == FIG_TABLE; /* a blank line, or the caption looks like a row */
     if (f->title && !canvas_text(c, f->title, CELL_BOLD, err))
         return false;
+    c->row += f->title ? gap : 0;
     if (!draw_body(c, f, err))
         return false;
+    c->row += f->caption ? gap : 0;
     if (f->caption && !canvas_text(c, f->caption, 0, err))
         return false;
     return grid_resize(c->grid, c->row, err);

@@ -237,6 +237,9 @@ static bool draw_scale(const Page *p, Canvas *c, Err *err)
     sample_words(f, p->facts, &t);
     if (p->panels == 2)
         str_add(&t, "; left panel +, right panel -");
+    else if (both && !bar)
+        str_add(&t, c->style.level == LEVEL_ANSI && !c->style.light ? "; red +, cyan -"
+                                                                    : "; red +, blue -");
     bool ok = str_ok(&t, err) && canvas_text(c, t.s, 0, err);
     for (int i = 0; ok && bar && i < BAR; i++) {
         Cell *cell = grid_at(c->grid, row, at + i);

@@ -1,0 +1,246 @@
+/* dictionary.c -- balance, display, activations, order, files. */
+#include "decomp/dictionary.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "tensor/blas.h"
+
+static float *f32(const Tensor *t)
+{
+    return t->data;
+}
+
+bool dict_new(int64_t R, int64_t C, int64_t I, Dictionary *out, Err *err)
+{
+    memset(out, 0, sizeof *out);
+    if (R < 1 || C < 1 || I < 1)
+        return err_set(err, ERR_SHAPE, "a dictionary needs at least one component, class and "
+                       "pixel, got %lld, %lld, %lld", (long long)R, (long long)C, (long long)I);
+    if (tensor_zeros(F32, 2, (int64_t[]){ R, I }, &out->a, err) &&
+        tensor_zeros(F32, 2, (int64_t[]){ R, I }, &out->b, err) &&
+        tensor_zeros(F32, 2, (int64_t[]){ R, C }, &out->head, err) &&
+        tensor_zeros(I32, 1, &R, &out->owner, err)) {
+        out->R = R;
+        out->C = C;
+        out->I = I;
+        return true;
+    }
+    dict_done(out);
+    return false;
+}
+
+void dict_done(Dictionary *d)
+{
+    tensor_release(&d->a);
+    tensor_release(&d->b);
+    tensor_release(&d->head);
+    tensor_release(&d->owner);
+    memset(d, 0, sizeof *d);
+}
+
+void dict_find_owners(Dictionary *d)
+{
+    for (int64_t r = 0; r < d->R; r++) {
+        const float *h = f32(&d->head) + r * d->C;
+        int32_t top = 0;
+        for (int32_t c = 1; c < d->C; c++)
+            if (fabsf(h[c]) > fabsf(h[top]))
+                top = c;
+        ((int32_t *)d->owner.data)[r] = top;
+    }
+}
+
+static double norm(const float *x, int64_t n)
+{
+    double s = 0;
+    for (int64_t i = 0; i < n; i++)
+        s += (double)x[i] * (double)x[i];
+    return sqrt(s);
+}
+
+/* Factor t with |t a| = |b / t|. */
+static double balance_of(const float *a, const float *b, int64_t n)
+{
+    return sqrt((norm(b, n) + 1e-12) / (norm(a, n) + 1e-12));
+}
+
+void dict_balance(Dictionary *d)
+{
+    for (int64_t r = 0; r < d->R; r++) {
+        float *a = f32(&d->a) + r * d->I, *b = f32(&d->b) + r * d->I;
+        double t = balance_of(a, b, d->I);
+        for (int64_t i = 0; i < d->I; i++) {
+            a[i] = (float)((double)a[i] * t);
+            b[i] = (float)((double)b[i] / t);
+        }
+    }
+}
+
+static void show_pair(const float *a, const float *b, int64_t n, bool raw, float *plus,
+                      float *minus)
+{
+    double t = raw ? 1 : balance_of(a, b, n);
+    for (int64_t i = 0; i < n; i++) {
+        plus[i] = (float)((double)a[i] * t + (double)b[i] / t);
+        minus[i] = (float)((double)a[i] * t - (double)b[i] / t);
+    }
+    double p = norm(plus, n) + 1e-12, m = norm(minus, n) + 1e-12;
+    for (int64_t i = 0; i < n; i++) {
+        plus[i] = (float)((double)plus[i] / p);
+        minus[i] = (float)((double)minus[i] / m);
+    }
+}
+
+/* x [R,I] f32 times S [I,I] f64, rounded to f32; S NULL: another reference to x. */
+static bool through_metric(const Tensor *x, const Tensor *S, Tensor *out, Err *err)
+{
+    Tensor wide = { 0 }, y = { 0 };
+    if (!S) {
+        *out = tensor_retain(x);
+        return true;
+    }
+    bool ok = tensor_convert(x, F64, &wide, err) && metric_apply(S, &wide, &y, err) &&
+              tensor_convert(&y, F32, out, err);
+    tensor_release(&wide);
+    tensor_release(&y);
+    return ok;
+}
+
+bool dict_patterns(const Dictionary *d, const Tensor *S, bool raw, Tensor *out, Err *err)
+{
+    Tensor a = { 0 }, b = { 0 };
+    memset(out, 0, sizeof *out);
+    bool ok = through_metric(&d->a, S, &a, err) && through_metric(&d->b, S, &b, err) &&
+              tensor_new(F32, 2, (int64_t[]){ 2 * d->R, d->I }, out, err);
+    for (int64_t r = 0; ok && r < d->R; r++)
+        show_pair(f32(&a) + r * d->I, f32(&b) + r * d->I, d->I, raw,
+                  f32(out) + 2 * r * d->I, f32(out) + (2 * r + 1) * d->I);
+    tensor_release(&a);
+    tensor_release(&b);
+    return ok;
+}
+
+bool dict_activations(const Dictionary *d, const Tensor *x, Tensor *act, Tensor *logits,
+                      Err *err)
+{
+    int64_t N = x->ndim == 2 ? x->dim[0] : 0;
+    Tensor xa = { 0 }, xb = { 0 };
+    if (act)
+        memset(act, 0, sizeof *act);
+    if (logits)
+        memset(logits, 0, sizeof *logits);
+    if (x->ndim != 2 || x->dim[1] != d->I || x->dtype != F32)
+        return err_set(err, ERR_SHAPE, "activations: x must be f32[N,%lld]", (long long)d->I);
+    bool ok = tensor_new(F32, 2, (int64_t[]){ N, d->R }, &xa, err) &&
+              tensor_new(F32, 2, (int64_t[]){ N, d->R }, &xb, err) &&
+              blas_gemm_f32(false, true, N, d->R, d->I, 1, x->data, d->I, d->a.data, d->I, 0,
+                            xa.data, d->R, err) &&
+              blas_gemm_f32(false, true, N, d->R, d->I, 1, x->data, d->I, d->b.data, d->I, 0,
+                            xb.data, d->R, err);
+    for (int64_t i = 0; ok && i < N * d->R; i++)
+        f32(&xa)[i] *= f32(&xb)[i];
+    if (ok && logits)
+        ok = tensor_new(F32, 2, (int64_t[]){ N, d->C }, logits, err) &&
+             blas_gemm_f32(false, false, N, d->C, d->R, 1, xa.data, d->R, d->head.data, d->C, 0,
+                           logits->data, d->C, err);
+    if (ok && act)
+        *act = tensor_retain(&xa);
+    if (!ok && logits)
+        tensor_release(logits);
+    tensor_release(&xa);
+    tensor_release(&xb);
+    return ok;
+}
+
+typedef struct Rank {
+    double size;
+    int64_t r;
+} Rank;
+
+static int by_size(const void *x, const void *y)
+{
+    const Rank *a = x, *b = y;
+    if (a->size != b->size)
+        return a->size < b->size ? 1 : -1;
+    return a->r < b->r ? -1 : 1;
+}
+
+static bool permute_rows(Tensor *t, const Rank *order, Err *err)
+{
+    Tensor new = { 0 };
+    size_t row = tensor_bytes(t) / (size_t)t->dim[0];
+    if (!tensor_copy(t, &new, err))
+        return false;
+    for (int64_t r = 0; r < t->dim[0]; r++)
+        memcpy((char *)t->data + (size_t)r * row, (char *)new.data + (size_t)order[r].r * row,
+               row);
+    tensor_release(&new);
+    return true;
+}
+
+bool dict_order(Dictionary *d, const Tensor *x, Err *err)
+{
+    Tensor act = { 0 };
+    Rank *order = mem_array((size_t)d->R, sizeof *order, err);
+    bool ok = order && dict_activations(d, x, &act, NULL, err);
+    int64_t N = ok ? x->dim[0] : 0;
+    for (int64_t r = 0; ok && r < d->R; r++) {
+        double s = 0, s2 = 0;
+        for (int64_t i = 0; i < N; i++) {
+            double v = (double)f32(&act)[i * d->R + r];
+            s += v;
+            s2 += v * v;
+        }
+        double mean = N ? s / (double)N : 0, var = N ? s2 / (double)N - mean * mean : 0;
+        order[r] = (Rank){ sqrt(fmax(var, 0)) * norm(f32(&d->head) + r * d->C, d->C), r };
+    }
+    if (ok) {
+        qsort(order, (size_t)d->R, sizeof *order, by_size);
+        ok = permute_rows(&d->a, order, err) && permute_rows(&d->b, order, err) &&
+             permute_rows(&d->head, order, err) && permute_rows(&d->owner, order, err);
+    }
+    tensor_release(&act);
+    mem_free(order);
+    return ok;
+}
+
+bool dict_save(const Dictionary *d, const char *path, Err *err)
+{
+    TensorSet *s = tset_new(err);
+    bool ok = s && tset_add(s, "a", &d->a, err) && tset_add(s, "b", &d->b, err) &&
+              tset_add(s, "head", &d->head, err) &&
+              tset_add_meta(s, "cleave", "dictionary", err) && safetensors_save(path, s, err);
+    tset_free(s);
+    return ok;
+}
+
+static bool has_shape(const Tensor *t, int64_t n, int64_t m)
+{
+    return t && t->dtype == F32 && t->ndim == 2 && t->dim[0] == n && t->dim[1] == m;
+}
+
+bool dict_load(const char *path, Dictionary *out, Err *err)
+{
+    TensorSet *s = NULL;
+    memset(out, 0, sizeof *out);
+    if (!safetensors_load(path, &s, err))
+        return false;
+    const Tensor *a = tset_get(s, "a"), *b = tset_get(s, "b"), *h = tset_get(s, "head");
+    bool ok = a && a->ndim == 2 && h && h->ndim == 2 && has_shape(a, a->dim[0], a->dim[1]) &&
+              has_shape(b, a->dim[0], a->dim[1]) && has_shape(h, a->dim[0], h->dim[1]);
+    if (!ok)
+        err_set(err, ERR_FORMAT, "%s is not a dictionary: it needs f32 tensors a and b of one "
+                "shape [R,I] and head [R,C]", path);
+    ok = ok && dict_new(a->dim[0], h->dim[1], a->dim[1], out, err) &&
+         tensor_copy_into(a, &out->a, err) && tensor_copy_into(b, &out->b, err) &&
+         tensor_copy_into(h, &out->head, err);
+    if (ok)
+        dict_find_owners(out);
+    else
+        dict_done(out);
+    tset_free(s);
+    return ok;
+}

@@ -1,0 +1,149 @@
+/* start.c -- where a fit begins. At the one-hot limit class c's part of T is sum_k P_k P_k^T -
+ * N_k N_k^T with P = sqrt(lambda+) w+, N = sqrt(-lambda-) w-; a = P + N and b = P - N, balanced. What
+ * stays free there is O(n,n): rotations of the P among themselves and of the N, and boosts
+ * (P, N) -> (ch t P + sh t N, sh t P + ch t N), which leave T as it is. */
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "decomp/dictionary.h"
+#include "tensor/lapack.h"
+#include "tensor/rng.h"
+
+bool dict_start_eigen(const Spectrum *s, int64_t R, Dictionary *out, Err *err)
+{
+    int64_t *count = mem_array((size_t)(s->C < 256 ? 256 : s->C), sizeof *count, err);
+    if (!count || !dict_new(R, s->C, s->I, out, err)) {
+        mem_free(count);
+        return false;
+    }
+    limit_one_hot(s, R, true, count);
+    int64_t r = 0;
+    for (int64_t c = 0; c < s->C; c++) {
+        const double *v = (double *)s->val.data + c * s->K;
+        for (int64_t k = 0; k < count[c] && r < R; k++, r++) {
+            int64_t up = k < s->K ? k : 0, down = k < s->K ? s->K - 1 - k : 0;
+            const double *wp = (double *)s->filter.data + (c * s->K + up) * s->I;
+            const double *wn = (double *)s->filter.data + (c * s->K + down) * s->I;
+            double p = sqrt(fmax(v[up], 0)), n = sqrt(fmax(-v[down], 0));
+            float *a = (float *)out->a.data + r * s->I, *b = (float *)out->b.data + r * s->I;
+            for (int64_t i = 0; i < s->I; i++) {
+                a[i] = (float)(p * wp[i] + n * wn[i]);
+                b[i] = (float)(p * wp[i] - n * wn[i]);
+            }
+            ((float *)out->head.data)[r * s->C + c] = 1;
+        }
+    }
+    mem_free(count);
+    dict_find_owners(out);
+    dict_balance(out);
+    return true;
+}
+
+/* A Haar-distributed orthogonal matrix: QR of a Gaussian one with R's diagonal positive. */
+static bool haar(int64_t n, RngKey key, Tensor *out, Err *err)
+{
+    Tensor g = { 0 }, r = { 0 };
+    bool ok = tensor_new(F64, 2, (int64_t[]){ n, n }, &g, err);
+    if (ok) {
+        rng_normal_f64(key, 0, n * n, 0, 1, g.data);
+        ok = lapack_qr(&g, out, &r, err);
+    }
+    tensor_release(&g);
+    tensor_release(&r);
+    return ok;
+}
+
+/* x [n,I] := Q x, in place. */
+static bool rotate(double *x, int64_t n, int64_t I, RngKey key, Err *err)
+{
+    Tensor q = { 0 };
+    double *y = mem_array((size_t)(n * I), sizeof *y, err);
+    bool ok = y && haar(n, key, &q, err);
+    for (int64_t k = 0; ok && k < n; k++)
+        for (int64_t i = 0; i < I; i++) {
+            double s = 0;
+            for (int64_t m = 0; m < n; m++)
+                s += ((double *)q.data)[k * n + m] * x[m * I + i];
+            y[k * I + i] = s;
+        }
+    if (ok)
+        memcpy(x, y, sizeof *x * (size_t)(n * I));
+    mem_free(y);
+    tensor_release(&q);
+    return ok;
+}
+
+/* One class: rows[n] are component numbers; P and N are scratch [n,I]. */
+static bool move_class(Dictionary *d, const int64_t *rows, int64_t n, double *P, double *N,
+                       RngKey key, Err *err)
+{
+    int64_t I = d->I;
+    float *a = d->a.data, *b = d->b.data;
+    for (int64_t k = 0; k < n; k++)
+        for (int64_t i = 0; i < I; i++) {
+            double x = (double)a[rows[k] * I + i], y = (double)b[rows[k] * I + i];
+            P[k * I + i] = 0.5 * (x + y);
+            N[k * I + i] = 0.5 * (x - y);
+        }
+    bool ok = true;
+    for (int pass = 0; ok && pass < 2; pass++) {
+        key.step = key.step * 4 + 1;
+        ok = rotate(P, n, I, key, err);
+        key.step++;
+        ok = ok && rotate(N, n, I, key, err);
+        for (int64_t k = 0; ok && pass == 0 && k < n; k++) {
+            double t = 0;
+            RngKey boost = { key.seed, rng_stream("gauge.boost"), key.step };
+            rng_normal_f64(boost, k, 1, 0, 0.5, &t);
+            for (int64_t i = 0; i < I; i++) {
+                double p = P[k * I + i], q = N[k * I + i];
+                P[k * I + i] = cosh(t) * p + sinh(t) * q;
+                N[k * I + i] = sinh(t) * p + cosh(t) * q;
+            }
+        }
+    }
+    for (int64_t k = 0; ok && k < n; k++)
+        for (int64_t i = 0; i < I; i++) {
+            a[rows[k] * I + i] = (float)(P[k * I + i] + N[k * I + i]);
+            b[rows[k] * I + i] = (float)(P[k * I + i] - N[k * I + i]);
+        }
+    return ok;
+}
+
+bool dict_gauge(Dictionary *d, uint64_t seed, Err *err)
+{
+    int64_t *rows = mem_array((size_t)d->R, sizeof *rows, err);
+    double *P = mem_array((size_t)(d->R * d->I), sizeof *P, err);
+    double *N = mem_array((size_t)(d->R * d->I), sizeof *N, err);
+    bool ok = rows && P && N;
+    for (int64_t c = 0; ok && c < d->C; c++) {
+        int64_t n = 0;
+        for (int64_t r = 0; r < d->R; r++)
+            if (((int32_t *)d->owner.data)[r] == c)
+                rows[n++] = r;
+        RngKey key = { seed, rng_stream("gauge"), (uint64_t)c };
+        ok = n == 0 || move_class(d, rows, n, P, N, key, err);
+    }
+    if (ok)
+        dict_balance(d);
+    mem_free(rows);
+    mem_free(P);
+    mem_free(N);
+    return ok;
+}
+
+bool dict_start_random(int64_t R, int64_t C, int64_t I, uint64_t seed, Dictionary *out,
+                       Err *err)
+{
+    if (!dict_new(R, C, I, out, err))
+        return false;
+    rng_normal_f32((RngKey){ seed, rng_stream("dictionary.a"), 0 }, 0, R * I, 0, 0.02f,
+                   out->a.data);
+    rng_normal_f32((RngKey){ seed, rng_stream("dictionary.b"), 0 }, 0, R * I, 0, 0.02f,
+                   out->b.data);
+    for (int64_t r = 0; r < R; r++)
+        ((float *)out->head.data)[r * C + r % C] = 1;
+    dict_find_owners(out);
+    return true;
+}

@@ -89,6 +89,20 @@ static void cap_column(Column *c, int cap)
     c->aligned = c->aligned && c->before + c->after <= c->width;
 }
 
+/* The first column's share where the table goes into blocks: up to half, as long as every number
+ * still fits beside it, and a third in any case. */
+static int key_width(const Table *t)
+{
+    int widest = 0;
+    if (t->f->n_cols == 1)
+        return t->width;
+    for (int j = 1; j < t->f->n_cols; j++)
+        if (t->f->numeric[j])
+            widest = larger(widest, t->col[j].width);
+    int beside = smaller(t->width / 2, t->width - SEP - widest);
+    return larger(t->width / 3, beside);
+}
+
 static void fit(Table *t)
 {
     const Figure *f = t->f;
@@ -96,7 +110,7 @@ static void fit(Table *t)
     while (cap > NARROW_TEXT && total_width(t, cap) > t->width)
         cap--;
     bool whole = total_width(t, cap) <= t->width;
-    int key = f->n_cols > 1 ? t->width / 3 : t->width;
+    int key = key_width(t);
     for (int j = 0; j < f->n_cols; j++) {
         if (!whole)
             cap_column(&t->col[j], j == 0 ? key : t->width - SEP - t->col[0].width);

@@ -28,10 +28,32 @@ static inline float v_abs(float x)
     return v_float(v_bits(x) & 0x7fffffffu);
 }
 
+/* x, or 0 where its sign is set. */
+static inline float v_positive(float x)
+{
+    return v_float(v_bits(x) & ~(uint32_t)((int32_t)v_bits(x) >> 31));
+}
+
 /* |x| with the sign of s. */
 static inline float v_sign(float x, float s)
 {
     return v_float((v_bits(x) & 0x7fffffffu) | (v_bits(s) & 0x80000000u));
+}
+
+/* The smaller magnitude of x and top, with the sign of x; top for NaN. Written on the
+ * bits because the compiler splits loops around floats limited by constants. */
+static inline float v_limit(float x, float top)
+{
+    int32_t m = (int32_t)(v_bits(x) & 0x7fffffffu), t = (int32_t)v_bits(top);
+    return v_sign(v_float((uint32_t)(m < t ? m : t)), x);
+}
+
+/* c ? a : b without a jump; many ?: in a row are threaded into jumps that no vectoriser
+ * undoes. c is 0 or 1. */
+static inline float v_pick(int32_t c, float a, float b)
+{
+    uint32_t mask = (uint32_t)-c;
+    return v_float((v_bits(a) & mask) | (v_bits(b) & ~mask));
 }
 
 static inline float v_sqrt(float x)
@@ -140,55 +162,69 @@ static inline float v_log1p(float x)
     return x > -1 ? r : x == -1 ? -V_INF : V_NAN;
 }
 
+/* ln(1 + e^x), without overflow. e^-|x| is in 0..1, so log1p needs no special cases. */
+static inline float v_softplus(float x)
+{
+    float e = v_exp(-v_abs(x)), u = 1 + e, lost = e - (u - 1);
+    return v_positive(x) + (v_log_normal(u) + lost / u);
+}
+
 static inline float v_tanh(float x)
 {
     float t = v_expm1(-2 * v_abs(x));
     return v_sign(t / (t + 2), x);
 }
 
-/* The standard normal density at a in 0..40, and the probability of being above a:
- * e^(-a^2/2) t P(t), t = 1 / (1 + 0.35 a). a^2 is taken in two exact parts. */
+/* The standard normal density at a, 0 <= a <= 15, and, from a = 1 on, the probability
+ * of being above a: e^(-a^2/2) t P(t), t = 1 / (1 + 0.7 a / sqrt 2). a^2 is taken in
+ * two parts, the first of them exact. */
 static inline float v_normal_tail(float a, float *pdf)
 {
     float hi = v_float(v_bits(a) & 0xfffff000u);
-    float square = hi * hi < 200 ? hi * hi : 200;
-    float e = v_exp_sum(-0.5f * square, -0.5f * ((a - hi) * (a + hi)));
-    float t = 1 / (1 + 0.35f * a), p = 0x1.44f584p-6f;
-    p = p * t - 0x1.53f04ap-4f;
-    p = p * t + 0x1.9694dcp-4f;
-    p = p * t - 0x1.a32eep-6f;
-    p = p * t + 0x1.b71684p-5f;
-    p = p * t + 0x1.1414c8p-4f;
-    p = p * t + 0x1.3de9p-4f;
-    p = p * t + 0x1.7ef878p-4f;
-    p = p * t + 0x1.93f942p-4f;
-    p = p * t + 0x1.946f22p-4f;
+    float e = v_exp_sum(-0.5f * hi * hi, -0.5f * ((a - hi) * (a + hi)));
+    float t = 1 / (1 + 0.494974747f * a), p = 0x1.133c54p-3f;
+    p = p * t - 0x1.bbb58cp-2f;
+    p = p * t + 0x1.df7084p-2f;
+    p = p * t - 0x1.345818p-4f;
+    p = p * t - 0x1.33b27cp-3f;
+    p = p * t - 0x1.1d3202p-5f;
+    p = p * t + 0x1.809412p-5f;
+    p = p * t + 0x1.32c746p-3f;
+    p = p * t + 0x1.944f86p-3f;
+    p = p * t + 0x1.9469fap-3f;
     *pdf = 0.398942280f * e;
     return e * (t * p);
 }
 
-/* The standard normal distribution function and its density. */
-static inline float v_normal_cdf(float x, float *pdf)
+/* erf(x) / x - 1 of s = x^2, |x| <= 1. */
+static inline float v_erf_poly(float s)
 {
-    float a = v_abs(x);
-    a = a < 40 ? a : 40;
-    float q = v_normal_tail(a, pdf);
-    return x < 0 ? q : 1 - q;
-}
-
-static inline float v_erf(float x)
-{
-    float a = v_abs(x), s = x * x, pdf;
-    float b = a < 10 ? a : 10;
-    float far = 1 - 2 * v_normal_tail(1.41421356f * b, &pdf);
     float p = 0x1.496a2ap-14f;
     p = p * s - 0x1.a3f6fep-11f;
     p = p * s + 0x1.5405b2p-8f;
     p = p * s - 0x1.b7f90ep-6f;
     p = p * s + 0x1.ce2cf8p-4f;
     p = p * s - 0x1.81273ep-2f;
-    p = p * s + 0x1.06eba8p-3f;
-    return a >= 1 ? v_sign(far, x) : x + x * p;
+    return p * s + 0x1.06eba8p-3f;
+}
+
+/* The standard normal distribution function and its density. Near 0 the tail's rounding
+ * would show in the last three bits, so the odd series is used there. */
+static inline float v_normal_cdf(float x, float *pdf)
+{
+    float a = v_abs(v_limit(x, 14.5f)); /* e^(-a^2/2) is 0 from there on */
+    float q = v_normal_tail(a, pdf), z = 0.353553391f * x;
+    float near = 0.5f + (z + z * v_erf_poly(0.5f * x * x));
+    float far = x < 0 ? q : 1 - q;
+    return v_abs(x) >= 1 ? far : near;
+}
+
+static inline float v_erf(float x)
+{
+    float a = v_abs(x), pdf;
+    float b = v_abs(v_limit(1.41421356f * x, 14.5f));
+    float far = 1 - 2 * v_normal_tail(b, &pdf);
+    return a >= 1 ? v_sign(far, x) : x + x * v_erf_poly(x * x);
 }
 
 /* Puts sine and cosine of the reduced angle into quadrant q. */
@@ -252,39 +288,37 @@ static inline float v_cos(float x)
     return c;
 }
 
-/* log2 of a positive x as double, by 2 atanh(f / (2 + f)); 0 and infinity give numbers
- * too large to matter. */
+/* log2 of x >= 0 as double, by 2 atanh(f / (2 + f)); 0 and infinity give numbers too
+ * large to matter. */
 static inline double v_log2_wide(float x)
 {
-    int32_t e;
-    float tiny = x < 0x1p-126f ? 23 : 0;
-    double f = (double)v_split(tiny > 0 ? x * 0x1p23f : x, &e);
+    int32_t e, tiny = x < 0x1p-126f;
+    double f = (double)v_split(v_pick(tiny, x * 0x1p23f, x), &e);
     double s = f / (f + 2), z = s * s, r = 0x1.e33d0c37d0eap-3;
     r = r * z + 0x1.2437191729578p-2;
     r = r * z + 0x1.999a810aaa087p-2;
     r = r * z + 0x1.555554fa47fddp-1;
-    double l = (double)((float)e - tiny) + (2 * s + s * z * r) * 1.4426950408889634;
-    l = x < V_INF ? l : 1e30;
-    return x > 0 ? l : -1e30;
+    float k = v_pick(x < V_INF, (float)(e - 23 * tiny), 1e30f);
+    k = v_pick(x > 0, k, -1e30f);
+    return (double)k + (2 * s + s * z * r) * 1.4426950408889634;
 }
 
 static inline float v_pow(float x, float y)
 {
     float a = v_abs(x), ay = v_abs(y);
     double w = (double)y * v_log2_wide(a);
-    w = w > -160 ? w : -160; /* NaN too; it is put back below */
-    w = w < 140 ? w : 140;
-    double k = w + 0x1.8p52 - 0x1.8p52;
-    float r = (float)((w - k) * 0.6931471805599453);
-    float p = v_scale(1 + (r + r * r * v_exp_poly(r)), (int32_t)k);
+    int32_t n;
+    float k = v_nearest(v_limit((float)w, 150), &n);
+    float r = v_limit((float)((w - (double)k) * 0.6931471805599453), 0.5f);
+    float p = v_scale(1 + (r + r * r * v_exp_poly(r)), n);
 
-    int32_t iy = (int32_t)(ay < 0x1p24f ? y : 0);
-    int32_t whole = (ay >= 0x1p24f) | ((float)iy == y);
-    uint32_t negative = (v_bits(x) >> 31) & (uint32_t)iy & (uint32_t)whole;
-    p = a == 1 ? 1 : p;
-    p = v_float(v_bits(p) ^ negative << 31);
-    int32_t undefined = (x < 0) & (a < V_INF) & !whole;
-    p = undefined | (x != x) | (y != y) ? V_NAN : p;
-    return (x == 1) | (y == 0) ? 1 : p;
+    float small = v_pick(ay < 0x1p24f, y, 0), part = small - (float)(int32_t)small;
+    int32_t whole = part == 0;
+    uint32_t odd = (uint32_t)((int32_t)small & whole);
+    p = v_pick(a == 1, 1, p);
+    p = v_float(v_bits(p) ^ (v_bits(x) & odd << 31));
+    p = v_pick((x < 0) & (a < V_INF) & !whole, V_NAN, p);
+    p = v_pick((x != x) | (y != y), V_NAN, p);
+    return v_pick((x == 1) | (y == 0), 1, p);
 }
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/intr.h"
+#include "base/str.h"
 
 enum { BLOCK = 1 << 20 };
 
@@ -153,4 +154,25 @@ bool elem_load(ElemKind k, bool big_endian, const void *src, int ndim,
     if (!ok)
         tensor_release(out);
     return ok;
+}
+
+const char *text_shown(const char *s, char dst[SHOWN_CAP])
+{
+    size_t used = 0;
+    for (size_t left = strlen(s); left > 0;) {
+        uint32_t rune;
+        int n = utf8_next(s, left, &rune);
+        bool bad = (n == 1 && rune == 0xfffd) || rune_width(rune) < 0;
+        if (used + (size_t)n + 4 > SHOWN_CAP) {
+            memcpy(dst + used, "...", 3);
+            used += 3;
+            break;
+        }
+        memcpy(dst + used, bad ? "?" : s, bad ? 1 : (size_t)n);
+        used += bad ? 1 : (size_t)n;
+        s += n;
+        left -= (size_t)n;
+    }
+    dst[used] = '\0';
+    return dst;
 }

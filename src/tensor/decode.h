@@ -35,4 +35,8 @@ bool elem_bytes(ElemKind k, int ndim, const int64_t *dim, size_t *bytes);
  * interrupt. */
 bool elem_load(ElemKind k, bool big_endian, const void *src, int ndim,
                const int64_t *dim, const char *where, Tensor *out, Err *err);
+/* A name or text out of a file, fit for an error sentence: control characters and bytes
+ * that are no UTF-8 become '?', a long one is cut. Returns dst. */
+enum { SHOWN_CAP = 104 };
+const char *text_shown(const char *s, char dst[SHOWN_CAP]);
 #endif

@@ -93,7 +93,7 @@ static bool take_descr(Scan *s, Header *h)
         {"u8", ELEM_U64 },
         {"i8", ELEM_I64 }
     };
-    char text[64];
+    char text[64], shown[SHOWN_CAP];
     if (take(s, '['))
         return fail(s, "records are not supported; save one plain array");
     if (!take_string(s, text, sizeof text))
@@ -105,11 +105,10 @@ static bool take_descr(Scan *s, Header *h)
                 h->big_endian = text[0] == '>';
                 return true;
             }
-    return err_set(
-        s->err, ERR_FORMAT,
-        "'%s': .npy type '%.60s' is not supported; f2 f4 f8, b1, u1 to u8 and "
-        "i1 to i8 are",
-        s->name, text);
+    return err_set(s->err, ERR_FORMAT,
+                   "'%s': .npy type '%s' is not supported; f2 f4 f8, b1, u1 to u8 and "
+                   "i1 to i8 are",
+                   s->name, text_shown(text, shown));
 }
 
 static bool take_dim(Scan *s, int64_t *dim)

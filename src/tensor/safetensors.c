@@ -220,6 +220,7 @@ static const struct {
 static bool take_dtype(Reader *r, Row *row)
 {
     Str text;
+    char shown[SHOWN_CAP];
     str_init(&text);
     bool ok = take_string(r, &text), known = false;
     for (size_t i = 0; ok && i < ARRAY_LEN(types); i++)
@@ -228,11 +229,10 @@ static bool take_dtype(Reader *r, Row *row)
             known = true;
         }
     if (ok && !known)
-        err_set(
-            r->err, ERR_FORMAT,
-            "'%s': dtype '%.40s' is not supported; F64 F32 F16 BF16, I8 to I64, U8 to "
-            "U64 and BOOL are",
-            r->name, text.s);
+        err_set(r->err, ERR_FORMAT,
+                "'%s': dtype '%s' is not supported; F64 F32 F16 BF16, I8 to I64, U8 to "
+                "U64 and BOOL are",
+                r->name, text_shown(text.s, shown));
     str_done(&text);
     return ok && known;
 }
@@ -298,25 +298,26 @@ static bool add_range(Reader *r, const Row *row)
 
 static bool load_row(Reader *r, const char *key, const Row *row)
 {
-    char where[256];
+    char where[256], shown[SHOWN_CAP];
     size_t bytes;
+    text_shown(key, shown);
     if (row->seen != 7)
         return err_set(r->err, ERR_FORMAT,
-                       "'%s': tensor '%.100s' lacks dtype, shape or data_offsets",
-                       r->name, key);
+                       "'%s': tensor '%s' lacks dtype, shape or data_offsets", r->name,
+                       shown);
     if (row->begin > row->end || row->end > r->n_data)
         return err_set(r->err, ERR_FORMAT,
-                       "'%s': tensor '%.100s' lies at bytes %" PRId64 " to %" PRId64
+                       "'%s': tensor '%s' lies at bytes %" PRId64 " to %" PRId64
                        " but the file has %" PRId64 " bytes of data",
-                       r->name, key, row->begin, row->end, r->n_data);
+                       r->name, shown, row->begin, row->end, r->n_data);
     if (!elem_bytes(row->kind, row->ndim, row->dim, &bytes) ||
         bytes != (size_t)(row->end - row->begin))
         return err_set(r->err, ERR_FORMAT,
-                       "'%s': tensor '%.100s' has %" PRId64
+                       "'%s': tensor '%s' has %" PRId64
                        " bytes, which is not what its shape and dtype need",
-                       r->name, key, row->end - row->begin);
+                       r->name, shown, row->end - row->begin);
     Tensor t;
-    snprintf(where, sizeof where, "'%.120s', tensor '%.100s'", r->name, key);
+    snprintf(where, sizeof where, "'%.120s', tensor '%s'", r->name, shown);
     if (!elem_load(row->kind, false, r->data + row->begin, row->ndim, row->dim, where,
                    &t, r->err))
         return false;
@@ -351,17 +352,18 @@ static int by_begin(const void *a, const void *b)
 static bool check_tiling(Reader *r)
 {
     int64_t at = 0;
+    char shown[SHOWN_CAP];
     if (r->n_range)
         qsort(r->range, r->n_range, sizeof *r->range, by_begin);
     for (size_t i = 0; i < r->n_range; at = r->range[i++].end)
         if (r->range[i].begin != at)
-            return err_set(
-                r->err, ERR_FORMAT,
-                "'%s': tensor '%.100s' %s the tensor before it (byte %" PRId64
-                ", expected %" PRId64 ")",
-                r->name, tset_name(r->set, r->range[i].item),
-                r->range[i].begin < at ? "overlaps" : "leaves a hole after",
-                r->range[i].begin, at);
+            return err_set(r->err, ERR_FORMAT,
+                           "'%s': tensor '%s' %s the tensor before it (byte %" PRId64
+                           ", expected %" PRId64 ")",
+                           r->name,
+                           text_shown(tset_name(r->set, r->range[i].item), shown),
+                           r->range[i].begin < at ? "overlaps" : "leaves a hole after",
+                           r->range[i].begin, at);
     if (at != r->n_data)
         return err_set(r->err, ERR_FORMAT,
                        "'%s': %" PRId64 " bytes at the end belong to no tensor",
@@ -448,13 +450,15 @@ static Named *sorted(const TensorSet *s, bool meta, Err *err)
 
 static bool add_quoted(Str *t, const char *s, Err *err)
 {
+    char shown[SHOWN_CAP];
     str_addc(t, '"');
     for (size_t left = strlen(s); left > 0;) {
         uint32_t rune;
         int n = utf8_next(s, left, &rune);
         if (n == 1 && rune == 0xfffd)
             return err_set(err, ERR_FORMAT,
-                           "safetensors: the name or text '%.100s' is not UTF-8", s);
+                           "safetensors: the name or text '%s' is not UTF-8",
+                           text_shown(s, shown));
         if (rune < 0x20)
             str_addf(t, "\\u%04x", (unsigned)rune);
         else if (rune == '"' || rune == '\\')

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "tensor/decode.h"
 #include "tensor/io.h"
 
 typedef struct Item {

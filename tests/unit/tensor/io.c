@@ -365,6 +365,8 @@ static void test_safetensors_refuses_lies(void **unused)
     refuse("{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[],\"data_offsets\":[0,1]}}", 1,
            "F8_E4M3");
     refuse("{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8, "lacks");
+    /* A name cannot send an escape sequence to the terminal through the sentence. */
+    refuse("{\"a\\u001b[2J\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8, "'a?[2J'");
     refuse("{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\"}}", 8, "twice");
     refuse("{\"a\":{\"type\":\"F32\"}}", 8, "none of dtype");
     refuse("{\"a\":{\"data_offsets\":[0]}}", 8, "two numbers");

@@ -3,10 +3,12 @@
  * stays free there is O(n,n): rotations of the P among themselves and of the N, and boosts
  * (P, N) -> (ch t P + sh t N, sh t P + ch t N), which leave T as it is. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "decomp/dictionary.h"
+#include "tensor/blas.h"
 #include "tensor/lapack.h"
 #include "tensor/rng.h"
 
@@ -146,4 +148,76 @@ bool dict_start_random(int64_t R, int64_t C, int64_t I, uint64_t seed, Dictionar
         ((float *)out->head.data)[r * C + r % C] = 1;
     dict_find_owners(out);
     return true;
+}
+
+typedef struct Claim {
+    double score; /* a^T B_c b */
+    int32_t r, c;
+} Claim;
+
+static int by_score(const void *x, const void *y)
+{
+    const Claim *a = x, *b = y;
+    if (fabs(a->score) != fabs(b->score))
+        return fabs(a->score) < fabs(b->score) ? 1 : -1;
+    return a->r != b->r ? (a->r < b->r ? -1 : 1) : (a->c < b->c ? -1 : 1);
+}
+
+/* claims[r*C+c] with the score of each component for each class */
+static bool score_claims(const Dictionary *d, const Interaction *b, Claim *claims, Err *err)
+{
+    Tensor ea = { 0 }, eb = { 0 }, e32 = { 0 }, em = { 0 }, m32 = { 0 };
+    int64_t R = d->R, E = b->E;
+    bool ok = tensor_convert(&b->embed, F32, &e32, err) &&
+              tensor_convert(&b->core, F32, &m32, err) &&
+              tensor_new(F32, 2, (int64_t[]){ R, E }, &ea, err) &&
+              tensor_new(F32, 2, (int64_t[]){ R, E }, &eb, err) &&
+              tensor_new(F32, 2, (int64_t[]){ R, E }, &em, err) &&
+              blas_gemm_f32(false, true, R, E, d->I, 1, d->a.data, d->I, e32.data, d->I, 0,
+                            ea.data, E, err) &&
+              blas_gemm_f32(false, true, R, E, d->I, 1, d->b.data, d->I, e32.data, d->I, 0,
+                            eb.data, E, err);
+    for (int64_t c = 0; ok && c < d->C; c++) {
+        ok = blas_gemm_f32(false, false, R, E, E, 1, ea.data, E, (float *)m32.data + c * E * E,
+                           E, 0, em.data, E, err);
+        for (int64_t r = 0; ok && r < R; r++) {
+            double s = 0;
+            for (int64_t e = 0; e < E; e++)
+                s += (double)((float *)em.data)[r * E + e] * (double)((float *)eb.data)[r * E + e];
+            claims[r * d->C + c] = (Claim){ s, (int32_t)r, (int32_t)c };
+        }
+    }
+    Tensor *const all[] = { &ea, &eb, &e32, &em, &m32 };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        tensor_release(all[i]);
+    return ok;
+}
+
+bool dict_assign_owners(Dictionary *d, const Interaction *b, const int64_t *count, Err *err)
+{
+    Claim *claims = mem_array((size_t)(d->R * d->C), sizeof *claims, err);
+    int64_t *left = mem_array((size_t)d->C, sizeof *left, err);
+    float *head = d->head.data, *fb = d->b.data;
+    bool ok = claims && left && score_claims(d, b, claims, err);
+    if (ok) {
+        memcpy(left, count, sizeof *left * (size_t)d->C);
+        memset(head, 0, tensor_bytes(&d->head));
+        for (int64_t r = 0; r < d->R; r++)
+            ((int32_t *)d->owner.data)[r] = -1;
+        qsort(claims, (size_t)(d->R * d->C), sizeof *claims, by_score);
+    }
+    for (int64_t k = 0; ok && k < d->R * d->C; k++) {
+        Claim *q = &claims[k];
+        int32_t *owner = (int32_t *)d->owner.data + q->r;
+        if (*owner >= 0 || left[q->c] <= 0)
+            continue;
+        *owner = q->c;
+        left[q->c]--;
+        head[q->r * d->C + q->c] = 1;
+        for (int64_t i = 0; q->score < 0 && i < d->I; i++)
+            fb[q->r * d->I + i] = -fb[q->r * d->I + i];
+    }
+    mem_free(claims);
+    mem_free(left);
+    return ok;
 }

@@ -46,13 +46,16 @@ static void use(Plan *p, Val v, int at)
 /* First and last uses, views counted for what they view. */
 static void find_lives(Plan *p)
 {
+    p->info.no_reuse_bytes = 0;
     for (int v = 0; v < p->n_val; v++)
         p->val[v].def = p->val[v].last = -1;
     for (int i = 0; i < p->n_node; i++) {
         const PNode *n = &p->node[i];
         for (int k = 0; k < n->n_out; k++) {
-            if (p->val[n->out[k]].owner == n->out[k])
+            if (p->val[n->out[k]].owner == n->out[k]) {
                 p->val[n->out[k]].def = i;
+                p->info.no_reuse_bytes += slot_bytes(&p->val[n->out[k]].spec);
+            }
             use(p, n->out[k], i);
         }
         for (int k = 0; k < n->n_in; k++)
@@ -99,6 +102,8 @@ static void take_over(Plan *p, int i, int k)
 
 static void choose_in_place(Plan *p)
 {
+    if (test_flags & PLAN_TEST_NO_REUSE)
+        return;
     for (int i = 0; i < p->n_node; i++) {
         const PNode *n = &p->node[i];
         if (n->n_out == 0 || (n->row->flags & OP_VIEW))
@@ -166,16 +171,13 @@ static bool place_all(Builder *b, size_t *total)
                                slot_bytes(&p->val[v].spec), 0};
     qsort(life, (size_t)n, sizeof *life, larger_first);
     *total = 0;
-    size_t apart = 0;
     for (int i = 0; i < n; i++) {
         Life *l = &life[i];
-        l->offset = (test_flags & PLAN_TEST_NO_REUSE) ? apart : fit(l, life, i);
-        apart += l->bytes;
+        l->offset = (test_flags & PLAN_TEST_NO_REUSE) ? *total : fit(l, life, i);
         p->val[l->owner].offset = l->offset;
         if (*total < l->offset + l->bytes)
             *total = l->offset + l->bytes;
     }
-    p->info.no_reuse_bytes = apart;
     return note_poison(b, life, n);
 }
 

@@ -1,5 +1,6 @@
-/* clean.c -- one decoder (glyph_next) that all drawing, measuring and wrapping share, so that what
- * is measured is what is drawn. Lines are found in one pass that remembers the last blank. */
+/* clean.c -- one decoder (glyph_next) that all drawing, measuring and wrapping share,
+ * so that what is measured is what is drawn. Lines are found in one pass that remembers
+ * the last blank. */
 #include "figure/clean.h"
 
 #include <string.h>

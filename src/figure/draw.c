@@ -1,5 +1,5 @@
-/* draw.c -- the frame of every figure: title, body, caption, one below the other. Rows are added by
- * doubling and cut at the end. */
+/* draw.c -- the frame of every figure: title, body, caption, one below the other. Rows
+ * are added by doubling and cut at the end. */
 #include "figure/draw.h"
 
 #include <string.h>
@@ -50,7 +50,7 @@ static bool draw_body(Canvas *c, const Figure *f, Err *err)
 {
     switch (f->kind) {
     case FIG_IMAGES:
-        return draw_images(c, f, err);
+        return draw_images(c, f, -1, 0, err);
     case FIG_TABLE:
         return draw_table(c, f, err);
     case FIG_TEXT:
@@ -73,21 +73,43 @@ static bool draw_all(Canvas *c, const Figure *f, Err *err)
     return grid_resize(c->grid, c->row, err);
 }
 
+static bool start(Canvas *c, const DrawStyle *style, Grid *out, Err *err)
+{
+    *out = (Grid){0};
+    *c = (Canvas){.grid = out, .style = *style, .width = style->width};
+    if (style->width < 1)
+        return err_set(err, ERR_SHAPE,
+                       "a figure cannot be drawn %d columns wide; give 20 or more",
+                       style->width);
+    if (c->width < MIN_WIDTH)
+        c->width = MIN_WIDTH;
+    return grid_new(FIRST_ROWS, style->width, out, err);
+}
+
+static bool finish(Canvas *c, bool drawn)
+{
+    if (!drawn)
+        grid_done(c->grid);
+    else if (!c->style.utf8)
+        grid_ascii(c->grid);
+    return drawn;
+}
+
 bool figure_draw(const Figure *f, const DrawStyle *style, Grid *out, Err *err)
 {
-    Canvas c = {.grid = out, .style = *style};
+    Canvas c;
+    return start(&c, style, out, err) && finish(&c, draw_all(&c, f, err));
+}
+
+bool figure_zoom(const Figure *f, int image, int max_rows, const DrawStyle *style,
+                 Grid *out, Err *err)
+{
+    Canvas c;
     *out = (Grid){0};
-    if (style->width < 1)
-        return err_set(err, ERR_SHAPE, "a figure cannot be drawn %d columns wide; give 20 "
-                       "or more", style->width);
-    c.width = style->width < MIN_WIDTH ? MIN_WIDTH : style->width;
-    if (!grid_new(FIRST_ROWS, style->width, out, err))
-        return false;
-    if (!draw_all(&c, f, err)) {
-        grid_done(out);
-        return false;
-    }
-    if (!style->utf8)
-        grid_ascii(out);
-    return true;
+    if (f->kind != FIG_IMAGES || image < 0 || image >= f->n)
+        return err_set(err, ERR_SHAPE, "image %d cannot be enlarged: the figure has %d",
+                       image, f->n);
+    return start(&c, style, out, err) &&
+           finish(&c, draw_images(&c, f, image, max_rows, err) &&
+                          grid_resize(out, c.row, err));
 }

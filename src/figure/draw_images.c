@@ -1,11 +1,13 @@
-/* draw_images.c -- a page of images as cells. A cell is about twice as high as wide, so one cell shows
- * two square pixels (half blocks), or 2x2 narrow ones where an image is shrunk to a thumbnail
- * (quadrants), or one ASCII character whose ink is the average of both. Sizes are tried from large
- * to small until all images that should stand in a row fit. */
+/* draw_images.c -- a page of images as cells. A cell is about twice as high as wide, so
+ * one cell shows two square pixels (half blocks), or 2x2 narrow ones where an image is
+ * shrunk to a thumbnail (quadrants), or one ASCII character whose ink is the average of
+ * both. Sizes are tried from large to small until all images that should stand in a row
+ * fit. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/intr.h"
 #include "base/mem.h"
 #include "figure/clean.h"
 #include "figure/draw.h"
@@ -18,6 +20,8 @@ typedef enum Render { RENDER_ASCII, RENDER_HALF, RENDER_QUAD } Render;
 
 typedef struct Page {
     const Figure *f;
+    int first, end;    /* images shown */
+    int max_rows;      /* of a single image's panel; 0: no limit */
     Map map;
     Render render;
     int panels;        /* 2: positive and negative part, where there is no colour */
@@ -38,8 +42,8 @@ static int at_most(int a, int b)
     return a < b ? a : b;
 }
 
-/* Sizes one panel so that its longer side has `side` pixels, or an integer multiple of the
- * image's own that is not larger. Returns how many images then fit in a row. */
+/* Sizes one panel so that its longer side has `side` pixels, or an integer multiple of
+ * the image's own that is not larger. Returns how many images then fit in a row. */
 static int fit_side(Page *p, int side, bool ascii, int width)
 {
     const Figure *f = p->f;
@@ -63,12 +67,17 @@ static void choose_size(Page *p, const Canvas *c)
 {
     const Figure *f = p->f;
     bool ascii = c->style.level < LEVEL_256 || !c->style.utf8;
-    int room = (c->width + 1) / p->panels - 1;
-    int want = f->per_row > 0 ? at_most(f->per_row, f->n) : f->n;
+    int room = (c->width + 1) / p->panels - 1, shown = p->end - p->first;
+    int want = f->per_row > 0 ? at_most(f->per_row, shown) : shown;
     int side[] = {at_least(at_least(f->h, f->w), FULL), FULL, THUMB};
     int fit = 0;
-    for (size_t i = 0; i < ARRAY_LEN(side) && fit < want; i++)
+    for (size_t i = 0; i < ARRAY_LEN(side) && fit < want && p->max_rows == 0; i++)
         fit = fit_side(p, at_most(side[i], room), ascii, c->width);
+    for (int s = room; p->max_rows > 0 && s > 0; s--) {
+        fit = fit_side(p, s, ascii, c->width);
+        if (p->rows <= p->max_rows)
+            break;
+    }
     p->per_row = at_most(fit, want);
 }
 
@@ -102,8 +111,9 @@ static double spread(const double v[4], unsigned mask, double *mean)
     return square;
 }
 
-/* Two colours for four values (upper left, upper right, lower left, lower right): the split with the
- * least spread. The lower right one is always in the background, so 8 splits are all. */
+/* Two colours for four values (upper left, upper right, lower left, lower right): the
+ * split with the least spread. The lower right one is always in the background, so 8
+ * splits are all. */
 static Cell quad_cell(Map m, const double v[4])
 {
     static const uint16_t rune[8] = {' ',    0x2598, 0x259D, 0x2580,
@@ -132,7 +142,8 @@ static Cell cell_of(const Page *p, int y, int x, int panel)
 {
     const double *t = p->t;
     if (p->render == RENDER_QUAD) {
-        const double *up = t + (int64_t)2 * y * p->across + 2 * x, *low = up + p->across;
+        const double *up = t + (int64_t)2 * y * p->across + 2 * x;
+        const double *low = up + p->across;
         return quad_cell(p->map, (double[4]){up[0], up[1], low[0], low[1]});
     }
     if (p->render == RENDER_HALF) {
@@ -200,7 +211,7 @@ static bool draw_row(const Page *p, Canvas *c, int first, bool labels, Err *err)
     bool limits = p->f->scale == SCALE_EACH, signs = p->panels == 2;
     if (!canvas_need(c, signs + p->rows + labels + limits, err))
         return false;
-    for (int k = 0; k < p->per_row && first + k < p->f->n; k++) {
+    for (int k = 0; k < p->per_row && first + k < p->end; k++) {
         int col = k * (p->slot + GAP), row = c->row;
         if (signs) {
             canvas_piece(c, row, col, "+", 1, 0);
@@ -238,8 +249,8 @@ static bool draw_scale(const Page *p, Canvas *c, Err *err)
     if (p->panels == 2)
         str_add(&t, "; left panel +, right panel -");
     else if (both && !bar)
-        str_add(&t, c->style.level == LEVEL_ANSI && !c->style.light ? "; red +, cyan -"
-                                                                    : "; red +, blue -");
+        str_addf(&t, "; red +, %s -",
+                 c->style.level == LEVEL_ANSI && !c->style.light ? "cyan" : "blue");
     bool ok = str_ok(&t, err) && canvas_text(c, t.s, 0, err);
     for (int i = 0; ok && bar && i < BAR; i++) {
         Cell *cell = grid_at(c->grid, row, at + i);
@@ -256,20 +267,24 @@ static bool draw_scale(const Page *p, Canvas *c, Err *err)
 static bool draw_page(Page *p, Canvas *c, Err *err)
 {
     bool labels = p->f->labels != NULL;
-    for (int i = 0; i < p->f->n; i++)
+    for (int i = p->first; i < p->end; i++)
         labels = labels || *sample_oddity(&p->facts[i]);
-    for (int i = 0; i < p->f->n; i += p->per_row) {
-        if (!draw_row(p, c, i, labels, err))
+    for (int i = p->first; i < p->end; i += p->per_row) {
+        if (!intr_check(err) || !draw_row(p, c, i, labels, err))
             return false;
         c->row += labels || p->f->scale == SCALE_EACH; /* blank line */
     }
     return canvas_need(c, 1, err) && draw_scale(p, c, err);
 }
 
-bool draw_images(Canvas *c, const Figure *f, Err *err)
+bool draw_images(Canvas *c, const Figure *f, int only, int max_rows, Err *err)
 {
     Page p = {.f = f, .map = {c->style.level, c->style.light, f->is_signed}};
     p.panels = f->is_signed && c->style.level == LEVEL_MONO ? 2 : 1;
+    p.first = only < 0 ? 0 : only;
+    p.end = only < 0 ? f->n : only + 1;
+    if (only >= 0) /* signs, label, limit, blank, and two lines of scale */
+        p.max_rows = at_least(max_rows - 6, 1);
     choose_size(&p, c);
     bool ok = false;
     p.t = mem_array((size_t)p.down * (size_t)p.across, sizeof *p.t, err);

@@ -1,7 +1,8 @@
-/* draw_table.c -- tables as cells. Numeric columns are aligned on the decimal point: each keeps the
- * widest part before and after it. When the table is too wide, long texts are wrapped inside
- * their cells first; when that does not do, the columns go into blocks below each other, each
- * with the first column in front because it says which row it is. */
+/* draw_table.c -- tables as cells. Numeric columns are aligned on the decimal point:
+ * each keeps the widest part before and after it. When the table is too wide, long
+ * texts are wrapped inside their cells first; when that does not do, the columns go
+ * into blocks below each other, each with the first column in front because it says
+ * which row it is. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -34,11 +35,13 @@ static int smaller(int a, int b)
 
 static const char *text_at(const Figure *f, int row, int col)
 {
-    return row < 0 ? f->head[col] : f->cell[(size_t)row * (size_t)f->n_cols + (size_t)col];
+    if (row < 0)
+        return f->head[col];
+    return f->cell[(size_t)row * (size_t)f->n_cols + (size_t)col];
 }
 
-/* Columns up to where a decimal point is or would be: behind the first run of digits. A text
- * without digits ("-", "inf") ends there as a whole. */
+/* Columns up to where a decimal point is or would be: behind the first run of digits. A
+ * text without digits ("-", "inf") ends there as a whole. */
 static int point_of(const char *text)
 {
     size_t n = strcspn(text, "0123456789"), left = strlen(text);
@@ -89,8 +92,8 @@ static void cap_column(Column *c, int cap)
     c->aligned = c->aligned && c->before + c->after <= c->width;
 }
 
-/* The first column's share where the table goes into blocks: up to half, as long as every number
- * still fits beside it, and a third in any case. */
+/* The first column's share where the table goes into blocks: up to half, as long as
+ * every number still fits beside it, and a third in any case. */
 static int key_width(const Table *t)
 {
     int widest = 0;

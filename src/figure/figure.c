@@ -1,5 +1,5 @@
-/* figure.c -- making, filling and freeing figures. Texts are copied; absent texts in tables share
- * one empty string that is never freed. */
+/* figure.c -- making, filling and freeing figures. Texts are copied; absent texts in
+ * tables share one empty string that is never freed. */
 #include "figure/figure.h"
 
 #include <math.h>
@@ -48,12 +48,15 @@ static bool set_line(char **slot, const char *text, Err *err)
     return true;
 }
 
-Figure *figure_images(int n, int h, int w, const float *pixels, bool is_signed, Err *err)
+Figure *figure_images(int n, int h, int w, const float *pixels, bool is_signed,
+                      Err *err)
 {
     const int64_t most = (int64_t)1 << 40;
     if (n < 1 || h < 1 || w < 1 || (int64_t)h * w > most / n) {
-        err_set(err, ERR_SHAPE, "a page of %d images of %d x %d: needs one image of one "
-                "pixel, and no more than 2^40 pixels", n, h, w);
+        err_set(err, ERR_SHAPE,
+                "a page of %d images of %d x %d: needs one image of one pixel, and no "
+                "more than 2^40 pixels",
+                n, h, w);
         return NULL;
     }
     size_t total = (size_t)n * (size_t)h * (size_t)w;
@@ -143,8 +146,9 @@ bool figure_set_label(Figure *f, int image, const char *text, Err *err)
 bool figure_set_head(Figure *f, int col, const char *text, bool numeric, Err *err)
 {
     if (f->kind != FIG_TABLE || col < 0 || col >= f->n_cols)
-        return err_set(err, ERR_SHAPE, "a heading for column %d: the table has %d columns",
-                       col, f->n_cols);
+        return err_set(err, ERR_SHAPE,
+                       "a heading for column %d: the table has %d columns", col,
+                       f->n_cols);
     if (!set_text(&f->head[col], text, err))
         return false;
     f->numeric[col] = numeric;
@@ -153,9 +157,11 @@ bool figure_set_head(Figure *f, int col, const char *text, bool numeric, Err *er
 
 bool figure_set_cell(Figure *f, int row, int col, const char *text, Err *err)
 {
-    if (f->kind != FIG_TABLE || row < 0 || row >= f->n_rows || col < 0 || col >= f->n_cols)
-        return err_set(err, ERR_SHAPE, "a text for row %d, column %d: the table has %d x %d",
-                       row, col, f->n_rows, f->n_cols);
+    if (f->kind != FIG_TABLE || row < 0 || row >= f->n_rows || col < 0 ||
+        col >= f->n_cols)
+        return err_set(err, ERR_SHAPE,
+                       "a text for row %d, column %d: the table has %d x %d", row, col,
+                       f->n_rows, f->n_cols);
     return set_text(&f->cell[(size_t)row * (size_t)f->n_cols + (size_t)col], text, err);
 }
 

@@ -1,5 +1,5 @@
-/* font.c -- the glyphs, drawn for this program. Row by row from the top, 16 is the leftmost pixel and
- * 1 the rightmost; the baseline is below row 7. */
+/* font.c -- the glyphs, drawn for this program. Row by row from the top, 16 is the
+ * leftmost pixel and 1 the rightmost; the baseline is below row 7. */
 #include "figure/pix.h"
 
 enum { FIRST = 32, LAST = 126 };

@@ -1,6 +1,7 @@
-/* grid.c -- cells in one block. A wide character takes its cell and a follower with rune 0; writing over
- * one half blanks the other, so a row never shows more columns than it has. Printing walks
- * runs of equal attributes; colours beyond the level are brought to the nearest one it has. */
+/* grid.c -- cells in one block. A wide character takes its cell and a follower with
+ * rune 0; writing over one half blanks the other, so a row never shows more columns
+ * than it has. Printing walks runs of equal attributes; colours beyond the level are
+ * brought to the nearest one it has. */
 #include "figure/grid.h"
 
 #include <string.h>
@@ -141,7 +142,7 @@ static uint32_t ascii_of(uint32_t r)
     if (r < 0x7F)
         return r;
     if (r >= 0x2500 && r <= 0x257F)
-        return r == 0x2500 || r == 0x2501 ? '-' : r == 0x2502 || r == 0x2503 ? '|' : '+';
+        return r <= 0x2501 ? '-' : r <= 0x2503 ? '|' : '+';
     return '?';
 }
 
@@ -220,7 +221,9 @@ static void add_colour(Str *out, int32_t c, int base)
 /* What a cell looks like at a level; runes are left out of the comparison. */
 static Cell look_of(const Cell *c, Level level)
 {
-    Cell k = {.fg = at_level(c->fg, level), .bg = at_level(c->bg, level), .attr = c->attr};
+    Cell k = {.attr = c->attr};
+    k.fg = at_level(c->fg, level);
+    k.bg = at_level(c->bg, level);
     if (level == LEVEL_MONO)
         k.attr &= CELL_REVERSE;
     return k;
@@ -270,8 +273,8 @@ void grid_print(const Grid *g, Level level, Str *out)
             if (row[c].rune == 0)
                 continue;
             /* nobody sees the ink of a blank */
-            if (row[c].rune == ' ' && !(want.attr & CELL_REVERSE) && want.bg == now.bg &&
-                !(now.attr & CELL_REVERSE))
+            bool turned = (want.attr | now.attr) & CELL_REVERSE;
+            if (row[c].rune == ' ' && !turned && want.bg == now.bg)
                 want = now;
             if (!same_look(want, now))
                 add_look(out, want);

@@ -1,6 +1,7 @@
-/* grid.h -- a rectangle of terminal cells, and how capable the terminal is. Everything that is
- * shown as text is drawn into a Grid first; ui/ puts grids on a screen or prints them. A
- * Grid owns its cells. Colours: GRID_DEFAULT, palette 0..255, or GRID_RGB(r,g,b). */
+/* grid.h -- a rectangle of terminal cells, and how capable the terminal is. Everything
+ * that is shown as text is drawn into a Grid first; ui/ puts grids on a screen or
+ * prints them. A Grid owns its cells. Colours: GRID_DEFAULT, palette 0..255, or
+ * GRID_RGB(r,g,b). */
 #ifndef CLEAVE_FIGURE_GRID_H
 #define CLEAVE_FIGURE_GRID_H
 #include <stdint.h>
@@ -41,17 +42,17 @@ typedef struct Grid {
 bool grid_new(int rows, int cols, Grid *g, Err *err); /* blanks in default colours */
 void grid_done(Grid *g);
 Cell *grid_at(Grid *g, int row, int col); /* NULL outside */
-/* Writes UTF-8 text clipped to the grid; control characters, bidi controls and invalid bytes
- * become visible placeholders. Returns the columns used. */
+/* Writes UTF-8 text clipped to the grid; control characters, bidi controls and invalid
+ * bytes become visible placeholders. Returns the columns used. */
 int grid_text(Grid *g, int row, int col, const char *text, int32_t fg, int32_t bg,
               uint8_t attr);
 /* Grows or shrinks to `rows` rows; new ones are blank. */
 bool grid_resize(Grid *g, int rows, Err *err);
-/* Replaces every code point outside ASCII, for locales without UTF-8: box lines by - | +, the
- * rest by '?'. */
+/* Replaces every code point outside ASCII, for locales without UTF-8: box lines by - |
+ * +, the rest by '?'. */
 void grid_ascii(Grid *g);
-/* The grid as lines with SGR escapes for the level (none at LEVEL_MONO: reverse video only), trailing
- * blanks cut, each line ended by reset and newline. */
+/* The grid as lines with SGR escapes for the level (none at LEVEL_MONO: reverse video
+ * only), trailing blanks cut, each line ended by reset and newline. */
 void grid_print(const Grid *g, Level level, Str *out);
 void grid_plain(const Grid *g, Str *out); /* characters only; for tests and files */
 #endif

@@ -1,7 +1,8 @@
-/* map.c -- the 24-bit maps are nine stops a side in equal steps, made in OKLab (Ottosson 2020) at
- * constant hue (25 and 257 degrees) with the same lightness and chroma on both sides, as far as the
- * sRGB gamut allows. The 256-colour ramps avoid entries 0..15, which users change. The
- * ink of the characters " :+xo8@" rises monotonically in the usual terminal fonts. */
+/* map.c -- the 24-bit maps are nine stops a side in equal steps, made in OKLab
+ * (Ottosson 2020) at constant hue (25 and 257 degrees) with the same lightness and
+ * chroma on both sides, as far as the sRGB gamut allows. The 256-colour ramps avoid
+ * entries 0..15, which users change. The ink of the characters " :+xo8@" rises
+ * monotonically in the usual terminal fonts. */
 #include "figure/map.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
-/* markdown.c -- figures as GitHub Markdown. All text is foreign: characters that mean something to
- * Markdown or HTML are escaped, controls become placeholders, and a text block's fence is
- * longer than any run of backticks in it. */
+/* markdown.c -- figures as GitHub Markdown. All text is foreign: characters that mean
+ * something to Markdown or HTML are escaped, controls become placeholders, and a text
+ * block's fence is longer than any run of backticks in it. */
 #include <ctype.h>
 #include <string.h>
 
@@ -68,7 +68,8 @@ static void add_link(const char *path, Str *out)
 static void add_images(const Figure *f, const char *png_name, Str *out)
 {
     if (!png_name) {
-        str_addf(out, "(%d image%s of %d x %d)\n", f->n, f->n > 1 ? "s" : "", f->h, f->w);
+        str_addf(out, "(%d image%s of %d x %d)\n", f->n, f->n > 1 ? "s" : "", f->h,
+                 f->w);
         return;
     }
     str_add(out, "![");

@@ -1,13 +1,15 @@
-/* pix.c -- drawing and the PNG door. A glyph is enlarged four times by the Scale2x rule applied twice
- * (Mazzoleni 2001), which turns stairs into slopes, and then averaged down to the wanted
- * size, which leaves grey edges. libpng reports errors by longjmp: everything it may jump
- * over lives in Png, allocated memory included, and is released at one place. */
+/* pix.c -- drawing and the PNG door. A glyph is enlarged four times by the Scale2x rule
+ * applied twice (Mazzoleni 2001), which turns stairs into slopes, and then averaged
+ * down to the wanted size, which leaves grey edges. libpng reports errors by longjmp:
+ * everything it may jump over lives in Png, allocated memory included, and is released
+ * at one place. */
 #include "figure/pix.h"
 
 #include <png.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/intr.h"
 #include "base/mem.h"
 #include "figure/clean.h"
 #include "figure/sample.h"
@@ -18,8 +20,9 @@ bool pix_new(int w, int h, Rgb paper, Pix *p, Err *err)
 {
     *p = (Pix){0};
     if (w < 1 || h < 1 || w > MAX_SIDE || h > MAX_SIDE)
-        return err_set(err, ERR_SHAPE, "a picture of %d x %d pixels: at most %d each way",
-                       w, h, MAX_SIDE);
+        return err_set(err, ERR_SHAPE,
+                       "a picture of %d x %d pixels: at most %d each way", w, h,
+                       MAX_SIDE);
     p->rgb = mem_array((size_t)w * (size_t)h, 3, err);
     if (!p->rgb)
         return false;
@@ -113,15 +116,15 @@ void pix_rune(Pix *p, int x, int y, uint32_t rune, int cells, int scale, bool bo
 {
     double cover[FONT_W * FONT_H * MAX_SCALE * MAX_SCALE];
     const uint8_t *rows = font_rows(rune);
-    int w = FONT_W * scale, h = FONT_H * scale;
+    int w = FONT_W * scale, h = FONT_H * scale, line = scale > 1 ? scale / 2 : 1;
     if (!p->rgb || rune == ' ' || scale < 1 || scale > MAX_SCALE)
         return;
     if (rune == 0x2500) { /* joins from cell to cell */
-        pix_fill(p, x, y + 4 * scale, w, scale > 1 ? scale / 2 : 1, ink);
+        pix_fill(p, x, y + 4 * scale, w, line, ink);
         return;
     }
     if (!rows) {
-        empty_box(p, x, y, cells * w - scale, 7 * scale, scale > 1 ? scale / 2 : 1, ink);
+        empty_box(p, x, y, cells * w - scale, 7 * scale, line, ink);
         return;
     }
     glyph_cover(rows, scale, bold, cover);
@@ -206,8 +209,11 @@ static bool encode(Png *o, const Pix *p)
                  PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
                  PNG_FILTER_TYPE_DEFAULT);
     png_write_info(o->png, o->info);
-    for (int y = 0; y < p->h; y++)
+    for (int y = 0; y < p->h; y++) {
+        if (y % 64 == 0 && !intr_check(&o->err))
+            return false;
         png_write_row(o->png, p->rgb + (size_t)y * (size_t)p->w * 3);
+    }
     png_write_end(o->png, NULL);
     return true;
 }
@@ -218,8 +224,8 @@ bool pix_png(const Pix *p, const char *path, Err *err)
     o.out = fileout_open(path, err);
     if (!o.out)
         return false;
-    o.png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &o, on_error, on_warning, &o,
-                                      take, give);
+    o.png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &o, on_error, on_warning,
+                                      &o, take, give);
     bool ok = o.png && encode(&o, p);
     png_destroy_write_struct(&o.png, &o.info);
     if (ok)

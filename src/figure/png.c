@@ -1,10 +1,12 @@
-/* png.c -- figures as pictures on white paper. A sheet is laid out from top to bottom by one function
- * that runs twice: on a raster without pixels to learn the height, then for good. Tables and
- * texts are drawn to cells first and the cells painted with the font. */
+/* png.c -- figures as pictures on white paper. A sheet is laid out from top to bottom
+ * by one function that runs twice: on a raster without pixels to learn the height, then
+ * for good. Tables and texts are drawn to cells first and the cells painted with the
+ * font. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/intr.h"
 #include "base/mem.h"
 #include "figure/clean.h"
 #include "figure/figure.h"
@@ -21,6 +23,7 @@ enum {
     PAGE = 1280,     /* columns of images are added up to this width */
     LEAST = 560,     /* room for the title and the scale */
     TEXT = 2,        /* font scale */
+    COLUMN = FONT_W * TEXT,
     LINE = FONT_H * TEXT + 4,
     BAR_W = 256,
     BAR_H = 14,
@@ -52,7 +55,7 @@ static int at_least(int a, int b)
 /* A wrapped paragraph at (x, y) in `room` pixels; returns its height. */
 static int paragraph(Pix *p, int x, int y, int room, const char *text, bool bold, Rgb c)
 {
-    int cols = at_least(room / (FONT_W * TEXT), 1), height = 0;
+    int cols = at_least(room / (COLUMN), 1), height = 0;
     while (*text) {
         int used;
         size_t skip, n = clean_line(text, cols, &used, &skip);
@@ -100,7 +103,8 @@ static int paint_words(Sheet *s, int image, int x, int y)
     const Figure *f = s->f;
     const char *label = f->labels && f->labels[image] ? f->labels[image] : "";
     int h = paragraph(&s->pix, x, y, s->slot, label, false, ink);
-    h += paragraph(&s->pix, x, y + h, s->slot, sample_oddity(&s->facts[image]), true, ink);
+    const char *odd = sample_oddity(&s->facts[image]);
+    h += paragraph(&s->pix, x, y + h, s->slot, odd, true, ink);
     if (f->scale == SCALE_EACH) {
         char number[32], text[40];
         figure_number(s->facts[image].limit, number);
@@ -129,17 +133,17 @@ static bool paint_scale(Sheet *s, Err *err)
     char limit[32] = "limit", low[40], high[40];
     if (f->scale != SCALE_EACH)
         figure_number(s->facts[0].limit, limit);
-    snprintf(low, sizeof low, "%s%s", f->is_signed ? "-" : "0", f->is_signed ? limit : "");
+    snprintf(low, sizeof low, f->is_signed ? "-%s" : "0", limit);
     snprintf(high, sizeof high, "%s%s", f->is_signed ? "+" : "", limit);
-    int low_w = (int)strlen(low) * FONT_W * TEXT, high_w = (int)strlen(high) * FONT_W * TEXT;
+    int low_w = text_width(low) * COLUMN, high_w = text_width(high) * COLUMN;
     int x = MARGIN, y = s->y;
     pix_text(&s->pix, x, y, low, strlen(low), TEXT, false, ink);
-    x += low_w + FONT_W * TEXT;
+    x += low_w + COLUMN;
     paint_bar(s, x, y);
-    x += BAR_W + FONT_W * TEXT;
+    x += BAR_W + COLUMN;
     pix_text(&s->pix, x, y, high, strlen(high), TEXT, false, ink);
-    x += high_w + 2 * FONT_W * TEXT;
-    if (s->width - MARGIN - x < 20 * FONT_W * TEXT) { /* no room for words beside it */
+    x += high_w + 2 * COLUMN;
+    if (s->width - MARGIN - x < 20 * COLUMN) { /* no room for words beside it */
         x = MARGIN;
         s->y = y += LINE + 2;
     }
@@ -147,7 +151,8 @@ static bool paint_scale(Sheet *s, Err *err)
     str_init(&t);
     sample_words(f, s->facts, &t);
     bool ok = str_ok(&t, err);
-    s->y += at_least(paragraph(&s->pix, x, y, s->width - MARGIN - x, t.s, false, soft), LINE);
+    int h = paragraph(&s->pix, x, y, s->width - MARGIN - x, t.s, false, soft);
+    s->y += at_least(h, LINE);
     str_done(&t);
     return ok;
 }
@@ -161,6 +166,8 @@ static bool paint_sheet(Sheet *s, Err *err)
         s->y += paragraph(&s->pix, MARGIN, s->y, room, f->title, true, ink) + GAP / 2;
     for (int i = 0; i < f->n; i += s->per_row) {
         int words = 0;
+        if (!intr_check(err))
+            return false;
         for (int k = 0; k < s->per_row && i + k < f->n; k++) {
             int x = MARGIN + k * (s->slot + GAP);
             paint_image(s, i + k, x, s->y);
@@ -172,9 +179,10 @@ static bool paint_sheet(Sheet *s, Err *err)
     s->y += GAP / 2;
     if (!paint_scale(s, err))
         return false;
-    if (f->caption)
-        s->y += paragraph(&s->pix, MARGIN, s->y + GAP / 2, room, f->caption, false, ink) +
-                GAP / 2;
+    if (f->caption) {
+        s->y += GAP / 2;
+        s->y += paragraph(&s->pix, MARGIN, s->y, room, f->caption, false, ink);
+    }
     s->y += MARGIN - 4;
     return true;
 }
@@ -224,7 +232,7 @@ static void paint_cell(Pix *p, const Cell *c, bool wide, int x, int y)
 {
     bool turned = c->attr & CELL_REVERSE;
     if (turned)
-        pix_fill(p, x, y - 2, FONT_W * TEXT * (1 + wide), LINE, ink);
+        pix_fill(p, x, y - 2, COLUMN * (1 + wide), LINE, ink);
     if (c->rune != 0)
         pix_rune(p, x, y, c->rune, 1 + wide, TEXT, c->attr & CELL_BOLD,
                  turned ? paper : ink);
@@ -237,13 +245,14 @@ static bool cells_png(const Figure *f, const char *path, Err *err)
     Grid g;
     if (!figure_draw(f, &style, &g, err))
         return false;
-    int w = used_columns(&g) * FONT_W * TEXT + 2 * MARGIN, h = g.rows * LINE + 2 * MARGIN;
+    int w = used_columns(&g) * COLUMN + 2 * MARGIN;
+    int h = g.rows * LINE + 2 * MARGIN;
     bool ok = pix_new(w, h, paper, &p, err);
     for (int i = 0; ok && i < g.rows; i++)
         for (int j = 0; j < g.cols; j++) {
             const Cell *right = grid_at(&g, i, j + 1);
             paint_cell(&p, grid_at(&g, i, j), right && right->rune == 0,
-                       MARGIN + j * FONT_W * TEXT, MARGIN + i * LINE);
+                       MARGIN + j * COLUMN, MARGIN + i * LINE);
         }
     ok = ok && pix_png(&p, path, err);
     pix_done(&p);

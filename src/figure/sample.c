@@ -1,6 +1,7 @@
-/* sample.c -- box weights are integers: in units where the source is w*ow wide, source pixel p
- * covers [p*ow, (p+1)*ow) and target pixel j covers [j*w, (j+1)*w). So no rounding ever lets a
- * neighbouring NaN leak in, and an average of equal values is that value. */
+/* sample.c -- box weights are integers: in units where the source is w*ow wide, source
+ * pixel p covers [p*ow, (p+1)*ow) and target pixel j covers [j*w, (j+1)*w). So no
+ * rounding ever lets a neighbouring NaN leak in, and an average of equal values is that
+ * value. */
 #include "figure/sample.h"
 
 #include <math.h>
@@ -109,7 +110,8 @@ void sample_words(const Figure *f, const ImageFacts *facts, Str *t)
     if (f->scale == SCALE_EACH)
         str_addf(t, "each: largest %s of the image, printed below it", v);
     else if (f->scale == SCALE_P99)
-        str_addf(t, "p99: 99th percentile of %s, %d beyond it at full level", v, clipped);
+        str_addf(t, "p99: 99th percentile of %s, %d beyond it at full level", v,
+                 clipped);
     else if (f->n > 1)
         str_addf(t, "shared: largest %s of the page", v);
     else

@@ -1,5 +1,6 @@
-/* golden.h -- compares a text with tests/golden/figure/<name>.txt, read from the repository's
- * root. CLEAVE_GOLDEN=update writes the files instead; read the diff before committing it. */
+/* golden.h -- compares a text with tests/golden/figure/<name>.txt, read from the
+ * repository's root. CLEAVE_GOLDEN=update writes the files instead; read the diff
+ * before committing it. */
 #ifndef CLEAVE_TEST_GOLDEN_H
 #define CLEAVE_TEST_GOLDEN_H
 #include "base/file.h"
@@ -66,7 +67,8 @@ static inline void ring_picture(float *p, int h, int w, int shift)
         for (int j = 0; j < w; j++) {
             double y = (i + 0.5) / h * 2 - 1, x = (j + 0.5) / w * 2 - 1 - shift * 0.1;
             double r = y * y + x * x;
-            p[i * w + j] = (float)(r < 0.1 ? -1 + 4 * r : r > 0.3 && r < 0.7 ? 0.9 - r : 0);
+            bool on_ring = r > 0.3 && r < 0.7;
+            p[i * w + j] = (float)(r < 0.1 ? -1 + 4 * r : on_ring ? 0.9 - r : 0);
         }
 }
 #endif

@@ -1,5 +1,5 @@
-/* Cells: the text filter against hostile input, wide characters, clipping, wrapping, and what is
- * printed at each level. */
+/* Cells: the text filter against hostile input, wide characters, clipping, wrapping,
+ * and what is printed at each level. */
 #include "figure/grid.h"
 
 #include "figure/clean.h"
@@ -35,8 +35,8 @@ static void test_hostile_text(void **unused)
     expect("\033]0;title\007", "^[]0;title^G");
     expect("a\nb\rc\177", "a^Jb^Mc^?");
     expect("x\ty", "x       y");
-    expect("a\xC2\x9B" "1m", "a\xEF\xBF\xBD" "1m");             /* C1: CSI in one byte */
-    expect("a\xE2\x80\xAE" "b", "a\xEF\xBF\xBD" "b");           /* right-to-left override */
+    expect("a\xC2\x9B" "1m", "a\xEF\xBF\xBD" "1m"); /* C1: CSI in one byte */
+    expect("a\xE2\x80\xAE" "b", "a\xEF\xBF\xBD" "b"); /* right-to-left */
     expect("a\xE2\x81\xA6" "b", "a\xEF\xBF\xBD" "b");           /* isolate */
     expect("a\xE2\x80\x8D" "b", "a\xEF\xBF\xBD" "b");           /* zero width joiner */
     expect("a\xF3\xA0\x81\x81" "b", "a\xEF\xBF\xBD" "b");       /* tag character */
@@ -46,8 +46,8 @@ static void test_hostile_text(void **unused)
     expect("\xE8\xA7\xA3 x", "\xE8\xA7\xA3 x");
 }
 
-/* Every byte pair, every code point: no control character, no half of a wide one, never more
- * columns than the grid has. */
+/* Every byte pair, every code point: no control character, no half of a wide one, never
+ * more columns than the grid has. */
 static void test_nothing_steers_the_terminal(void **unused)
 {
     (void)unused;
@@ -66,7 +66,8 @@ static void test_nothing_steers_the_terminal(void **unused)
             bool half = r == 0;
             assert_true(half || rune_width(r) > 0);
             assert_true(half || rune_width(r) == 1 || grid_at(&g, 0, i + 1)->rune == 0);
-            assert_true(!half || (i > 0 && rune_width(grid_at(&g, 0, i - 1)->rune) == 2));
+            const Cell *before = grid_at(&g, 0, i - 1);
+            assert_true(!half || (before && rune_width(before->rune) == 2));
         }
         grid_plain(&g, &s);
         for (size_t i = 0; i + 1 < s.len; i++)
@@ -129,8 +130,8 @@ static void test_print_levels(void **unused)
                              "\033[0;7md\033[0m\n");
     str_clear(&t);
     grid_print(&g, LEVEL_256, &t);
-    assert_string_equal(t.s,
-                        "\033[0;38;5;196mab\033[0;1;38;5;208;48;5;232mc\033[0;7md\033[0m\n");
+    assert_string_equal(t.s, "\033[0;38;5;196mab\033[0;1;38;5;208;48;5;232mc"
+                             "\033[0;7md\033[0m\n");
     str_clear(&t);
     grid_print(&g, LEVEL_ANSI, &t);
     assert_string_equal(t.s, "\033[0;31mab\033[0;1;31;40mc\033[0;7md\033[0m\n");

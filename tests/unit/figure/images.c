@@ -1,7 +1,8 @@
-/* Image pages: golden pictures at every level, sizes, exact antisymmetry of the colours, thin lines in
- * thumbnails, odd values, scales, and every width. */
+/* Image pages: golden pictures at every level, sizes, exact antisymmetry of the
+ * colours, thin lines in thumbnails, odd values, scales, and every width. */
 #include <math.h>
 
+#include "base/intr.h"
 #include "figure/map.h"
 #include "figure/sample.h"
 #include "golden.h"
@@ -53,7 +54,8 @@ static void test_golden(void **unused)
     figure_free(small);
 }
 
-/* Columns and rows that a page of n images takes up, without scale line and captions. */
+/* Columns and rows that a page of n images takes up, without scale line and
+ * captions. */
 static void expect_layout(Figure *f, DrawStyle style, int cols, int rows)
 {
     Grid g;
@@ -98,10 +100,61 @@ static void test_sizes(void **unused)
     for (size_t i = 0; i < ARRAY_LEN(want); i++) {
         Figure *f = rings(want[i].n, want[i].side, want[i].side);
         f->per_row = want[i].per_row;
-        expect_layout(f, (DrawStyle){LEVEL_256, want[i].width, false, true}, want[i].cols,
-                      want[i].rows);
+        DrawStyle style = {LEVEL_256, want[i].width, false, true};
+        expect_layout(f, style, want[i].cols, want[i].rows);
         figure_free(f);
     }
+}
+
+static void test_zoom(void **unused)
+{
+    (void)unused;
+    static const struct {
+        int rows, width, cols;
+    } want[] = {
+        {62, 120, 112}, {60, 100, 84}, {35, 100, 56}, {24, 80, 28}, {12, 80, 12}};
+    Figure *f = rings(3, 28, 28);
+    f->pixels[0] = 8; /* the limit comes from the whole page */
+    Err err = {0};
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        DrawStyle style = {LEVEL_256, want[i].width, false, true};
+        Grid g;
+        Str t;
+        str_init(&t);
+        assert_true(figure_zoom(f, 2, want[i].rows, &style, &g, &err));
+        assert_true(g.rows <= want[i].rows);
+        int cols = 0;
+        while (cols < g.cols && grid_at(&g, 1, cols)->bg != GRID_DEFAULT)
+            cols++;
+        assert_int_equal(cols, want[i].cols);
+        grid_plain(&g, &t);
+        assert_has(t.s, "-8 ");
+        assert_has(t.s, "#2 +2.20");
+        str_done(&t);
+        grid_done(&g);
+    }
+    Grid g;
+    assert_false(figure_zoom(f, 3, 24, &true80, &g, &err));
+    assert_int_equal(err.code, ERR_SHAPE);
+    assert_true(figure_zoom(f, 0, 1, &mono80, &g, &err)); /* as small as it gets */
+    grid_done(&g);
+    figure_free(f);
+}
+
+static void test_interrupt(void **unused)
+{
+    (void)unused;
+    Figure *f = rings(3, 28, 28);
+    Err err = {0};
+    Grid g;
+    size_t live = mem_live();
+    intr_raise();
+    bool ok = figure_draw(f, &true80, &g, &err);
+    intr_clear();
+    assert_false(ok);
+    assert_int_equal(err.code, ERR_INTERRUPT);
+    assert_int_equal(mem_live(), live);
+    figure_free(f);
 }
 
 /* True when some t has colour a and -t has colour b. */
@@ -179,8 +232,9 @@ static int marked_columns(const Figure *f, Level level, int row)
     int32_t zero = map_colour((Map){level, false, f->is_signed}, 0);
     for (int j = 0; j < 14; j++) {
         const Cell *c = grid_at(&g, row, j);
-        bool ink = level < LEVEL_256 ? c->rune != ' '
-                                     : c->bg != zero || (c->rune != ' ' && c->fg != zero);
+        bool ink = c->rune != ' ';
+        if (level >= LEVEL_256)
+            ink = c->bg != zero || (ink && c->fg != zero);
         marked += ink;
     }
     grid_done(&g);
@@ -289,7 +343,7 @@ static void test_scales(void **unused)
     (void)unused;
     float p[400];
     for (int i = 0; i < 400; i++)
-        p[i] = (float)(i % 200 + 1) / 100 * (i % 2 ? -1.0f : 1.0f) * (i < 200 ? 1 : 0.5f);
+        p[i] = (float)(i % 200 + 1) / (i < 200 ? 100 : 200) * (i % 2 ? -1.0f : 1.0f);
     p[7] = 50;
     Figure *f = figure_images(2, 10, 20, p, true, NULL);
     ImageFacts facts[2];
@@ -322,8 +376,8 @@ static void test_labels(void **unused)
     (void)unused;
     Figure *f = rings(5, 28, 28);
     assert_true(figure_set_label(f, 0, "a label that is too long for this", NULL));
-    assert_true(figure_set_label(f, 1, "\033[2J\xE8\xA7\xA3\xE6\x9E\x90 name that is cut",
-                                 NULL));
+    const char *hostile = "\033[2J\xE8\xA7\xA3\xE6\x9E\x90 name that is cut";
+    assert_true(figure_set_label(f, 1, hostile, NULL));
     memset(f->pixels, 0, 784 * sizeof(float));
     Str t = plain_figure(f, true80);
     assert_has(t.s, "a label ~ zero");
@@ -333,8 +387,8 @@ static void test_labels(void **unused)
     figure_free(f);
 }
 
-/* Every width at every level, also with odd shapes: no crash, the width is kept, and the scale's
- * words are there. */
+/* Every width at every level, also with odd shapes: no crash, the width is kept, and
+ * the scale's words are there. */
 static void test_every_width(void **unused)
 {
     (void)unused;
@@ -377,9 +431,9 @@ static bool make_some(void *ctx, Err *err)
     float p[4] = {1, 2, 3, 4};
     (void)ctx;
     Figure *f = figure_images(2, 1, 2, p, true, err);
-    bool ok = f && figure_set_label(f, 1, "one", err) && figure_set_title(f, "t", err) &&
-              figure_set_caption(f, "c", err) && figure_set_title(f, "t2", err) &&
-              figure_set_label(f, 1, "two", err);
+    bool ok = f && figure_set_label(f, 1, "one", err) &&
+              figure_set_title(f, "t", err) && figure_set_caption(f, "c", err) &&
+              figure_set_title(f, "t2", err) && figure_set_label(f, 1, "two", err);
     figure_free(f);
     return ok;
 }
@@ -399,6 +453,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),
         cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_zoom),
+        cmocka_unit_test(test_interrupt),
         cmocka_unit_test(test_negating_swaps_colours),
         cmocka_unit_test(test_maps_rise),
         cmocka_unit_test(test_thin_line_survives),

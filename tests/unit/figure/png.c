@@ -1,5 +1,6 @@
-/* Pictures: decoded again with libpng and compared pixel by pixel with the map; labels, hatching, bar; full
- * disks, missing folders and failing allocations leave nothing behind. */
+/* Pictures: decoded again with libpng and compared pixel by pixel with the map; labels,
+ * hatching, bar; full disks, missing folders and failing allocations leave nothing
+ * behind. */
 #include <dirent.h>
 #include <math.h>
 #include <png.h>
@@ -79,7 +80,8 @@ static Figure *ring(int n, int side)
 }
 
 /* The images begin at the margin; without a title the first pixel is at (24, 24). */
-static void check_pixels(const Figure *f, const Pix *p, int image, int x0, int k, float limit)
+static void check_pixels(const Figure *f, const Pix *p, int image, int x0, int k,
+                         float limit)
 {
     Map m = {LEVEL_TRUE, true, f->is_signed};
     const float *v = f->pixels + image * f->h * f->w;
@@ -112,7 +114,8 @@ static void test_pixels_come_back(void **unused)
     f->scale = SCALE_EACH;
     p = write_and_read(f);
     for (int k = 0; k < 3; k++)
-        check_pixels(f, &p, k, 24 + k * (28 * 8 + 20), 8, largest(f->pixels + k * 784, 784));
+        check_pixels(f, &p, k, 24 + k * (28 * 8 + 20), 8,
+                     largest(f->pixels + k * 784, 784));
     pix_done(&p);
     f->is_signed = false;
     f->scale = SCALE_SHARED;
@@ -188,7 +191,7 @@ static void test_words_are_drawn(void **unused)
     b = write_and_read(f);
     assert_true(difference(&a, &b) > 20);
     for (int i = 24; i < 24 + 34 + 224; i++) /* title and image */
-        assert_memory_equal(a.rgb + (size_t)(i * a.w) * 3, b.rgb + (size_t)(i * a.w) * 3,
+        assert_memory_equal(a.rgb + i * a.w * 3, b.rgb + i * a.w * 3,
                             (size_t)a.w * 3);
     pix_done(&b);
     pix_done(&a);

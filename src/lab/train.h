@@ -31,10 +31,11 @@ extern const OptRow train_options[]; /* includes the optimiser's options */
 extern const size_t train_n_options;
 
 typedef struct TrainReport {
-    int64_t steps, epochs;
-    double loss;     /* mean over the last 50 steps */
-    double test_acc, test_loss, best_acc;
-    double seconds, steps_per_second;
+    int64_t steps, epochs; /* done in all, by this call and those before a resume */
+    double loss;           /* mean over the last 50 steps */
+    double test_acc, test_loss, best_acc; /* NaN: the job has no such score */
+    double seconds;          /* of this call */
+    double steps_per_second; /* of this call, evaluations and checkpoints left out */
     bool interrupted; /* stopped by the user; parameters are those of the last whole step */
 } TrainReport;
 
@@ -52,13 +53,22 @@ typedef struct TrainJob {
     TensorSet *states;  /* extra in-plan states kept in the checkpoint; NULL: none */
     /* Appends the loss. idx [B] i32 is an input of the graph or VAL_NONE when n_examples == 0. */
     Val (*loss)(void *ctx, Graph *g, Val idx);
-    /* Called every eval_every epochs and at the end; fills named scores; the first is the one that
-     * "best" maximises. NULL: no evaluation. */
+    /* Called every eval_every epochs and at the end; fills *n named scores, at most
+     * TRAIN_MAX_SCORES; the first is the one that "best" maximises. NULL: no evaluation. */
     bool (*evaluate)(void *ctx, const char **names, double *v, int *n, Err *err);
     void *ctx;
-    int64_t n_examples; /* 0: full-batch fit without a sampler */
+    int64_t n_examples; /* 0: full-batch fit: cfg->steps counts, evaluation at the end */
     const char *name;   /* in progress and errors: "bilinear" */
+    /* Adds metadata to checkpoints (keys not starting with "train."). NULL: none. */
+    bool (*describe)(void *ctx, TensorSet *file, Err *err);
 } TrainJob;
+enum { TRAIN_MAX_SCORES = 16 };
+
+/* Trains until the end, cfg->stop_at or an interrupt (true with out->interrupted; the interrupt
+ * flag stays raised for the caller). Whatever happens, parameters, moments and states are those
+ * after some whole step: a step that was cut short or went NaN is undone. Errors: ERR_NUMERIC
+ * names the first value that is not finite and its step; ERR_OPTION a checkpoint of other settings;
+ * a checkpoint that cannot be written leaves the one before in place. */
 
 bool train_run(const TrainJob *job, const TrainCfg *cfg, const TrainHooks *hooks,
                TrainReport *out, Err *err);

@@ -8,10 +8,10 @@
 #include "graph/op.h"
 
 extern const OpRow ops_ew[], ops_reduce[], ops_shape[], ops_linalg[], ops_nn[], ops_index[],
-    ops_random[], ops_image[], ops_lapack[], ops_optim[];
+    ops_random[], ops_image[], ops_lapack[], ops_optim[], ops_einsum[], ops_make[];
 extern const int ops_ew_count, ops_reduce_count, ops_shape_count, ops_linalg_count,
     ops_nn_count, ops_index_count, ops_random_count, ops_image_count, ops_lapack_count,
-    ops_optim_count;
+    ops_optim_count, ops_einsum_count, ops_make_count;
 
 /* ---- checks ------------------------------------------------------------------------------ */
 
@@ -60,6 +60,14 @@ bool tensor_is_f64(const Tensor *t);
  * double above a block. scratch: sum_scratch() bytes. */
 void sum_run(bool f64, const void *x, AxisView v, double factor, void *y, void *scratch);
 size_t sum_scratch(AxisView v);
+
+/* C = op(A) op(B) + beta C through the one BLAS door, packed row-major. */
+bool gemm_any(bool f64, bool ta, bool tb, int64_t M, int64_t N, int64_t K, const void *A,
+              const void *B, double beta, void *C, Err *err);
+/* Copies a strided view into a strided view of the same shape, in parallel when large. */
+void copy_view(Tensor src, Tensor dst);
+void fill_tensor(Tensor *t, double value);
+int axis_of(const Tensor *t, int64_t axis); /* negative from the end */
 
 /* ---- backward idioms --------------------------------------------------------------------- */
 

@@ -1,0 +1,55 @@
+/* einsum_kern.c -- small products one after another. With B stored [K,N] a row of C gathers
+ * rows of B; with both stored along K every element is a dot product in 16 lanes. */
+#include "graph/einsum_kern.h"
+
+enum { LANES = 16 };
+
+static inline real dot(int64_t n, const real *a, int64_t step, const real *b)
+{
+    real lane[LANES] = {0}, s = 0;
+    int64_t i = 0;
+    if (step == 1) {
+        for (; i + LANES <= n; i += LANES)
+            for (int l = 0; l < LANES; l++)
+                lane[l] += a[i + l] * b[i + l];
+        for (int half = LANES / 2; half > 0; half /= 2)
+            for (int l = 0; l < half; l++)
+                lane[l] += lane[l + half];
+        s = lane[0];
+    }
+    for (; i < n; i++)
+        s += a[i * step] * b[i];
+    return s;
+}
+
+static void one_product(SmallProduct p, const real *a, const real *b, real *c)
+{
+    int64_t row = p.a_trans ? 1 : p.K, step = p.a_trans ? p.M : 1;
+    for (int64_t m = 0; m < p.M; m++, c += p.N) {
+        const real *am = a + m * row;
+        if (!p.b_trans && p.K != 1) {
+            for (int64_t n = 0; n < p.N; n++)
+                c[n] = dot(p.K, am, step, b + n * p.K);
+            continue;
+        }
+        for (int64_t n = 0; n < p.N; n++)
+            c[n] = am[0] * b[n];
+        for (int64_t k = 1; k < p.K; k++) {
+            const real f = am[k * step], *bk = b + k * p.N;
+#pragma omp simd
+            for (int64_t n = 0; n < p.N; n++)
+                c[n] += f * bk[n];
+        }
+    }
+}
+
+static void KERN(products)(int64_t count, SmallProduct p, const void *ap, const void *bp,
+                           void *cp)
+{
+    const real *a = ap, *b = bp;
+    real *c = cp;
+    for (int64_t i = 0; i < count; i++)
+        one_product(p, a + i * p.M * p.K, b + i * p.N * p.K, c + i * p.M * p.N);
+}
+
+const EinsumTable KERN(einsum_table) = {.products = KERN(products)};

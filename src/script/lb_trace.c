@@ -5,6 +5,7 @@
  * network. What the function returns (symbols, or one table of named symbols) is what a call
  * returns: numbers for scalars, fresh tensors otherwise. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -558,10 +559,13 @@ static int step_run(lua_State *L)
     StepPlan *p = find_plan(s, n, spec, is_number);
     if (!p)
         p = trace_plan(L, s, n, spec, is_number);
-    for (lua_Integer i = 0; i < steps; i++)
-        if (!sampler_next(data, idx->t.data, &err) ||
-            !run_once(L, s, p, 3, &idx->t, &err))
+    for (lua_Integer i = 0; i < steps; i++) {
+        if (sampler_next(data, idx->t.data) != batch)
+            return lb_error(L, ERR_STATE, "step:run: the sampler must be shuffled, so that every "
+                            "batch is whole");
+        if (!run_once(L, s, p, 3, &idx->t, &err))
             return lb_raise(L, &err);
+    }
     return push_results(L, p);
 }
 

@@ -1,0 +1,446 @@
+/* lb_figure.c -- figures from Lua: galleries, tables, texts; showing them, PNG files, and report.md.
+ * A figure is plain data that viewers draw at their own size; nothing here draws. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "figure/figure.h"
+#include "script/lb.h"
+
+typedef struct LFigure {
+    Figure *f;
+} LFigure;
+
+static int figure_gc(lua_State *L)
+{
+    LFigure *f = luaL_checkudata(L, 1, LB_FIGURE);
+    figure_free(f->f);
+    f->f = NULL;
+    return 0;
+}
+
+static LFigure *push_figure(lua_State *L)
+{
+    LFigure *f = lua_newuserdatauv(L, sizeof *f, 0);
+    f->f = NULL;
+    luaL_setmetatable(L, LB_FIGURE);
+    return f;
+}
+
+static Figure *check_figure(lua_State *L, int arg)
+{
+    LFigure *f = luaL_checkudata(L, arg, LB_FIGURE);
+    luaL_argcheck(L, f->f, arg, "this figure was closed");
+    return f->f;
+}
+
+/* --- images -------------------------------------------------------------------------------- */
+
+typedef struct ImagesCfg {
+    char title[OPT_STR_CAP], caption[OPT_STR_CAP], scale[OPT_STR_CAP];
+    bool is_signed;
+    int64_t per_row, height, width;
+} ImagesCfg;
+static const OptRow images_options[] = {
+    { "title", OPT_STR, offsetof(ImagesCfg, title), "", 0, 0, NULL, "Line above." },
+    { "caption", OPT_STR, offsetof(ImagesCfg, caption), "", 0, 0, NULL, "Paragraph below." },
+    { "scale", OPT_ENUM, offsetof(ImagesCfg, scale), "shared", 0, 0, "shared each p99",
+      "What full colour means: the largest |value| of the page, of each image, or the 99th "
+      "percentile." },
+    { "signed", OPT_BOOL, offsetof(ImagesCfg, is_signed), "true", 0, 0, NULL,
+      "Red for positive and blue for negative; false: grey from 0 up." },
+    { "per_row", OPT_INT, offsetof(ImagesCfg, per_row), "0", 0, 1000, NULL,
+      "Images in a row; 0: as many as fit." },
+    { "height", OPT_INT, offsetof(ImagesCfg, height), "0", 0, 4096, NULL,
+      "Rows of an image when the tensor holds flat images; 0: square." },
+    { "width", OPT_INT, offsetof(ImagesCfg, width), "0", 0, 4096, NULL,
+      "Columns of an image when the tensor holds flat images; 0: square." },
+};
+static const size_t n_images_options = ARRAY_LEN(images_options);
+
+/* Number, height and width of the images in a tensor of [h,w], [n,h,w] or flat [n,h*w]. */
+static void image_dims(lua_State *L, const Tensor *t, const ImagesCfg *c, int *n, int *h,
+                       int *w)
+{
+    char shape[96];
+    int64_t last = t->ndim ? t->dim[t->ndim - 1] : 0, side = (int64_t)llround(sqrt((double)last));
+    if (t->ndim == 3) {
+        *n = (int)t->dim[0];
+        *h = (int)t->dim[1];
+        *w = (int)t->dim[2];
+    } else if (t->ndim >= 1 && t->ndim <= 2 && c->height && c->width &&
+               c->height * c->width == last) {
+        *n = t->ndim == 2 ? (int)t->dim[0] : 1;
+        *h = (int)c->height;
+        *w = (int)c->width;
+    } else if (t->ndim >= 1 && t->ndim <= 2 && side * side == last && last > 0) {
+        *n = t->ndim == 2 ? (int)t->dim[0] : 1;
+        *h = *w = (int)side;
+    } else {
+        lb_error(L, ERR_SHAPE, "cl.images: %s is not [n, height, width], nor rows of square "
+                 "images; give height and width", tensor_format_shape(t, shape));
+    }
+    if (*n < 1 || *n > 10000 || *h < 1 || *h > 4096 || *w < 1 || *w > 4096)
+        lb_error(L, ERR_SHAPE, "cl.images: 1 to 10000 images of at most 4096 x 4096, got %s",
+                 tensor_format_shape(t, shape));
+}
+
+static void set_labels(lua_State *L, int labels, Figure *f)
+{
+    Err err;
+    if (!labels)
+        return;
+    for (int i = 0; i < f->n; i++) {
+        if (lua_rawgeti(L, labels, i + 1) != LUA_TNIL) {
+            const char *text = luaL_tolstring(L, -1, NULL);
+            if (!figure_set_label(f, i, text, &err))
+                lb_raise(L, &err);
+            lua_pop(L, 1);
+        }
+        lua_pop(L, 1);
+    }
+}
+
+static int cl_images(lua_State *L)
+{
+    Err err;
+    ImagesCfg c;
+    int n, h, w, labels = 0;
+    LTensor *src = lb_check_tensor(L, 1);
+    lua_settop(L, 2);
+    if (lua_istable(L, 2)) { /* labels are a list, the rest are plain options */
+        lua_newtable(L);
+        lua_pushnil(L);
+        while (lua_next(L, 2)) {
+            if (lua_type(L, -2) == LUA_TSTRING && !strcmp(lua_tostring(L, -2), "labels")) {
+                luaL_checktype(L, -1, LUA_TTABLE);
+                lua_pushvalue(L, -1);
+                lua_setfield(L, LUA_REGISTRYINDEX, "cleave.labels");
+                labels = 1;
+                lua_pop(L, 1);
+                continue;
+            }
+            lua_pushvalue(L, -2);
+            lua_insert(L, -2);
+            lua_rawset(L, 3);
+        }
+    } else {
+        lua_pushnil(L);
+    }
+    lb_options(L, 3, "cl.images", images_options, n_images_options, &c);
+    image_dims(L, &src->t, &c, &n, &h, &w);
+    LTensor *flat = lb_push_tensor(L); /* f32 contiguous copy, owned by Lua */
+    if (!tensor_convert(&src->t, F32, &flat->t, &err))
+        return lb_raise(L, &err);
+    LFigure *f = push_figure(L);
+    f->f = figure_images(n, h, w, flat->t.data, c.is_signed, &err);
+    if (!f->f)
+        return lb_raise(L, &err);
+    f->f->scale = !strcmp(c.scale, "each") ? SCALE_EACH
+                  : !strcmp(c.scale, "p99") ? SCALE_P99
+                                            : SCALE_SHARED;
+    f->f->per_row = (int)c.per_row;
+    if ((c.title[0] && !figure_set_title(f->f, c.title, &err)) ||
+        (c.caption[0] && !figure_set_caption(f->f, c.caption, &err)))
+        return lb_raise(L, &err);
+    if (labels) {
+        lua_getfield(L, LUA_REGISTRYINDEX, "cleave.labels");
+        set_labels(L, lua_gettop(L), f->f);
+        lua_pop(L, 1);
+    }
+    return 1;
+}
+
+/* --- tables ------------------------------------------------------------------------------------ */
+
+/* Column names: the list given as `columns`, else the sorted keys of the first row. */
+static int push_columns(lua_State *L, int rows, int opts)
+{
+    if (opts && lua_getfield(L, opts, "columns") == LUA_TTABLE)
+        return (int)lua_rawlen(L, -1);
+    if (opts)
+        lua_pop(L, 1);
+    lua_newtable(L);
+    int n = 0, list = lua_gettop(L);
+    if (lua_rawgeti(L, rows, 1) == LUA_TTABLE) {
+        lua_pushnil(L);
+        while (lua_next(L, -2)) {
+            lua_pop(L, 1);
+            if (lua_type(L, -1) == LUA_TSTRING) {
+                lua_pushvalue(L, -1);
+                lua_rawseti(L, list, ++n);
+            }
+        }
+    }
+    lua_pop(L, 1);
+    lua_getglobal(L, "table");
+    lua_getfield(L, -1, "sort");
+    lua_pushvalue(L, list);
+    lua_call(L, 1, 0);
+    lua_settop(L, list);
+    return n;
+}
+
+static void cell_text(lua_State *L, int idx, char dst[256], bool *is_number)
+{
+    LTensor *t = lb_test_tensor(L, idx);
+    *is_number = true;
+    if (lua_isinteger(L, idx)) {
+        snprintf(dst, 256, "%lld", (long long)lua_tointeger(L, idx));
+    } else if (lua_type(L, idx) == LUA_TNUMBER) {
+        figure_number(lua_tonumber(L, idx), dst);
+    } else if (t && tensor_count(&t->t) == 1 && t->t.data) {
+        figure_number(tensor_item(&t->t), dst);
+    } else {
+        *is_number = false;
+        Str s;
+        str_init(&s);
+        if (!lua_isnil(L, idx))
+            lb_format(L, idx, &s);
+        text_copy(dst, 256, s.s);
+        str_done(&s);
+    }
+}
+
+static int cl_table(lua_State *L)
+{
+    Err err;
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 2);
+    int opts = lua_istable(L, 2) ? 2 : 0;
+    int n_rows = (int)lua_rawlen(L, 1), n_cols = push_columns(L, 1, opts);
+    int cols = lua_gettop(L);
+    if (n_cols < 1)
+        return lb_error(L, ERR_OPTION, "cl.table: rows must be tables with named values, such as "
+                        "{ { name = \"a\", loss = 0.5 } }");
+    LFigure *f = push_figure(L);
+    if (!(f->f = figure_table(n_rows, n_cols, &err)))
+        return lb_raise(L, &err);
+    for (int c = 0; c < n_cols; c++) {
+        lua_rawgeti(L, cols, c + 1);
+        const char *name = luaL_checkstring(L, -1);
+        bool numeric = true, any = false;
+        for (int r = 0; r < n_rows; r++) {
+            char text[256];
+            bool number;
+            lua_rawgeti(L, 1, r + 1);
+            luaL_checktype(L, -1, LUA_TTABLE);
+            lua_getfield(L, -1, name);
+            cell_text(L, lua_gettop(L), text, &number);
+            numeric = numeric && (number || !text[0] || !strcmp(text, "-"));
+            any = any || number;
+            lua_pop(L, 2);
+            if (!figure_set_cell(f->f, r, c, text, &err))
+                return lb_raise(L, &err);
+        }
+        if (!figure_set_head(f->f, c, name, numeric && any, &err))
+            return lb_raise(L, &err);
+        lua_pop(L, 1);
+    }
+    static const char *const texts[] = { "title", "caption" };
+    for (int i = 0; opts && i < 2; i++) {
+        if (lua_getfield(L, opts, texts[i]) == LUA_TSTRING &&
+            !(i ? figure_set_caption : figure_set_title)(f->f, lua_tostring(L, -1), &err))
+            return lb_raise(L, &err);
+        lua_pop(L, 1);
+    }
+    return 1;
+}
+
+/* --- showing ------------------------------------------------------------------------------------- */
+
+static bool is_row_list(lua_State *L, int arg)
+{
+    if (!lua_istable(L, arg) || lua_rawlen(L, arg) == 0)
+        return false;
+    lua_rawgeti(L, arg, 1);
+    bool yes = lua_istable(L, -1) && lua_rawlen(L, -1) == 0;
+    lua_pop(L, 1);
+    return yes;
+}
+
+/* A plain table of named numbers becomes a two-column table, sorted by name. */
+static bool is_named_values(lua_State *L, int arg)
+{
+    if (!lua_istable(L, arg) || lua_rawlen(L, arg) > 0)
+        return false;
+    lua_pushnil(L);
+    if (!lua_next(L, arg))
+        return false;
+    lua_pop(L, 2);
+    return true;
+}
+
+static void push_name_value_rows(lua_State *L, int arg)
+{
+    int n = 0;
+    lua_newtable(L);
+    int list = lua_gettop(L);
+    lua_pushnil(L);
+    while (lua_next(L, arg)) {
+        lua_createtable(L, 0, 2);
+        lua_pushvalue(L, -3);
+        luaL_tolstring(L, -1, NULL);
+        lua_setfield(L, -3, "name");
+        lua_pop(L, 1);
+        lua_pushvalue(L, -2);
+        lua_setfield(L, -2, "value");
+        lua_rawseti(L, list, ++n);
+        lua_pop(L, 1);
+    }
+    if (luaL_dostring(L, "return function(t) table.sort(t, function(a, b) return a.name < b.name "
+                         "end) end") == LUA_OK) {
+        lua_pushvalue(L, list);
+        lua_call(L, 1, 0);
+    }
+    lua_settop(L, list);
+}
+
+static int show_value(lua_State *L, int arg)
+{
+    Lb *lb = lb_of(L);
+    Err err;
+    Str s;
+    str_init(&s);
+    lb_format(L, arg, &s);
+    json_t *body = json_pack("{s:s}", "text", s.s);
+    str_done(&s);
+    if (lb->run && !journal_event(run_journal(lb->run), "value", body, &err))
+        return lb_raise(L, &err);
+    if (!lb->run)
+        json_decref(body);
+    return 0;
+}
+
+static int cl_show(lua_State *L)
+{
+    Lb *lb = lb_of(L);
+    Err err;
+    const char *name = luaL_optstring(L, 2, NULL);
+    if (is_row_list(L, 1)) {
+        lua_pushcfunction(L, cl_table);
+        lua_pushvalue(L, 1);
+        lua_call(L, 1, 1);
+        lua_replace(L, 1);
+    } else if (is_named_values(L, 1)) {
+        push_name_value_rows(L, 1);
+        lua_pushcfunction(L, cl_table);
+        lua_insert(L, -2);
+        lua_call(L, 1, 1);
+        lua_replace(L, 1);
+    }
+    if (!luaL_testudata(L, 1, LB_FIGURE))
+        return show_value(L, 1);
+    Figure *f = check_figure(L, 1);
+    if (lb->run && !journal_figure(run_journal(lb->run), f, name, &err))
+        return lb_raise(L, &err);
+    return 0;
+}
+
+static int figure_png_fn(lua_State *L)
+{
+    Err err;
+    return figure_png(check_figure(L, 1), luaL_checkstring(L, 2), &err) ? 0 : lb_raise(L, &err);
+}
+
+static int figure_text_fn(lua_State *L)
+{
+    Err err;
+    Grid g;
+    Str s;
+    DrawStyle style = { .level = LEVEL_MONO, .width = (int)luaL_optinteger(L, 2, 80) };
+    luaL_argcheck(L, style.width >= 20 && style.width <= 1000, 2, "20 to 1000 columns");
+    const char *level = luaL_optstring(L, 3, "mono");
+    if (!level_parse(level, &style.level))
+        return lb_error(L, ERR_OPTION, "figure:text: level is mono, ansi, 256 or true, got '%s'",
+                        level);
+    style.utf8 = style.level >= LEVEL_256;
+    if (!figure_draw(check_figure(L, 1), &style, &g, &err))
+        return lb_raise(L, &err);
+    str_init(&s);
+    grid_print(&g, style.level, &s);
+    grid_done(&g);
+    luaL_Buffer b;
+    luaL_buffinit(L, &b);
+    luaL_addlstring(&b, s.s, s.len);
+    str_done(&s);
+    luaL_pushresult(&b);
+    return 1;
+}
+
+/* --- report.md ------------------------------------------------------------------------------------- */
+
+static bool add_item(lua_State *L, const char *dir, int i, Str *out, Err *err)
+{
+    LFigure *f = luaL_testudata(L, -1, LB_FIGURE);
+    char path[1024], name[64];
+    if (!f || !f->f) {
+        str_add(out, luaL_tolstring(L, -1, NULL));
+        str_add(out, "\n\n");
+        lua_pop(L, 1);
+        return true;
+    }
+    snprintf(name, sizeof name, "figures/report-%d.png", i);
+    if (f->f->kind == FIG_IMAGES) {
+        if (!path_join(path, sizeof path, dir, "figures", err) || !dir_make(path, err) ||
+            !path_join(path, sizeof path, dir, name, err) || !figure_png(f->f, path, err))
+            return false;
+    }
+    if (!figure_markdown(f->f, name, out, err))
+        return false;
+    str_addc(out, '\n');
+    return true;
+}
+
+static int cl_report(lua_State *L)
+{
+    Lb *lb = lb_of(L);
+    Err err;
+    Str s;
+    char path[1024];
+    luaL_checktype(L, 1, LUA_TTABLE);
+    if (!lb->run)
+        return 0;
+    str_init(&s);
+    bool ok = true;
+    int n = (int)lua_rawlen(L, 1);
+    for (int i = 1; ok && i <= n; i++) {
+        lua_rawgeti(L, 1, i);
+        ok = add_item(L, run_dir(lb->run), i, &s, &err);
+        lua_pop(L, 1);
+    }
+    ok = ok && str_ok(&s, &err) &&
+         path_join(path, sizeof path, run_dir(lb->run), "report.md", &err) &&
+         file_write_all(path, s.s, s.len, &err);
+    str_done(&s);
+    return ok ? 0 : lb_raise(L, &err);
+}
+
+const LbFn lb_figure_fns[] = {
+    { "cl.show", "(value, name)",
+      "Shows a figure, a list of rows (as a table), named values (as a table), a tensor or any "
+      "other value, and records it in the run; name becomes the file name of its PNG.", cl_show,
+      NULL, NULL, "cl.show { { digit = 0, acc = 0.99 } }" },
+    { "cl.images", "(tensor, { labels = {...}, ... })",
+      "A gallery of images from [n, height, width], one [height, width], or rows of square images "
+      "[n, height * width]. labels is a list with one text per image.", cl_images, images_options,
+      &n_images_options, "cl.show(cl.images(cl.rng(1):normal({ 3, 784 })))" },
+    { "cl.table", "(rows, { columns = {...}, title = text, caption = text })",
+      "A table figure from a list of rows with named values. Without columns the sorted names of "
+      "the first row are shown.", cl_table, NULL, NULL, NULL },
+    { "cl.report", "({ item, ... })",
+      "Writes report.md in the run's folder from texts (Markdown) and figures, in order.",
+      cl_report, NULL, NULL, NULL },
+    { "figure:png", "(path)", "Writes the figure as a PNG file.", figure_png_fn, NULL, NULL, NULL },
+    { "figure:text", "(width = 80, level = \"mono\")",
+      "The figure as terminal text at a level: mono, ansi, 256 or true.", figure_text_fn, NULL,
+      NULL, NULL },
+};
+const size_t lb_n_figure_fns = ARRAY_LEN(lb_figure_fns);
+
+void lb_open_figure(lua_State *L)
+{
+    lb_class(L, LB_FIGURE, figure_gc);
+}

@@ -1,0 +1,278 @@
+/* lb_model.c -- networks and the trainer in Lua. cl.model.NAME comes from the rows of models;
+ * parameters are states that share the network's memory. */
+#include <string.h>
+
+#include "lab/train.h"
+#include "model/rows.h"
+#include "script/lb_objects.h"
+
+LModel *lb_check_model(lua_State *L, int arg)
+{
+    LModel *m = luaL_checkudata(L, arg, LB_MODEL);
+    luaL_argcheck(L, m->m, arg, "this network was closed");
+    return m;
+}
+
+static LModel *push_model(lua_State *L)
+{
+    LModel *m = lua_newuserdatauv(L, sizeof *m, 1);
+    memset(m, 0, sizeof *m);
+    luaL_setmetatable(L, LB_MODEL);
+    return m;
+}
+
+static int model_gc(lua_State *L)
+{
+    LModel *m = luaL_checkudata(L, 1, LB_MODEL);
+    model_free(m->m);
+    m->m = NULL;
+    return 0;
+}
+
+static int make_model(lua_State *L, const ModelRow *row)
+{
+    Err err;
+    char where[64];
+    snprintf(where, sizeof where, "cl.model.%s", row->name);
+    void *cfg = lua_newuserdatauv(L, row->config_size, 0); /* scratch that Lua frees */
+    memset(cfg, 0, row->config_size);
+    lb_options(L, 1, where, row->options, row->n_options, cfg);
+    LModel *m = push_model(L);
+    return (m->m = model_new(row, cfg, &err)) ? 1 : lb_raise(L, &err);
+}
+
+static int new_bilinear(lua_State *L)
+{
+    return make_model(L, &model_bilinear);
+}
+
+static int new_mlp(lua_State *L)
+{
+    return make_model(L, &model_mlp);
+}
+
+static int load_model(lua_State *L)
+{
+    Err err;
+    const char *path = luaL_checkstring(L, 1);
+    LModel *m = push_model(L);
+    return model_load(path, &m->m, &err) ? 1 : lb_raise(L, &err);
+}
+
+static int model_save_fn(lua_State *L)
+{
+    Err err;
+    return model_save(lb_check_model(L, 1)->m, luaL_checkstring(L, 2), &err) ? 0
+                                                                             : lb_raise(L, &err);
+}
+
+static void push_param(lua_State *L, const TensorSet *set, int i)
+{
+    LTensor *t = lb_push_tensor(L);
+    t->t = tensor_retain(tset_at(set, i));
+    t->is_state = true;
+    text_copy(t->name, sizeof t->name, tset_name(set, i));
+}
+
+static int model_params_fn(lua_State *L)
+{
+    LModel *m = lb_check_model(L, 1);
+    int n = tset_count(m->m->params);
+    lua_createtable(L, n, n);
+    for (int i = 0; i < n; i++) {
+        push_param(L, m->m->params, i);
+        lua_pushvalue(L, -1);
+        lua_setfield(L, -3, tset_name(m->m->params, i));
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
+/* Inside a compiled function: x [B,I] -> logits [B,C]. */
+static int model_forward_fn(lua_State *L)
+{
+    LModel *m = lb_check_model(L, 1);
+    LSym *x = lb_test_sym(L, 2);
+    Lb *lb = lb_of(L);
+    if (!lb->trace || !x)
+        return lb_error(L, ERR_STATE, "net:forward works on a symbol inside cl.compile; outside, "
+                        "net:logits takes a data set or a tensor");
+    Val y = model_forward(m->m, trace_graph(lb->trace), lb_sym_val(L, x));
+    lb_graph_check(L);
+    lb_push_sym(L, lb->trace, y);
+    return 1;
+}
+
+static int tensor_logits(lua_State *L, LModel *m, const Tensor *x)
+{
+    Err err;
+    LTensor *in = lb_push_tensor(L), *out = lb_push_tensor(L);
+    if (!tensor_convert(x, F32, &in->t, &err))
+        return lb_raise(L, &err);
+    Graph *g = graph_new(&err);
+    if (!g)
+        return lb_raise(L, &err);
+    Val v = graph_input(g, "x", F32, in->t.ndim, in->t.dim);
+    graph_output(g, "logits", model_forward(m->m, g, v));
+    bool ok = graph_ok(g);
+    if (!ok)
+        err = *graph_err(g);
+    Plan *p = ok ? plan_new(g, 0, &err) : NULL;
+    graph_free(g);
+    ok = p && plan_run(p, &in->t, &err) && tensor_copy(plan_output(p, 0), &out->t, &err);
+    plan_free(p);
+    lb_pace(L);
+    return ok ? 1 : lb_raise(L, &err);
+}
+
+static int model_logits_fn(lua_State *L)
+{
+    Err err;
+    LModel *m = lb_check_model(L, 1);
+    LTensor *x = lb_test_tensor(L, 2);
+    if (x)
+        return tensor_logits(L, m, &lb_check_tensor(L, 2)->t);
+    Dataset *d = lb_check_dataset(L, 2);
+    LTensor *out = lb_push_tensor(L);
+    return model_logits(m->m, d, &out->t, &err) ? 1 : lb_raise(L, &err);
+}
+
+static int model_accuracy_fn(lua_State *L)
+{
+    Err err;
+    double acc = 0, nll = 0;
+    LModel *m = lb_check_model(L, 1);
+    Dataset *d = lb_check_dataset(L, 2);
+    LTensor *y = lb_push_tensor(L);
+    if (!model_logits(m->m, d, &y->t, &err) ||
+        !logits_score(&y->t, &d->labels, &acc, &nll, &err))
+        return lb_raise(L, &err);
+    lua_pushnumber(L, acc);
+    lua_pushnumber(L, nll);
+    return 2;
+}
+
+static int model_tostring(lua_State *L)
+{
+    LModel *m = luaL_checkudata(L, 1, LB_MODEL);
+    if (!m->m) {
+        lua_pushliteral(L, "closed network");
+        return 1;
+    }
+    int64_t n = 0;
+    for (int i = 0; i < tset_count(m->m->params); i++)
+        n += tensor_count(tset_at(m->m->params, i));
+    lua_pushfstring(L, "%s: %d inputs, %d outputs, %d parameters", m->m->row->name,
+                    (int)model_in(m->m), (int)model_out(m->m), (int)n);
+    return 1;
+}
+
+/* --- training ---------------------------------------------------------------------------------- */
+
+static bool on_metric(void *ctx, int64_t step, const char *const *names, const double *v, int n,
+                      Err *err)
+{
+    Run *run = ctx;
+    return !run || journal_metric(run_journal(run), step, names, v, n, err);
+}
+
+static bool on_progress(void *ctx, double done, double total, const char *text, Err *err)
+{
+    Run *run = ctx;
+    return !run || journal_progress(run_journal(run), done, total, text, err);
+}
+
+static void push_report(lua_State *L, const TrainReport *r)
+{
+    const struct {
+        const char *name;
+        double v;
+    } numbers[] = { { "loss", r->loss },           { "test_acc", r->test_acc },
+                    { "test_loss", r->test_loss }, { "best_acc", r->best_acc },
+                    { "seconds", r->seconds },     { "steps_per_second", r->steps_per_second } };
+    lua_createtable(L, 0, 9);
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        lua_pushnumber(L, numbers[i].v);
+        lua_setfield(L, -2, numbers[i].name);
+    }
+    lua_pushinteger(L, r->steps);
+    lua_setfield(L, -2, "steps");
+    lua_pushinteger(L, r->epochs);
+    lua_setfield(L, -2, "epochs");
+    lua_pushboolean(L, r->interrupted);
+    lua_setfield(L, -2, "interrupted");
+}
+
+static int cl_train(lua_State *L)
+{
+    Err err;
+    TrainCfg cfg;
+    TrainReport report;
+    LModel *m = lb_check_model(L, 1);
+    lua_settop(L, 3);
+    lb_options(L, 3, "cl.train", train_options, train_n_options, &cfg);
+    Dataset *train, *test = NULL;
+    if (lua_istable(L, 2)) {
+        lua_getfield(L, 2, "train");
+        train = lb_check_dataset(L, 4);
+        if (lua_getfield(L, 2, "test") != LUA_TNIL)
+            test = lb_check_dataset(L, 5);
+    } else {
+        train = lb_check_dataset(L, 2);
+        lua_pushvalue(L, 2);
+    }
+    Run *run = lb_of(L)->run;
+    TrainHooks hooks = { .ctx = run, .metric = on_metric, .progress = on_progress };
+    if (!train_model(m->m, train, test, &cfg, &hooks, &report, &err))
+        return lb_raise(L, &err);
+    m->noise = cfg.noise;
+    m->noise_share = cfg.noise_share;
+    lua_pushvalue(L, 4);
+    lua_setiuservalue(L, 1, 1);
+    if (report.interrupted)
+        return lb_error(L, ERR_INTERRUPT, "interrupted");
+    push_report(L, &report);
+    return 1;
+}
+
+/* The rows' option tables are known when the program is linked, but their sizes are not
+ * constants of this file: installed and documented through pointers. */
+const LbFn lb_model_fns[] = {
+    { "cl.model.bilinear", "({ embed = 96, hidden = 256, seed = 1, ... })",
+      "A bilinear classifier (Pearce et al. 2024, arXiv 2410.08417): z = We x, logits = Wu ((Wl z) * "
+      "(Wr z)) + b. Without the bias each logit is exactly x^T B_c x, so the weights can be taken "
+      "apart by linear algebra.", new_bilinear, NULL, NULL,
+      "net = cl.model.bilinear { seed = 1 }" },
+    { "cl.model.mlp", "({ hidden = \"128\", activation = \"relu\", ... })",
+      "A multilayer perceptron with ReLU, exact GELU or GeGLU.", new_mlp, NULL, NULL,
+      "net = cl.model.mlp { hidden = \"128\" }" },
+    { "cl.model.load", "(path)", "A network saved by net:save().", load_model, NULL, NULL, NULL },
+    { "model:save", "(path)", "Writes parameters and settings as .safetensors.", model_save_fn,
+      NULL, NULL, NULL },
+    { "model:parameters", "()",
+      "The parameters as states, by position and by name; they share the network's memory.",
+      model_params_fn, NULL, NULL, NULL },
+    { "model:forward", "(x)", "Inside a compiled function: logits [B,C] of x [B,I].",
+      model_forward_fn, NULL, NULL, NULL },
+    { "model:logits", "(dataset or tensor)",
+      "Logits f32 [N,C] of all examples of a data set, or of the rows of a tensor [N,I].",
+      model_logits_fn, NULL, NULL, NULL },
+    { "model:accuracy", "(dataset)", "Accuracy (0 to 1) and mean negative log-likelihood (nats).",
+      model_accuracy_fn, NULL, NULL, NULL },
+    { "cl.train", "(net, { train = dataset, test = dataset }, { epochs = 8, noise = 0.55, ... })",
+      "Trains a network in place with cross-entropy. noise is the std of Gaussian noise added to every "
+      "pixel of a share of the examples. Returns loss, test_acc, test_loss, best_acc, steps, "
+      "seconds. Progress and metrics go to the run. An interrupt leaves the parameters of the last whole "
+      "step.", cl_train, train_options, &train_n_options,
+      "cl.train(net, mnist, { epochs = 8, noise = 0.55 })" },
+};
+const size_t lb_n_model_fns = ARRAY_LEN(lb_model_fns);
+
+void lb_open_model(lua_State *L)
+{
+    lb_class(L, LB_MODEL, model_gc);
+    luaL_getmetatable(L, LB_MODEL);
+    lua_pushcfunction(L, model_tostring);
+    lua_setfield(L, -2, "__tostring");
+    lua_pop(L, 1);
+}

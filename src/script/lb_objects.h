@@ -1,0 +1,23 @@
+/* lb_objects.h -- the userdata of data sets, networks and decompositions. Each owns its C
+ * object; user value 1 keeps what it borrows alive. */
+#ifndef CLEAVE_SCRIPT_LB_OBJECTS_H
+#define CLEAVE_SCRIPT_LB_OBJECTS_H
+#include "data/dataset.h"
+#include "data/sampler.h"
+#include "decomp/dictionary.h"
+#include "decomp/interaction.h"
+#include "model/model.h"
+#include "script/lb.h"
+
+typedef struct LModel {
+    Model *m;
+    double noise, noise_share; /* of the last training, for the data metric */
+    /* user value 1: the data set it was trained on, or nil */
+} LModel;
+
+Dataset *lb_check_dataset(lua_State *L, int arg);
+LModel *lb_check_model(lua_State *L, int arg);
+/* f64 second moment of a data set plus the noise of training: E[x x^T] + share std^2 I, pushed as
+ * a tensor; kept in the data set's user value so that it is computed once. */
+LTensor *lb_push_moment(lua_State *L, int dataset, double noise, double share);
+#endif

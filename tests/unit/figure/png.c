@@ -6,6 +6,7 @@
 #include <png.h>
 
 #include "base/file.h"
+#include "base/intr.h"
 #include "figure/map.h"
 #include "figure/pix.h"
 #include "golden.h"
@@ -296,6 +297,7 @@ static void test_disk_full(void **unused)
         assert_false(ok);
         assert_int_equal(err.code, ERR_IO);
         assert_has(err.msg, "figure.png");
+        assert_has(err.msg, "No space");
         assert_int_equal(files_in_dir(), 1);
     }
     assert_true(file_read_all(path, 1 << 20, &after, &m, NULL));
@@ -306,6 +308,32 @@ static void test_disk_full(void **unused)
     Err err = {0};
     assert_false(figure_png(f, "/nonexistent/folder/x.png", &err));
     assert_int_equal(err.code, ERR_IO);
+    figure_free(f);
+}
+
+static void test_interrupt(void **unused)
+{
+    (void)unused;
+    Figure *f = ring(2, 28);
+    Err err = {0};
+    int files = files_in_dir();
+    size_t live = mem_live();
+    intr_raise();
+    bool ok = figure_png(f, path, &err);
+    intr_clear();
+    assert_false(ok);
+    assert_int_equal(err.code, ERR_INTERRUPT);
+    assert_int_equal(files_in_dir(), files);
+    assert_int_equal(mem_live(), live);
+    Pix p;
+    assert_true(pix_new(9, 200, (Rgb){1, 2, 3}, &p, NULL));
+    intr_raise(); /* in the middle of the compression, past libpng's set-up */
+    ok = pix_png(&p, path, &err);
+    intr_clear();
+    assert_false(ok);
+    assert_int_equal(err.code, ERR_INTERRUPT);
+    assert_int_equal(files_in_dir(), files);
+    pix_done(&p);
     figure_free(f);
 }
 
@@ -334,7 +362,8 @@ int main(void)
         cmocka_unit_test(test_pixels_come_back), cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_words_are_drawn),  cmocka_unit_test(test_odd_values),
         cmocka_unit_test(test_tables_and_texts), cmocka_unit_test(test_font),
-        cmocka_unit_test(test_disk_full),        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_disk_full),        cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -1,8 +1,7 @@
 /* pix.c -- drawing and the PNG door. A glyph is doubled twice with the stairs of its
- * diagonals filled (in the manner of Scale2x, Mazzoleni 2001) and then averaged down to
- * the wanted size, which leaves grey edges. libpng reports errors by longjmp: everything
- * it may jump over lives in Png, allocated memory included, and is released at one
- * place. */
+ * diagonals filled (in the manner of Scale2x, Mazzoleni 2001) and then averaged down
+ * to the wanted size, which leaves grey edges. libpng reports errors by longjmp:
+ * everything it may jump over lives in Png, memory included, and has one exit. */
 #include "figure/pix.h"
 
 #include <png.h>
@@ -58,15 +57,16 @@ static uint8_t bit_at(const uint8_t *src, int w, int h, int x, int y)
     return x >= 0 && y >= 0 && x < w && y < h ? src[y * w + x] : 0;
 }
 
-/* dst is [2*h, 2*w]. A blank pixel between two inked ones that touch at a corner only gets
- * ink in the quarter between them; right angles stay as they are. */
+/* dst is [2*h, 2*w]. A blank pixel between two inked ones that touch at a corner only
+ * gets ink in the quarter between them; right angles stay as they are. */
 static void double_up(const uint8_t *src, int w, int h, uint8_t *dst)
 {
     for (int y = 0; y < 2 * h; y++)
         for (int x = 0; x < 2 * w; x++) {
             int sx = x / 2, sy = y / 2, dx = x % 2 ? 1 : -1, dy = y % 2 ? 1 : -1;
-            bool beside = bit_at(src, w, h, sx + dx, sy) && bit_at(src, w, h, sx, sy + dy);
-            bool stair = beside && !bit_at(src, w, h, sx + dx, sy + dy);
+            bool stair = bit_at(src, w, h, sx + dx, sy) &&
+                         bit_at(src, w, h, sx, sy + dy) &&
+                         !bit_at(src, w, h, sx + dx, sy + dy);
             dst[y * 2 * w + x] = src[sy * w + sx] || stair;
         }
 }

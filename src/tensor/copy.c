@@ -201,16 +201,18 @@ bool tensor_copy_into(const Tensor *src, Tensor *dst, Err *err)
 {
     char from[96], to[96];
     if (!tensor_same_shape(src, dst))
-        return err_set(err, ERR_SHAPE, "copy: %s does not fit into %s; broadcast it first",
+        return err_set(err, ERR_SHAPE,
+                       "copy: %s does not fit into %s; broadcast it first",
                        tensor_format_shape(src, from), tensor_format_shape(dst, to));
     if (tensor_count(src) == 0)
         return true;
     for (int i = 0; i < dst->ndim; i++) {
         if (dst->stride[i] == 0 && dst->dim[i] > 1)
-            return err_set(err, ERR_SHAPE,
-                           "copy: %s is broadcast along axis %d, so several of its elements "
-                           "share memory; copy into a tensor of its own",
-                           tensor_format_shape(dst, to), i);
+            return err_set(
+                err, ERR_SHAPE,
+                "copy: %s is broadcast along axis %d, so several of its elements "
+                "share memory; copy into a tensor of its own",
+                tensor_format_shape(dst, to), i);
     }
     Tensor apart = {0};
     if (overlap(src, dst)) {
@@ -244,7 +246,7 @@ bool tensor_contiguous_of(const Tensor *t, Tensor *out, Err *err)
 {
     if (!tensor_contiguous(t))
         return tensor_copy(t, out, err);
-    /* Axes of one element may carry any stride: rewrite them for callers who read them. */
+    /* Axes of one element may carry any stride; callers read the usual ones. */
     *out = tensor_wrap(t->dtype, t->ndim, t->dim, t->data);
     out->buf = tensor_retain(t).buf;
     return true;

@@ -1,10 +1,10 @@
 /* pool.c -- workers that share the chunks of one job.
  * The job lives in one 64-bit word: its number in the high half, how many chunks are
  * not yet claimed in the low half. A thread claims a chunk by compare-and-swap on
- * the whole word, so a worker that wakes late can never claim from the wrong job, and fn,
- * ctx and n may be read after a claim: the job cannot end before the claimed chunk has.
- * `pending` counts chunks not finished; who brings it to 0 wakes the caller. `epoch` is
- * what idle workers sleep on: it changes after the job is published, and the
+ * the whole word, so a worker that wakes late can never claim from the wrong job, and
+ * fn, ctx and n may be read after a claim: the job cannot end before the claimed chunk
+ * has. `pending` counts chunks not finished; who brings it to 0 wakes the caller.
+ * `epoch` is what idle workers sleep on: it changes after the job is published, and the
  * kernel compares it again before it lets them sleep, so no wake-up is lost. */
 #include "tensor/pool.h"
 
@@ -182,8 +182,9 @@ bool pool_set_threads(int n, Err *err)
     if (n < 1 || n > POOL_MAX)
         return err_set(err, ERR_OPTION, "threads must be 1 to %d, not %d", POOL_MAX, n);
     if (atomic_exchange(&pool.busy, true))
-        return err_set(err, ERR_STATE,
-                       "the number of threads cannot change while a parallel loop runs");
+        return err_set(
+            err, ERR_STATE,
+            "the number of threads cannot change while a parallel loop runs");
     pool_threads();
     if (n - 1 < pool.started)
         join_workers();

@@ -65,8 +65,8 @@ static void fill_chunk(int chunk, void *ctx)
                    f->dst + at * f->size);
 }
 
-static void fill(RngKind kind, bool is_f64, RngKey k, int64_t first, int64_t n, double a,
-                 double b, void *dst)
+static void fill(RngKind kind, bool is_f64, RngKey k, int64_t first, int64_t n,
+                 double a, double b, void *dst)
 {
     Fill f = {
         .table = KERN_PICK(rng_table, is_f64),
@@ -87,12 +87,14 @@ void rng_uniform_f32(RngKey k, int64_t first, int64_t n, float lo, float hi, flo
     fill(RNG_UNIFORM, false, k, first, n, (double)lo, (double)hi, dst);
 }
 
-void rng_uniform_f64(RngKey k, int64_t first, int64_t n, double lo, double hi, double *dst)
+void rng_uniform_f64(RngKey k, int64_t first, int64_t n, double lo, double hi,
+                     double *dst)
 {
     fill(RNG_UNIFORM, true, k, first, n, lo, hi, dst);
 }
 
-void rng_normal_f32(RngKey k, int64_t first, int64_t n, float mean, float std, float *dst)
+void rng_normal_f32(RngKey k, int64_t first, int64_t n, float mean, float std,
+                    float *dst)
 {
     fill(RNG_NORMAL, false, k, first, n, (double)mean, (double)std, dst);
 }

@@ -1,7 +1,10 @@
 /* rng.h -- counter-based random numbers: Philox4x32-10 (Salmon et al. 2011).
- * A draw is a pure function of (seed, stream, step, index), so it does not depend on who draws
- * first or on threads. `stream` is rng_stream("name"). Uniforms are in [0,1) with 24 (f32)
- * or 53 (f64) bits; normals by Box-Muller on pairs, index by index. */
+ * A draw is a pure function of (seed, stream, step, index), so it does not depend on
+ * who draws first or on threads. `stream` is rng_stream("name"). Uniforms are in
+ * [lo,hi) with 24 (f32) or 53 (f64) bits; normals by Box-Muller, index i paired with
+ * i^1. f64 draws are the f32 draws with more digits. Uniforms and Bernoulli draws have
+ * the same bits with every instruction set; f32 normals agree to a few units in the
+ * last place. */
 #ifndef CLEAVE_TENSOR_RNG_H
 #define CLEAVE_TENSOR_RNG_H
 #include <stdint.h>
@@ -20,9 +23,12 @@ uint32_t rng_stream(const char *name); /* FNV-1a hash */
 void philox4x32(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 
 /* Fill contiguous arrays; element i uses index first+i. Parallel, vectorised. */
-void rng_uniform_f32(RngKey k, int64_t first, int64_t n, float lo, float hi, float *dst);
-void rng_uniform_f64(RngKey k, int64_t first, int64_t n, double lo, double hi, double *dst);
-void rng_normal_f32(RngKey k, int64_t first, int64_t n, float mean, float std, float *dst);
+void rng_uniform_f32(RngKey k, int64_t first, int64_t n, float lo, float hi,
+                     float *dst);
+void rng_uniform_f64(RngKey k, int64_t first, int64_t n, double lo, double hi,
+                     double *dst);
+void rng_normal_f32(RngKey k, int64_t first, int64_t n, float mean, float std,
+                    float *dst);
 void rng_normal_f64(RngKey k, int64_t first, int64_t n, double mean, double std,
                     double *dst);
 void rng_bernoulli_f32(RngKey k, int64_t first, int64_t n, float p, float *dst);

@@ -1,9 +1,9 @@
 /* rng_kern.c -- Philox4x32-10 on LANES counters at once, and the shapes of numbers made
- * from it. A group is 4 * LANES elements that begin at a multiple of that; groups cut by
- * the ends of a request are made whole in a small array and copied.
- * Uniforms use exact products and one rounding, so they have the same bits with and
- * without fused multiply-add. Normals are Box-Muller: elements 2k and 2k+1 are
- * sqrt(-2 ln u) times the cosine and the sine of one angle. */
+ * from it. A group is 4 * LANES elements that begin at a multiple of that; groups cut
+ * by the ends of a request are made whole in a small array and copied. Uniforms use
+ * exact products and one rounding, so they have the same bits with and without fused
+ * multiply-add. Normals are Box-Muller: elements 2k and 2k+1 are sqrt(-2 ln u) times
+ * the cosine and the sine of one angle. */
 #include "tensor/rng_kern.h"
 
 #include <string.h>
@@ -31,7 +31,12 @@ typedef unsigned long long Vec __attribute__((vector_size(16)));
 enum { UNROLL = 4 };
 #endif
 
-enum { LANES = 16, GROUP = 4 * LANES, PER_VEC = sizeof(Vec) / 8, STEP = UNROLL * PER_VEC };
+enum {
+    LANES = 16,
+    GROUP = 4 * LANES,
+    PER_VEC = sizeof(Vec) / 8,
+    STEP = UNROLL * PER_VEC
+};
 
 typedef struct Words {
     _Alignas(64) uint32_t w[4][LANES]; /* word j of the block of lane l */
@@ -207,8 +212,8 @@ static inline void group(RngKind kind, RngSource s, uint64_t g, double a, double
         group_bernoulli(&d, a, b, dst);
 }
 
-static void fill(RngKind kind, RngSource s, int64_t first, int64_t n, double a, double b,
-                 void *out)
+static void fill(RngKind kind, RngSource s, int64_t first, int64_t n, double a,
+                 double b, void *out)
 {
     real *dst = out;
     while (n > 0) {

@@ -1,7 +1,7 @@
 /* rng_kern.h -- what rng_kern.c offers rng.c: filling one stretch of a stream. The
- * addressing is fixed here once: element i of a stream reads word i mod 4 of block i / 4.
- * f64 reads its low 32 bits from the twin block (RNG_TWIN set in the counter), so an f64
- * draw is the f32 draw with more digits. Pure functions; any thread. */
+ * addressing is fixed here once: element i of a stream reads word (i mod 4) of block
+ * (i / 4). f64 reads its low 32 bits from the twin block (RNG_TWIN set in the counter),
+ * so an f64 draw is the f32 draw with more digits. Pure functions; any thread. */
 #ifndef CLEAVE_TENSOR_RNG_KERN_H
 #define CLEAVE_TENSOR_RNG_KERN_H
 #include <stdint.h>
@@ -25,8 +25,8 @@ typedef enum RngKind { RNG_UNIFORM, RNG_NORMAL, RNG_BERNOULLI, RNG_KINDS } RngKi
 /* dst (real *) [0..n-1] = elements first .. first+n-1. a, b: lo and hi, mean and
  * standard deviation, or the probability and nothing. */
 typedef struct RngTable {
-    void (*fill)(RngKind kind, RngSource s, int64_t first, int64_t n, double a, double b,
-                 void *dst);
+    void (*fill)(RngKind kind, RngSource s, int64_t first, int64_t n, double a,
+                 double b, void *dst);
 } RngTable;
 KERN_TABLES(RngTable, rng_table);
 #endif

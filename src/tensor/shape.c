@@ -30,8 +30,9 @@ static int axis_of(const char *what, const Tensor *t, int axis, Err *err)
     if (at >= 0 && at < t->ndim)
         return at;
     char text[96];
-    err_set(err, ERR_SHAPE, "%s: axis %d does not exist in %s, which has %d dimension%s",
-            what, axis, tensor_format_shape(t, text), t->ndim, t->ndim == 1 ? "" : "s");
+    err_set(err, ERR_SHAPE,
+            "%s: axis %d does not exist in %s, which has %d dimension%s", what, axis,
+            tensor_format_shape(t, text), t->ndim, t->ndim == 1 ? "" : "s");
     return -1;
 }
 
@@ -64,11 +65,12 @@ bool tensor_slice(const Tensor *t, int axis, int64_t start, int64_t stop, int64_
                        step ? "so small" : "0");
     int64_t dim = t->dim[at], lo = step > 0 ? 0 : -1, hi = step > 0 ? dim : dim - 1;
     if (start < lo || start > hi || stop < lo || stop > hi)
-        return err_set(err, ERR_SHAPE,
-                       "slice: %lld to %lld with step %lld leaves axis %d of size %lld; "
-                       "both ends must be in %lld to %lld",
-                       (long long)start, (long long)stop, (long long)step, at,
-                       (long long)dim, (long long)lo, (long long)hi);
+        return err_set(
+            err, ERR_SHAPE,
+            "slice: %lld to %lld with step %lld leaves axis %d of size %lld; "
+            "both ends must be in %lld to %lld",
+            (long long)start, (long long)stop, (long long)step, at, (long long)dim,
+            (long long)lo, (long long)hi);
     int64_t span = step > 0 ? stop - start : start - stop;
     int64_t width = step > 0 ? step : -step;
     int64_t n = span > 0 ? (span - 1) / width + 1 : 0;
@@ -158,16 +160,19 @@ static bool resolve_dims(const Tensor *t, int ndim, const int64_t *dim, int64_t 
         known *= full[i];
     if (fits && open >= 0 && known > 0)
         full[open] = count / known;
-    if (!fits || (open >= 0 && known == 0) || (open >= 0 ? full[open] : 1) * known != count)
-        return err_set(err, ERR_SHAPE,
-                       "reshape: %s with %lld elements cannot become %s; the counts must "
-                       "agree, with at most one dimension left open as -1",
-                       tensor_format_shape(t, from), (long long)count,
-                       shape_format(t->dtype, ndim, dim, to));
+    if (!fits || (open >= 0 && known == 0) ||
+        (open >= 0 ? full[open] : 1) * known != count)
+        return err_set(
+            err, ERR_SHAPE,
+            "reshape: %s with %lld elements cannot become %s; the counts must "
+            "agree, with at most one dimension left open as -1",
+            tensor_format_shape(t, from), (long long)count,
+            shape_format(t->dtype, ndim, dim, to));
     return true;
 }
 
-bool tensor_reshape(const Tensor *t, int ndim, const int64_t *dim, Tensor *out, Err *err)
+bool tensor_reshape(const Tensor *t, int ndim, const int64_t *dim, Tensor *out,
+                    Err *err)
 {
     int64_t full[MAX_DIM];
     memset(out, 0, sizeof *out);
@@ -179,20 +184,21 @@ bool tensor_reshape(const Tensor *t, int ndim, const int64_t *dim, Tensor *out, 
     return true;
 }
 
-bool shape_broadcast(const char *what, int na, const int64_t *a, int nb, const int64_t *b,
-                     int *n, int64_t *out, Err *err)
+bool shape_broadcast(const char *what, int na, const int64_t *a, int nb,
+                     const int64_t *b, int *n, int64_t *out, Err *err)
 {
     int most = na > nb ? na : nb;
     for (int i = 1; i <= most; i++) {
         int64_t da = i <= na ? a[na - i] : 1, db = i <= nb ? b[nb - i] : 1;
         if (da != db && da != 1 && db != 1) {
             char ta[96], tb[96];
-            return err_set(err, ERR_SHAPE,
-                           "%s: shapes %s and %s do not broadcast; dimension %d from the "
-                           "end is %lld and %lld, and neither is 1",
-                           what, strchr(shape_format(F32, na, a, ta), '['),
-                           strchr(shape_format(F32, nb, b, tb), '['), i, (long long)da,
-                           (long long)db);
+            return err_set(
+                err, ERR_SHAPE,
+                "%s: shapes %s and %s do not broadcast; dimension %d from the "
+                "end is %lld and %lld, and neither is 1",
+                what, strchr(shape_format(F32, na, a, ta), '['),
+                strchr(shape_format(F32, nb, b, tb), '['), i, (long long)da,
+                (long long)db);
         }
         out[most - i] = da == 1 ? db : da;
     }

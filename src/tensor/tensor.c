@@ -52,8 +52,8 @@ static bool shape_layout(DType t, int ndim, const int64_t *dim, int64_t *stride,
                          size_t *bytes, Err *err)
 {
     if (ndim < 0 || ndim > MAX_DIM)
-        return err_set(err, ERR_SHAPE, "a tensor has 0 to %d dimensions, not %d", MAX_DIM,
-                       ndim);
+        return err_set(err, ERR_SHAPE, "a tensor has 0 to %d dimensions, not %d",
+                       MAX_DIM, ndim);
     int64_t step = 1;
     bool empty = false;
     for (int i = ndim - 1; i >= 0; i--) {
@@ -77,16 +77,16 @@ static bool shape_layout(DType t, int ndim, const int64_t *dim, int64_t *stride,
 
 typedef void *AllocFn(size_t bytes, Err *err);
 
-static bool tensor_make(AllocFn *alloc, DType t, int ndim, const int64_t *dim, Tensor *out,
-                        Err *err)
+static bool tensor_make(AllocFn *alloc, DType t, int ndim, const int64_t *dim,
+                        Tensor *out, Err *err)
 {
     Tensor made = {.dtype = t, .ndim = ndim};
     size_t bytes = 0;
 
     memset(out, 0, sizeof *out);
     if ((unsigned)t >= N_DTYPES)
-        return err_set(err, ERR_SHAPE, "dtype %d does not exist; f32, f64, i32 and u8 do",
-                       (int)t);
+        return err_set(err, ERR_SHAPE,
+                       "dtype %d does not exist; f32, f64, i32 and u8 do", (int)t);
     if (!shape_layout(t, ndim, dim, made.stride, &bytes, err))
         return false;
     made.buf = alloc(sizeof(Buffer) + bytes, err);

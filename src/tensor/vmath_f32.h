@@ -1,8 +1,9 @@
 /* vmath_f32.h -- the float half of vmath.h. Included by vmath.h only.
  * Method: argument reduction in two parts (Cody and Waite 1980), minimax polynomials
- * found by the exchange algorithm of Remez for the relative error, exact scaling through
- * the exponent field. Nothing relies on fused multiply-add; with it, errors shrink.
- * pow and the sines of large arguments reduce in double, which costs half the lanes. */
+ * found by the exchange algorithm of Remez for the relative error, exact scaling
+ * through the exponent field. Nothing relies on fused multiply-add; with it, errors
+ * shrink. pow and the sines of large arguments reduce in double, which costs half the
+ * lanes. */
 #ifndef CLEAVE_TENSOR_VMATH_F32_H
 #define CLEAVE_TENSOR_VMATH_F32_H
 

@@ -193,7 +193,8 @@ static void probe(int chunk, void *ctx)
         atomic_fetch_add(&p->flushed, 1);
     pthread_sigmask(SIG_BLOCK, NULL, &mask);
     if (!pthread_equal(p->caller, pthread_self()))
-        atomic_store(&p->deaf, sigismember(&mask, SIGINT) && sigismember(&mask, SIGCHLD));
+        atomic_store(&p->deaf,
+                     sigismember(&mask, SIGINT) && sigismember(&mask, SIGCHLD));
 }
 
 static void test_modes(void **state)
@@ -228,7 +229,8 @@ static void test_idle_workers_sleep(void **state)
     nap(50); /* the new ones are still starting */
     double before = cpu_seconds();
     nap(200);
-    assert_true(cpu_seconds() - before < 0.02); /* three spinning workers: 0.4 or more */
+    assert_true(cpu_seconds() - before <
+                0.02); /* three spinning workers: 0.4 or more */
 }
 
 static void test_fork(void **state)

@@ -1,6 +1,7 @@
 /* rng.c -- Philox against published vectors, and what every fill promises: the same
  * numbers however a request is cut, on any number of threads, with any instruction set;
- * and the right distributions (Kolmogorov-Smirnov against exact distribution functions). */
+ * and the right distributions (Kolmogorov-Smirnov against exact distribution
+ * functions). */
 #include "support.h"
 
 #include <math.h>
@@ -19,8 +20,8 @@ static void test_known_answers(void **state)
     static const uint32_t rows[][10] = {
         {0, 0, 0, 0, 0, 0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8},
         {~0u, ~0u, ~0u, ~0u, ~0u, ~0u, 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd},
-        {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0, 0xd16cfe09,
-         0x94fdcceb, 0x5001e420, 0x24126ea1},
+        {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0,
+         0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         uint32_t out[4];
@@ -32,7 +33,8 @@ static void test_known_answers(void **state)
     assert_int_equal(rng_stream("foobar"), 0xbf9cf968u);
 }
 
-/* The vectorised fill reads the words that philox4x32 gives for the documented counter. */
+/* The vectorised fill reads the words that philox4x32 gives for the documented counter.
+ */
 static void test_fill_is_philox(void **state)
 {
     (void)state;
@@ -40,7 +42,8 @@ static void test_fill_is_philox(void **state)
     static float f[COUNT];
     static double d[COUNT];
     const RngKey k = {.seed = 0xfedcba9876543210u, .stream = 3, .step = 0x300000007};
-    const int64_t first = ((int64_t)1 << 34) - 2000; /* the block number leaves 32 bits */
+    const int64_t first =
+        ((int64_t)1 << 34) - 2000; /* the block number leaves 32 bits */
     rng_uniform_f32(k, first, COUNT, 0, 1, f);
     rng_uniform_f64(k, first, COUNT, 0, 1, d);
     for (int64_t i = 0; i < COUNT; i++) {
@@ -172,13 +175,15 @@ static double normal_cdf(double x)
     return 0.5 * erfc(-x * 0.70710678118654752440);
 }
 
-/* sqrt(n) times the Kolmogorov-Smirnov distance; sorts v. 1.95 is exceeded once in 1000. */
+/* sqrt(n) times the Kolmogorov-Smirnov distance; sorts v. 1.95 is exceeded once in
+ * 1000. */
 static double ks(double *v, int64_t n, double (*cdf)(double))
 {
     double worst = 0;
     qsort(v, (size_t)n, sizeof *v, by_value);
     for (int64_t i = 0; i < n; i++) {
-        double f = cdf(v[i]), lo = (double)i / (double)n, hi = (double)(i + 1) / (double)n;
+        double f = cdf(v[i]), lo = (double)i / (double)n,
+               hi = (double)(i + 1) / (double)n;
         worst = fmax(worst, fmax(f - lo, hi - f));
     }
     return worst * sqrt((double)n);
@@ -190,7 +195,8 @@ static void widen(const float *f, double *d, int64_t n)
         d[i] = (double)f[i];
 }
 
-/* Mean and variance within 4 standard errors of `mean` and `var`; fourth: E(x-mean)^4. */
+/* Mean and variance within 4 standard errors of `mean` and `var`; fourth: E(x-mean)^4.
+ */
 static void check_moments(const double *v, int64_t n, double mean, double var,
                           double fourth)
 {
@@ -206,7 +212,8 @@ static void check_moments(const double *v, int64_t n, double mean, double var,
 }
 
 /* Correlation of v[i] with v[i + lag], in standard errors. */
-static double correlation(const double *v, int64_t n, int64_t lag, double mean, double var)
+static double correlation(const double *v, int64_t n, int64_t lag, double mean,
+                          double var)
 {
     double s = 0;
     for (int64_t i = 0; i + lag < n; i++)
@@ -241,7 +248,8 @@ static void test_distributions(void **state)
             assert_true(isfinite(part_d[i]));
         rng_bernoulli_f32(k, 0, N, 0.3f, whole_f);
         widen(whole_f, whole_d, N);
-        check_moments(whole_d, N, 0.3, 0.21, 0.3 * 0.7 * (0.7 * 0.7 * 0.7 + 0.3 * 0.3 * 0.3));
+        check_moments(whole_d, N, 0.3, 0.21,
+                      0.3 * 0.7 * (0.7 * 0.7 * 0.7 + 0.3 * 0.3 * 0.3));
     }
 }
 

@@ -1,8 +1,8 @@
-/* vmath_body.h -- the checks of vmath.h, included by one test per instruction set, which
- * fixes KERN_SUFFIX and the target and defines cpu_has(). Errors are in units in the last
- * place of the result, against libm in the next wider type; results below the normal
- * range may flush to 0. Sweeps step through the bit patterns of all numbers, so every
- * exponent and both signs occur. CLEAVE_VERBOSE=1 prints the largest errors. */
+/* vmath_body.h -- the checks of vmath.h, included by one test per instruction set,
+ * which fixes KERN_SUFFIX and the target and defines cpu_has(). Errors are in units in
+ * the last place of the result, against libm in the next wider type; results below the
+ * normal range may flush to 0. Sweeps step through the bit patterns of all numbers, so
+ * every exponent and both signs occur. CLEAVE_VERBOSE=1 prints the largest errors. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -194,10 +194,11 @@ static void test_sweeps(void **state)
         real where = 0;
         double worst = sweep(&cases[i], &where);
         if (getenv("CLEAVE_VERBOSE"))
-            print_message("%-10s %7.3f ulp at %.9g\n", cases[i].name, worst, (double)where);
+            print_message("%-10s %7.3f ulp at %.9g\n", cases[i].name, worst,
+                          (double)where);
         if (!(worst <= case_limit(&cases[i])))
-            fail_msg("%s is %.3f ulp off at %.17g, %.3f are allowed", cases[i].name, worst,
-                     (double)where, case_limit(&cases[i]));
+            fail_msg("%s is %.3f ulp off at %.17g, %.3f are allowed", cases[i].name,
+                     worst, (double)where, case_limit(&cases[i]));
     }
 }
 
@@ -212,7 +213,8 @@ static void test_pow(void **state)
     double worst = 0;
     for (int i = 0; i < 1000000; i++) {
         lcg = lcg * 6364136223846793005ull + 1442695040888963407ull;
-        double u = (double)(lcg >> 40) * 0x1p-24, v = (double)(lcg << 24 >> 40) * 0x1p-24;
+        double u = (double)(lcg >> 40) * 0x1p-24,
+               v = (double)(lcg << 24 >> 40) * 0x1p-24;
         bool wide = i & 1;
         real x = (real)exp2(wide ? 200 * u - 100 : 2 * u - 1);
         real y = (real)((260 * v - 130) / (wide ? 50 : 0.5));
@@ -294,7 +296,8 @@ static void test_special_values(void **state)
         for (size_t j = 0; j < sizeof p / sizeof p[0]; j++) {
             real x = (real)p[i], y = (real)p[j], got = v_pow(x, y);
             double want = pow((double)x, (double)y);
-            if (ulps(got, (Wide)want, 0) <= 1.5 && (real)want != 0 && !isinf((real)want))
+            if (ulps(got, (Wide)want, 0) <= 1.5 && (real)want != 0 &&
+                !isinf((real)want))
                 continue;
             check_same("pow", (double)x, (double)y, (double)got, (double)(real)want);
         }

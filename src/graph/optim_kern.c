@@ -5,6 +5,7 @@
 #include "graph/optim_kern.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -20,6 +21,8 @@
 enum { LANES = VEC_BYTES / sizeof(real) };
 /* Columns of X that stay in the first-level cache, for all rows of the batch together. */
 enum { TILE_BYTES = 32768 };
+/* Pieces of weights from this size on (they come in 16 pieces) are fetched that far ahead. */
+enum { FAR_BYTES = 512 << 10, FETCH_BYTES = 4096 };
 
 typedef real vec __attribute__((vector_size(VEC_BYTES)));
 typedef real vec_mem __attribute__((vector_size(VEC_BYTES), aligned(sizeof(real))));
@@ -154,13 +157,32 @@ ALWAYS void apply_part(StepKind kind, const Coef *c, vec g, Place p, int64_t i, 
         store_part(p.v + i, x.v, n);
 }
 
-ALWAYS void step_any(StepKind kind, const StepCoef *sc, StepMem mem, const void *gv,
-                     int64_t first, int64_t n)
+/* One core alone does not ask for memory early enough without being told. */
+ALWAYS void fetch(StepKind kind, Place p, int64_t i)
+{
+    for (int u = 0; u < 4; u++) {
+        int64_t at = i + FETCH_BYTES / (int64_t)sizeof(real) + u * LANES;
+        __builtin_prefetch(p.w + at, 1);
+        if (kind >= STEP_MOMENTUM)
+            __builtin_prefetch(p.m + at, 1);
+        if (kind == STEP_ADAM)
+            __builtin_prefetch(p.v + at, 1);
+    }
+}
+
+ALWAYS void step_any(StepKind kind, bool far, const StepCoef *sc, StepMem mem,
+                     const void *gv, int64_t first, int64_t n)
 {
     const Coef c = coef_of(sc);
     const real *g = (const real *)gv + first;
     Place p = place(mem, first);
     int64_t i = 0;
+    for (; i + 4 * LANES <= n; i += 4 * LANES) {
+        if (far)
+            fetch(kind, p, i);
+        for (int u = 0; u < 4; u++)
+            apply(kind, &c, load(g + i + u * LANES), p, i + u * LANES);
+    }
     for (; i + LANES <= n; i += LANES)
         apply(kind, &c, load(g + i), p, i);
     if (i < n)
@@ -245,7 +267,7 @@ static void dw_rows(int64_t B, int64_t O, int64_t I, const void *dy, const void 
     }
 }
 
-ALWAYS void step_dw_any(StepKind kind, const StepCoef *sc, StepMem mem, int64_t B,
+ALWAYS void step_dw_any(StepKind kind, bool far, const StepCoef *sc, StepMem mem, int64_t B,
                         int64_t O, int64_t I, const void *dy, const void *x, int64_t first,
                         int64_t n)
 {
@@ -261,6 +283,8 @@ ALWAYS void step_dw_any(StepKind kind, const StepCoef *sc, StepMem mem, int64_t 
             for (; i + 4 * LANES <= end; i += 4 * LANES) {
                 vec acc[4];
                 dot4(&k, i, acc);
+                if (far)
+                    fetch(kind, p, i);
                 for (int u = 0; u < 4; u++)
                     apply(kind, &c, acc[u], p, i + u * LANES);
             }
@@ -276,12 +300,18 @@ ALWAYS void step_dw_any(StepKind kind, const StepCoef *sc, StepMem mem, int64_t 
     static void name(const StepCoef *c, StepMem mem, const void *g, int64_t first,         \
                      int64_t n)                                                            \
     {                                                                                      \
-        step_any(kind, c, mem, g, first, n);                                               \
+        if (n * (int64_t)sizeof(real) >= FAR_BYTES)                                        \
+            step_any(kind, true, c, mem, g, first, n);                                     \
+        else                                                                               \
+            step_any(kind, false, c, mem, g, first, n);                                    \
     }                                                                                      \
     static void name##_dw(const StepCoef *c, StepMem mem, int64_t B, int64_t O, int64_t I, \
                           const void *dy, const void *x, int64_t first, int64_t n)         \
     {                                                                                      \
-        step_dw_any(kind, c, mem, B, O, I, dy, x, first, n);                               \
+        if (n * I * (int64_t)sizeof(real) >= FAR_BYTES)                                    \
+            step_dw_any(kind, true, c, mem, B, O, I, dy, x, first, n);                     \
+        else                                                                               \
+            step_dw_any(kind, false, c, mem, B, O, I, dy, x, first, n);                    \
     }
 
 STEP(sgd, STEP_SGD)

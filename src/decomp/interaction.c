@@ -187,6 +187,36 @@ bool interaction_norm2(const Interaction *b, const Tensor *K, double *out, Err *
     return ok;
 }
 
+bool interaction_cosine(const Interaction *a, const Interaction *b, const Tensor *S,
+                        double *out, Err *err)
+{
+    Tensor as = { 0 }, X = { 0 }, Ka = { 0 }, Kb = { 0 }, mx = { 0 }, xm = { 0 };
+    double ab = 0, aa = 0, bb = 0;
+    *out = 0;
+    if (a->C != b->C || a->I != b->I)
+        return err_set(err, ERR_SHAPE, "the two networks have %lld and %lld classes, %lld and "
+                       "%lld inputs; they must agree", (long long)a->C, (long long)b->C,
+                       (long long)a->I, (long long)b->I);
+    bool ok = interaction_gram(a, S, &Ka, err) && interaction_gram(b, S, &Kb, err) &&
+              interaction_norm2(a, &Ka, &aa, err) && interaction_norm2(b, &Kb, &bb, err) &&
+              metric_apply(S, &a->embed, &as, err) && mul(&as, false, &b->embed, true, &X, err);
+    /* tr(A_c X B_c X^T) = sum of (A_c X) * (X B_c), elementwise */
+    for (int64_t c = 0; ok && c < a->C; c++) {
+        Tensor ma = core_of(a, c), mb = core_of(b, c);
+        ok = mul(&ma, false, &X, false, &mx, err) && mul(&X, false, &mb, false, &xm, err);
+        for (int64_t i = 0; ok && i < a->E * b->E; i++)
+            ab += f64(&mx)[i] * f64(&xm)[i];
+        tensor_release(&mx);
+        tensor_release(&xm);
+    }
+    if (ok && aa * bb > 0)
+        *out = ab / sqrt(aa * bb);
+    Tensor *const all[] = { &as, &X, &Ka, &Kb };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        tensor_release(all[i]);
+    return ok;
+}
+
 bool interaction_logits(const Interaction *b, const Tensor *x, Tensor *out, Err *err)
 {
     int64_t N = x->dim[0], E = b->E, C = b->C;

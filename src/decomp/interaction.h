@@ -28,6 +28,9 @@ bool metric_apply(const Tensor *S, const Tensor *x, Tensor *y, Err *err);
 bool interaction_gram(const Interaction *b, const Tensor *S, Tensor *K, Err *err);
 /* <B,B> = sum_c tr(M_c K M_c K). */
 bool interaction_norm2(const Interaction *b, const Tensor *K, double *out, Err *err);
+/* Cosine of two networks' tensors of the same C and I in a metric, from their factors. */
+bool interaction_cosine(const Interaction *a, const Interaction *b, const Tensor *S,
+                        double *out, Err *err);
 /* Logits without bias x^T B_c x of rows x [N,I] f32: out [N,C] f32. */
 bool interaction_logits(const Interaction *b, const Tensor *x, Tensor *out, Err *err);
 

@@ -3,8 +3,8 @@
  * zeroes the value. Strides count elements. Up to 6 dimensions, any of them may be 0;
  * 0 dimensions is a scalar. A failed function leaves *out zeroed; *out must not be an
  * input, and what it held before is not released.
- * DIMENSION KEY (everywhere): B batch, I J pixel or input, E embedding, H hidden, C class
- * or output, R component (rank-one part), M latent, L layer, N examples in a set.
+ * DIMENSION KEY (everywhere): B batch, I J pixel or input, E embedding, H hidden, C
+ * class or output, R component (rank-one part), M latent, L layer, N examples in a set.
  * Threads: reference counts are atomic, contents are not guarded. */
 #ifndef CLEAVE_TENSOR_TENSOR_H
 #define CLEAVE_TENSOR_TENSOR_H

@@ -33,8 +33,7 @@ static void test_known_answers(void **state)
     assert_int_equal(rng_stream("foobar"), 0xbf9cf968u);
 }
 
-/* The vectorised fill reads the words that philox4x32 gives for the documented counter.
- */
+/* The vectorised fill reads the words of philox4x32 at the documented counter. */
 static void test_fill_is_philox(void **state)
 {
     (void)state;
@@ -195,8 +194,7 @@ static void widen(const float *f, double *d, int64_t n)
         d[i] = (double)f[i];
 }
 
-/* Mean and variance within 4 standard errors of `mean` and `var`; fourth: E(x-mean)^4.
- */
+/* Mean and variance within 4 standard errors; fourth: E(x - mean)^4. */
 static void check_moments(const double *v, int64_t n, double mean, double var,
                           double fourth)
 {

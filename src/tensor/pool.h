@@ -1,7 +1,7 @@
 /* pool.h -- worker threads for parallel loops whose cuts depend on shape alone.
  * pool_run(n, fn, ctx) calls fn(i, ctx) for i in 0..n-1 on the caller and the workers
  * and returns when all are done; which thread runs which chunk never matters to
- * results. Workers spin a few microseconds, then sleep on a futex, with all signals
+ * results. Workers spin 20 microseconds, then sleep on a futex, with all signals
  * blocked. Chunks run with flush-to-zero on every thread, the caller included. One
  * caller at a time (the Lua thread); nested calls, and calls from a second thread
  * meanwhile, run inline. */

@@ -55,6 +55,15 @@ static void count_one(int chunk, void *ctx)
     atomic_fetch_add(&((atomic_int *)ctx)[chunk], 1);
 }
 
+/* Read once, before anything else has set the number. */
+static void test_environment(void **state)
+{
+    (void)state;
+    assert_int_equal(pool_threads(), 3);
+    setenv("CLEAVE_THREADS", "2", 1);
+    assert_int_equal(pool_threads(), 3);
+}
+
 static void test_each_chunk_once(void **state)
 {
     (void)state;
@@ -283,7 +292,9 @@ static void test_too_few_threads_to_be_had(void **state)
 int main(void)
 {
     others = tasks_now() - 1;
+    setenv("CLEAVE_THREADS", "3", 1);
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_environment),
         cmocka_unit_test(test_each_chunk_once),
         cmocka_unit_test(test_lazy_and_joined),
         cmocka_unit_test(test_bad_counts),

@@ -4,6 +4,7 @@
 
 #include "graph/build.h"
 #include "graph/families.h"
+#include "graph/thin.h"
 #include "tensor/blas.h"
 
 bool gemm_any(bool f64, bool ta, bool tb, int64_t M, int64_t N, int64_t K, const void *A,
@@ -65,6 +66,10 @@ static bool run_linear(const OpArgs *x, Err *err)
         rows *= x->in[0]->dim[k];
     if (rows * out == 0)
         return true;
+    if (thin_linear_fits(rows, w)) {
+        thin_linear(rows, x->in[0], w, b, x->out[0]);
+        return true;
+    }
     if (b) {
         BiasJob j = {b->data, x->out[0]->data, (size_t)out * dtype_size(b->dtype)};
         for_ranges(rows, rows_grain(out), bias_rows, &j);

@@ -12,31 +12,13 @@
 #include "graph/families.h"
 #include "graph/optim_kern.h"
 #include "graph/plan_int.h"
+#include "graph/thin.h"
 #include "tensor/blas.h"
 #include "tensor/pool.h"
-
-/* Elements of a weight that are worth a chunk of their own, and the most chunks: halves keep to
- * the same core from step to step while the weights fit in its cache. */
-enum { STEP_GRAIN = 8192, STEP_LARGE = 1 << 20, STEP_CHUNKS = 2, STEP_CHUNKS_LARGE = 16 };
 
 static const OptimTable *table_of(const Tensor *t)
 {
     return KERN_PICK(optim_table, t->dtype == F64);
-}
-
-/* Chunks for a weight of n elements; a function of the shape alone. */
-static int step_chunks(int64_t n)
-{
-    if (n < 2 * STEP_GRAIN)
-        return 1;
-    return n < STEP_LARGE ? STEP_CHUNKS : STEP_CHUNKS_LARGE;
-}
-
-/* Part `chunk` of `chunks` of 0..n-1, cut at multiples of `unit`. */
-static int64_t cut(int64_t n, int chunk, int chunks, int64_t unit)
-{
-    int64_t at = (n * chunk / chunks + unit - 1) / unit * unit;
-    return chunk == chunks || at > n ? n : at;
 }
 
 /* ---- assignment and zeros ------------------------------------------------------------------ */
@@ -120,7 +102,7 @@ typedef struct DwJob {
 static void dw_chunk(int chunk, void *ctx)
 {
     const DwJob *j = ctx;
-    int64_t first = cut(j->O, chunk, j->chunks, 1), end = cut(j->O, chunk + 1, j->chunks, 1);
+    int64_t first = weight_cut(j->O, chunk, j->chunks, 1), end = weight_cut(j->O, chunk + 1, j->chunks, 1);
     if (j->c)
         j->k->step_dw[j->kind](j->c, j->mem, j->B, j->O, j->I, j->dy, j->x, first,
                                end - first);
@@ -130,7 +112,7 @@ static void dw_chunk(int chunk, void *ctx)
 
 static void dw_job(DwJob *j)
 {
-    j->chunks = step_chunks(j->O * j->I);
+    j->chunks = weight_pieces(j->O * j->I);
     if (j->chunks > j->O)
         j->chunks = (int)j->O;
     if (j->O > 0 && j->I > 0)
@@ -342,8 +324,8 @@ typedef struct StepJob {
 static void step_chunk(int chunk, void *ctx)
 {
     const StepJob *j = ctx;
-    int64_t first = cut(j->n, chunk, j->chunks, 64);
-    int64_t end = cut(j->n, chunk + 1, j->chunks, 64);
+    int64_t first = weight_cut(j->n, chunk, j->chunks, 64);
+    int64_t end = weight_cut(j->n, chunk + 1, j->chunks, 64);
     j->k->step[j->kind](&j->c, j->mem, j->g, first, end - first);
 }
 
@@ -353,7 +335,7 @@ static bool step_run(StepKind kind, const OpArgs *x)
     StepJob j = {.k = table_of(x->in[0]), .kind = kind, .c = step_coef(kind, x, g + 1),
                  .mem = step_mem(kind, x), .g = x->in[g]->data,
                  .n = tensor_count(x->in[0])};
-    j.chunks = step_chunks(j.n);
+    j.chunks = weight_pieces(j.n);
     if (j.n > 0)
         pool_run(j.chunks, step_chunk, &j);
     return true;

@@ -4,72 +4,14 @@
  * compiler has no freedom to contract differently in the fused and in the plain form. */
 #include "graph/optim_kern.h"
 
-#include <math.h>
 #include <stdbool.h>
-#include <string.h>
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
-#if defined(KERN_F64) || !defined(__AVX2__)
-#define VEC_BYTES 16
-#elif defined(__AVX512F__)
-#define VEC_BYTES 64
-#else
-#define VEC_BYTES 32
-#endif
-enum { LANES = VEC_BYTES / sizeof(real) };
+#include "graph/vec_kern.h"
+
 /* Columns of X that stay in the first-level cache, for all rows of the batch together. */
 enum { TILE_BYTES = 32768 };
 /* Pieces of weights from this size on (they come in 16 pieces) are fetched that far ahead. */
 enum { FAR_BYTES = 512 << 10, FETCH_BYTES = 4096 };
-
-typedef real vec __attribute__((vector_size(VEC_BYTES)));
-typedef real vec_mem __attribute__((vector_size(VEC_BYTES), aligned(sizeof(real))));
-#define ALWAYS static inline __attribute__((always_inline))
-
-ALWAYS vec load(const real *p)
-{
-    return (vec)*(const vec_mem *)(const void *)p;
-}
-
-ALWAYS void store(real *p, vec x)
-{
-    *(vec_mem *)(void *)p = (vec_mem)x;
-}
-
-ALWAYS vec splat(double x)
-{
-    return (real)x - (vec){0};
-}
-
-ALWAYS vec vfma(vec a, vec b, vec c)
-{
-#if defined(KERN_F64) || !defined(__FMA__)
-    return a * b + c;
-#elif defined(__AVX512F__)
-    return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
-#else
-    return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-#endif
-}
-
-ALWAYS vec vsqrt(vec x)
-{
-#if !defined(__x86_64__)
-    for (int k = 0; k < (int)LANES; k++)
-        x[k] = (real)sqrt((double)x[k]);
-    return x;
-#elif defined(KERN_F64)
-    return (vec)_mm_sqrt_pd((__m128d)x);
-#elif defined(__AVX512F__)
-    return (vec)_mm512_sqrt_ps((__m512)x);
-#elif defined(__AVX2__)
-    return (vec)_mm256_sqrt_ps((__m256)x);
-#else
-    return (vec)_mm_sqrt_ps((__m128)x);
-#endif
-}
 
 typedef struct Coef {
     vec scale, l2, keep, beta1, beta2, rest1, rest2, minus_rate, inv_sqrt, eps;
@@ -129,20 +71,6 @@ ALWAYS void apply(StepKind kind, const Coef *c, vec g, Place p, int64_t i)
         store(p.m + i, x.m);
     if (kind == STEP_ADAM)
         store(p.v + i, x.v);
-}
-
-ALWAYS vec load_part(const real *p, int64_t n)
-{
-    real t[LANES] = {0};
-    memcpy(t, p, (size_t)n * sizeof *t);
-    return load(t);
-}
-
-ALWAYS void store_part(real *p, vec x, int64_t n)
-{
-    real t[LANES];
-    store(t, x);
-    memcpy(p, t, (size_t)n * sizeof *t);
 }
 
 ALWAYS void apply_part(StepKind kind, const Coef *c, vec g, Place p, int64_t i, int64_t n)

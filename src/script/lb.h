@@ -81,6 +81,8 @@ LTensor *lb_test_tensor(lua_State *L, int arg); /* NULL if it is not one */
 LTensor *lb_check_tensor(lua_State *L, int arg);
 LSym *lb_test_sym(lua_State *L, int arg);
 void lb_push_sym(lua_State *L, Trace *t, Val v);
+/* An empty figure userdata: fill the pointer; Lua frees it. */
+Figure **lb_push_figure(lua_State *L);
 /* Counts C bytes and runs Lua's collector when enough is new; call after making tensors. */
 void lb_pace(lua_State *L);
 /* After ERR_MEMORY: a full collection; true when it freed something worth a second try. */

@@ -2,6 +2,7 @@
  * remembers the data its network was trained on, so that the data metric needs no further argument;
  * class numbers are digits, from 0. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -527,6 +528,53 @@ static int dict_patterns_fn(lua_State *L)
     return 1;
 }
 
+typedef struct GalleryCfg {
+    PatternCfg pattern;
+    int64_t n;
+    char title[OPT_STR_CAP];
+} GalleryCfg;
+static const OptRow gallery_options[] = {
+    { "n", OPT_INT, offsetof(GalleryCfg, n), "10", 1, 5000, NULL, "Components, two images each." },
+    { "view", OPT_ENUM, offsetof(GalleryCfg, pattern.view), "filters", 0, 0, "filters patterns",
+      "The weights themselves, or what they respond to." },
+    { "display", OPT_ENUM, offsetof(GalleryCfg, pattern.display), "balanced", 0, 0,
+      "balanced raw", "Balanced factors, or as published." },
+    { "title", OPT_STR, offsetof(GalleryCfg, title), "", 0, 0, NULL, "Line above." },
+};
+static const size_t n_gallery_options = ARRAY_LEN(gallery_options);
+
+static int dict_gallery_fn(lua_State *L)
+{
+    Err err;
+    GalleryCfg c;
+    Tensor q;
+    LDict *d = check_dict(L, 1);
+    lua_settop(L, 2);
+    lb_options(L, 2, "dictionary:gallery", gallery_options, n_gallery_options, &c);
+    LInter *b = inter_of(L, 1);
+    bool through = !strcmp(c.pattern.view, "patterns");
+    if (through && !b->S.data)
+        return lb_error(L, ERR_STATE, "dictionary:gallery: view = \"patterns\" needs the training "
+                        "images");
+    int64_t n = c.n < d->d.R ? c.n : d->d.R;
+    Figure **slot = lb_push_figure(L);
+    if (!dict_patterns(&d->d, through ? &b->S : NULL, !strcmp(c.pattern.display, "raw"), &q, &err))
+        return lb_raise(L, &err);
+    *slot = figure_images((int)(2 * n), (int)b->height, (int)b->width, q.data, true, &err);
+    tensor_release(&q);
+    bool ok = *slot != NULL;
+    if (ok)
+        (*slot)->scale = SCALE_EACH;
+    for (int64_t i = 0; ok && i < 2 * n; i++) {
+        char label[48];
+        snprintf(label, sizeof label, "#%lld digit %d %c", (long long)i / 2 + 1,
+                 ((int32_t *)d->d.owner.data)[i / 2], i % 2 ? '-' : '+');
+        ok = figure_set_label(*slot, (int)i, label, &err);
+    }
+    ok = ok && (!c.title[0] || figure_set_title(*slot, c.title, &err));
+    return ok ? 1 : lb_raise(L, &err);
+}
+
 static int dict_order_fn(lua_State *L)
 {
     Err err;
@@ -676,6 +724,10 @@ const LbFn lb_decomp_fns[] = {
     { "dictionary:patterns", "({ view = \"filters\", display = \"balanced\" })",
       "Displayed patterns f32 [R,2,height,width]: the plus and the minus pattern of each "
       "component, unit norm.", dict_patterns_fn, pattern_options, &n_pattern_options, NULL },
+    { "dictionary:gallery", "({ n = 10, view = \"filters\" })",
+      "A figure of the first n components: the pattern that speaks for the digit (+) and the one "
+      "that speaks against it (-).", dict_gallery_fn, gallery_options, &n_gallery_options,
+      "cl.show(dict:gallery { n = 10 })" },
     { "dictionary:order", "(dataset)",
       "Sorts components by their effect on the data (std of the activation times the head); "
       "returns the dictionary.", dict_order_fn, NULL, NULL, NULL },

@@ -29,6 +29,11 @@ static LFigure *push_figure(lua_State *L)
     return f;
 }
 
+Figure **lb_push_figure(lua_State *L)
+{
+    return &push_figure(L)->f;
+}
+
 static Figure *check_figure(lua_State *L, int arg)
 {
     LFigure *f = luaL_checkudata(L, arg, LB_FIGURE);
@@ -433,6 +438,13 @@ const LbFn lb_figure_fns[] = {
     { "cl.report", "({ item, ... })",
       "Writes report.md in the run's folder from texts (Markdown) and figures, in order.",
       cl_report, NULL, NULL, NULL },
+    { "cl.compare", "(columns, { rows = {...}, title = text })",
+      "A table with one row a metric and one column a method: columns is a list of { name, "
+      "metrics }, where metrics is a table of named numbers. rows lists the metrics to show.", NULL,
+      NULL, NULL, NULL },
+    { "cl.check", "(text, condition)",
+      "Records an expectation and whether it held; the log gets a line. Returns the condition.",
+      NULL, NULL, NULL, "cl.check(\"accuracy above 96.8 %\", acc > 0.968)" },
     { "figure:png", "(path)", "Writes the figure as a PNG file.", figure_png_fn, NULL, NULL, NULL },
     { "figure:text", "(width = 80, level = \"mono\")",
       "The figure as terminal text at a level: mono, ansi, 256 or true.", figure_text_fn, NULL,

@@ -1,0 +1,30 @@
+#!/bin/sh
+# Longer reproductions. Each prints a table with the mean over seeds and the 95 % interval of the
+# mean (Student's t); the README's tables come from here.
+# Usage: make reproduce [SEEDS="1 2 3"]
+set -eu
+: "${BUILD:=build}" "${SEEDS:=1 2 3}"
+runs=${RUNS:-runs/reproduce}
+mkdir -p "$runs"
+list=''
+for seed in $SEEDS; do
+  echo "two_bank.lua, seed $seed"
+  dir=$("$BUILD/cleave" run --runs "$runs" scripts/two_bank.lua "seed=$seed" 2>/dev/null | tail -n 1)
+  list="$list $dir/run.json"
+done
+# shellcheck disable=SC2086
+jq -rs '
+  def t95: [0, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262][.];
+  def fmt: if . == null then "-" else (. * 10000 | round / 10000 | tostring) end;
+  def stats: length as $n | (add / $n) as $m
+    | if $n < 2 then { m: $m, h: null }
+      else { m: $m, h: (([.[] | (. - $m) * (. - $m)] | add / ($n - 1) / $n | sqrt) * ($n - 1 | t95)) } end;
+  [.[].result[:4][]] | group_by(.name) | map({ name: .[0].name, rows: . })
+  | (["method", "metric", "mean", "+-95%", "seeds"] | @tsv),
+    (.[] | .name as $name | .rows as $rows
+      | ("similarity_data", "limit_data", "similarity", "limit", "base_acc", "test_acc", "agreement",
+         "pattern_gini", "locality_7x7", "cancellation_data", "keep16_agreement", "erase_corr",
+         "ablation_rank_corr") as $metric
+      | [$rows[][$metric] | numbers] | select(length > 0) | length as $n | stats
+      | [$name, $metric, (.m | fmt), (.h | fmt), ($n | tostring)] | @tsv)
+' $list | column -t

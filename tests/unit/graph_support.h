@@ -2,6 +2,8 @@
  * bits, rows by name with attributes. */
 #ifndef CLEAVE_TEST_GRAPH_SUPPORT_H
 #define CLEAVE_TEST_GRAPH_SUPPORT_H
+#include <math.h>
+
 #include "support.h"
 
 #include "graph/build.h"
@@ -60,5 +62,11 @@ static inline Plan *plan_of(Graph *g, uint64_t seed)
     return p;
 }
 
+#define assert_near(got, want, tol)                                                        \
+    do {                                                                                   \
+        double got_ = (got), want_ = (want);                                               \
+        if (!(fabs(got_ - want_) <= (tol)))                                                \
+            fail_msg("%s is %.12g, must be %.12g", #got, got_, want_);                     \
+    } while (0)
 #define DIMS(...) ((int64_t[]){__VA_ARGS__})
 #endif

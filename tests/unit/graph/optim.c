@@ -198,7 +198,7 @@ static void check_case(const Case *c, DType t, double tol)
         if (fabs(t_at(&l.w, i) - n.w[i]) > tol)
             fail_msg("%s: w[%d] = %.9g, reference %.9g", c->method, i, t_at(&l.w, i), n.w[i]);
     for (int i = 0; i < OUT; i++)
-        assert_float_equal(t_at(&l.b, i), n.b[i], tol);
+        assert_near(t_at(&l.b, i), n.b[i], tol);
     layer_free(&l);
 }
 
@@ -357,7 +357,7 @@ static void test_no_fusion_across_writes(void **state)
     for (int64_t o = 0; o < 3; o++)
         for (int64_t i = 0; i < 4; i++) {
             double grad = t_at(&in, o) * t_at(&x0, i) + t_at(&in, 3 + o) * t_at(&x0, 4 + i);
-            assert_float_equal(t_at(&w, o * 4 + i), t_at(&w0, o * 4 + i) - 0.5 * grad, 1e-6);
+            assert_near(t_at(&w, o * 4 + i), t_at(&w0, o * 4 + i) - 0.5 * grad, 1e-6);
         }
     plan_free(p);
     graph_free(g);
@@ -415,20 +415,20 @@ static void test_schedules(void **state)
     assert_true(sched_rate(&c, 1, 100) == 2 && sched_rate(&c, 100, 100) == 2);
     strcpy(c.schedule, "linear");
     c.final_lr = 0.1;
-    assert_float_equal(sched_rate(&c, 1, 101), 2, 1e-12);
-    assert_float_equal(sched_rate(&c, 51, 101), 1.1, 1e-12);
-    assert_float_equal(sched_rate(&c, 101, 101), 0.2, 1e-12);
-    assert_float_equal(sched_rate(&c, 5000, 101), 0.2, 1e-12);
+    assert_near(sched_rate(&c, 1, 101), 2, 1e-12);
+    assert_near(sched_rate(&c, 51, 101), 1.1, 1e-12);
+    assert_near(sched_rate(&c, 101, 101), 0.2, 1e-12);
+    assert_near(sched_rate(&c, 5000, 101), 0.2, 1e-12);
     strcpy(c.schedule, "cosine");
-    assert_float_equal(sched_rate(&c, 26, 101), 2 * (0.1 + 0.9 * 0.5 * (1 + sqrt(0.5))), 1e-12);
-    assert_float_equal(sched_rate(&c, 101, 101), 0.2, 1e-12);
+    assert_near(sched_rate(&c, 26, 101), 2 * (0.1 + 0.9 * 0.5 * (1 + sqrt(0.5))), 1e-12);
+    assert_near(sched_rate(&c, 101, 101), 0.2, 1e-12);
     c.warmup = 10;
-    assert_float_equal(sched_rate(&c, 1, 101), 0.2, 1e-12);
-    assert_float_equal(sched_rate(&c, 10, 101), 2, 1e-12);
-    assert_float_equal(sched_rate(&c, 11, 101), 2, 1e-12);
+    assert_near(sched_rate(&c, 1, 101), 0.2, 1e-12);
+    assert_near(sched_rate(&c, 10, 101), 2, 1e-12);
+    assert_near(sched_rate(&c, 11, 101), 2, 1e-12);
     /* degenerate lengths */
     c.warmup = 0;
-    assert_float_equal(sched_rate(&c, 1, 1), 2, 1e-12);
+    assert_near(sched_rate(&c, 1, 1), 2, 1e-12);
     assert_true(isfinite(sched_rate(&c, 1, 0)));
 }
 

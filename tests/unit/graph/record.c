@@ -194,7 +194,7 @@ static void test_sites(void **state)
     (void)state;
     Err err = {0};
     Graph *g = graph_new(&err);
-    assert_float_equal(run_sites(g, 3), 9, 1e-6);
+    assert_near(run_sites(g, 3), 9, 1e-6);
     assert_int_equal(graph_site_count(g), 2);
     assert_string_equal(graph_site_name(g, 1), "hidden");
     graph_free(g);
@@ -202,7 +202,7 @@ static void test_sites(void **state)
     g = graph_new(&err);
     Hook h = {"hidden", 10, 0};
     graph_set_hook(g, hook_scale, &h);
-    assert_float_equal(run_sites(g, 3), 90, 1e-5);
+    assert_near(run_sites(g, 3), 90, 1e-5);
     assert_int_equal(h.calls, 2);
     assert_int_equal(graph_spec(g, graph_site_value(g, 1)).dim[0], 2);
     graph_free(g);

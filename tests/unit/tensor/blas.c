@@ -50,17 +50,22 @@ typedef struct Shape {
 
 /* Shapes on both sides of every cut; the last has both halves of unequal size. */
 static const Shape shapes[] = {
-    {1,   1,    1  },
-    {3,   5,    7  },
-    {0,   4,    3  },
-    {4,   0,    3  },
-    {4,   3,    0  },
-    {17,  33,   16 },
-    {8,   128,  784},
-    {128, 8,    784},
-    {130, 67,   65 },
-    {257, 31,   300},
-    {15,  2500, 20 }
+    {1,    1,    1    },
+    {3,    5,    7    },
+    {0,    4,    3    },
+    {4,    0,    3    },
+    {4,    3,    0    },
+    {17,   33,   16   },
+    {8,    128,  784  },
+    {128,  8,    784  },
+    {130,  67,   65   },
+    {257,  31,   300  },
+    {15,   2500, 20   },
+    {15,   2001, 150  },
+    {2003, 24,   50   },
+    {520,  311,  13   },
+    {1,    3000, 700  },
+    {2,    7,    90001}
 };
 
 static void check_f64(Shape s, bool ta, bool tb, double alpha, double beta)
@@ -164,6 +169,8 @@ static void test_same_bits_for_any_thread_count(void **unused)
     static const Shape big[] = {
         {512,  128,  784 },
         {8,    1024, 784 },
+        {512,  10,   256 },
+        {1024, 784,  8   },
         {128,  784,  512 },
         {1000, 700,  300 },
         {2048, 1024, 1024}

@@ -266,7 +266,7 @@ static void test_cholesky(void **unused)
                     double sum = 0;
                     for (int64_t k = 0; k < n + 3; k++)
                         sum += at(&b, i, k) * at(&b, j, k);
-                    set(&a, i, j, i >= j ? sum + (i == j) : NAN); /* upper: unread */
+                    set(&a, i, j, i >= j ? sum + (i == j) : (double)NAN); /* upper: unread */
                 }
             assert_true(lapack_cholesky(&a, &l, NULL));
             for (int64_t i = 0; i < n; i++)

@@ -126,22 +126,30 @@ static int larger_first(const void *pa, const void *pb)
     return a->owner < b->owner ? -1 : a->owner > b->owner;
 }
 
-/* Lowest offset at which l fits among placed[0..n-1]; each collision moves it behind that. */
+/* Lowest offset at which l fits among placed[0..n-1], which are in order of offset: a gap
+ * counts between those that live at the same time. */
 static size_t fit(const Life *l, const Life *placed, int n)
 {
     size_t at = 0;
-    for (bool moved = true; moved;) {
-        moved = false;
-        for (int i = 0; i < n; i++) {
-            const Life *o = &placed[i];
-            bool together = l->def <= o->last && o->def <= l->last;
-            if (together && at < o->offset + o->bytes && o->offset < at + l->bytes) {
-                at = o->offset + o->bytes;
-                moved = true;
-            }
-        }
+    for (int i = 0; i < n; i++) {
+        const Life *o = &placed[i];
+        if (l->def > o->last || o->def > l->last)
+            continue;
+        if (at + l->bytes <= o->offset)
+            break;
+        if (at < o->offset + o->bytes)
+            at = o->offset + o->bytes;
     }
     return at;
+}
+
+static void insert(Life *placed, int n, Life l)
+{
+    while (n > 0 && placed[n - 1].offset > l.offset) {
+        placed[n] = placed[n - 1];
+        n--;
+    }
+    placed[n] = l;
 }
 
 static bool note_poison(Builder *b, const Life *life, int n)
@@ -161,9 +169,11 @@ static bool note_poison(Builder *b, const Life *life, int n)
 static bool place_all(Builder *b, size_t *total)
 {
     Plan *p = b->p;
-    Life *life = arena_alloc(b->tmp, (size_t)(p->n_val + 1) * sizeof *life, b->err);
+    size_t cap = (size_t)p->n_val + 1;
+    Life *life = arena_alloc(b->tmp, cap * sizeof *life, b->err);
+    Life *placed = life ? arena_alloc(b->tmp, cap * sizeof *placed, b->err) : NULL;
     int n = 0;
-    if (!life)
+    if (!placed)
         return false;
     for (int v = 0; v < p->n_val; v++)
         if (p->val[v].kind == VK_NODE && p->val[v].owner == v && p->val[v].def >= 0)
@@ -173,8 +183,9 @@ static bool place_all(Builder *b, size_t *total)
     *total = 0;
     for (int i = 0; i < n; i++) {
         Life *l = &life[i];
-        l->offset = (test_flags & PLAN_TEST_NO_REUSE) ? *total : fit(l, life, i);
+        l->offset = (test_flags & PLAN_TEST_NO_REUSE) ? *total : fit(l, placed, i);
         p->val[l->owner].offset = l->offset;
+        insert(placed, i, *l);
         if (*total < l->offset + l->bytes)
             *total = l->offset + l->bytes;
     }

@@ -143,7 +143,7 @@ static bool counters_ok(const Trainer *t, const int64_t c[N_COUNTERS], Err *err)
                        "the checkpoint is at step %" PRId64 ", beyond the %" PRId64
                        " asked for",
                        c[C_STEP], t->total);
-    int64_t seen = c[C_STEP];
+    int64_t seen = t->per_epoch ? -1 : c[C_STEP];
     if (t->per_epoch && c[C_EPOCH] >= 0 && c[C_EPOCH] <= INT64_MAX / t->per_epoch - 1)
         seen = c[C_EPOCH] * t->per_epoch + c[C_POSITION] / t->cfg->batch;
     if (c[C_STEP] < 0 || c[C_EVALUATED] > c[C_STEP] || c[C_BEST_STEP] > c[C_STEP] ||

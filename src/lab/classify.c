@@ -13,9 +13,10 @@ typedef struct Classifier {
     Evaluator eval;
 } Classifier;
 
-/* x + std * on * N(0,1), on [B,1] is 1 with probability `share`. */
-static Val add_noise(Graph *g, Val x, double std, double share)
+/* x + noise * on * N(0,1), on [B,1] is 1 with probability `share`. */
+Val classifier_input(Graph *g, const Dataset *d, Val idx, double std, double share)
 {
+    Val x = dataset_pixels(g, d, idx);
     Spec s = graph_spec(g, x);
     if (!graph_ok(g) || std <= 0 || share <= 0)
         return x;
@@ -30,8 +31,7 @@ static Val add_noise(Graph *g, Val x, double std, double share)
 static Val loss(void *ctx, Graph *g, Val idx)
 {
     const Classifier *c = ctx;
-    Val x = dataset_pixels(g, c->train, idx);
-    x = add_noise(g, x, c->cfg->noise, c->cfg->noise_share);
+    Val x = classifier_input(g, c->train, idx, c->cfg->noise, c->cfg->noise_share);
     Val logits = model_forward(c->model, g, x);
     return g_cross_entropy(g, logits, dataset_labels(g, c->train, idx));
 }

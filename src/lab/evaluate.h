@@ -19,6 +19,9 @@ bool evaluator_run(Evaluator *e, Err *err); /* fills e->logits; interruptible */
 /* Pixels of the examples idx [B] i32, scaled to 0..1: f32 [B, H*W]; their labels i32 [B]. */
 Val dataset_pixels(Graph *g, const Dataset *d, Val idx);
 Val dataset_labels(Graph *g, const Dataset *d, Val idx);
+/* The pixels as training sees them: a share of the examples (0 to 1) with Gaussian noise of that
+ * standard deviation on every pixel, not clipped; streams "noise" and "noise_on". */
+Val classifier_input(Graph *g, const Dataset *d, Val idx, double noise, double share);
 /* ERR_SHAPE unless the model takes this data set's images (and has its classes). */
 bool dataset_fits(const Dataset *d, const Model *m, Err *err);
 #endif

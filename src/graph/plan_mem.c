@@ -66,6 +66,14 @@ static void find_lives(Plan *p)
         use(p, p->output[i].val, p->n_node);
 }
 
+/* While in-place ops are chosen, an owner may have been taken over itself. */
+static Val root(const Plan *p, Val v)
+{
+    while (p->val[v].owner != v)
+        v = p->val[v].owner;
+    return v;
+}
+
 /* Whether output 0 of node i may take the memory of its input k: that memory dies here, and
  * every other input that lives in it is read at the same place as it is written. */
 static bool can_overwrite(const Plan *p, int i, int k)
@@ -73,12 +81,12 @@ static bool can_overwrite(const Plan *p, int i, int k)
     const PNode *n = &p->node[i];
     if (!(n->row->inplace >> k & 1) || n->in[k] == VAL_NONE)
         return false;
-    Val owner = p->val[n->in[k]].owner;
+    Val owner = root(p, n->in[k]);
     if (p->val[owner].kind != VK_NODE || p->val[owner].last != i ||
         !spec_equal(&p->val[n->in[k]].spec, &p->val[n->out[0]].spec))
         return false;
     for (int j = 0; j < n->n_in; j++) {
-        if (j == k || n->in[j] == VAL_NONE || p->val[n->in[j]].owner != owner)
+        if (j == k || n->in[j] == VAL_NONE || root(p, n->in[j]) != owner)
             continue;
         if (!(n->row->inplace >> j & 1) ||
             !spec_equal(&p->val[n->in[j]].spec, &p->val[n->out[0]].spec))
@@ -90,11 +98,9 @@ static bool can_overwrite(const Plan *p, int i, int k)
 static void take_over(Plan *p, int i, int k)
 {
     PNode *n = &p->node[i];
-    Val old = n->out[0], owner = p->val[n->in[k]].owner;
+    Val old = n->out[0], owner = root(p, n->in[k]);
     p->val[owner].last = p->val[old].last;
-    for (int v = 0; v < p->n_val; v++)
-        if (p->val[v].owner == old)
-            p->val[v].owner = owner;
+    p->val[old].owner = owner;
     p->val[old].def = -1;
     n->in_place = true;
     p->info.in_place++;
@@ -114,6 +120,8 @@ static void choose_in_place(Plan *p)
                 break;
             }
     }
+    for (int v = 0; v < p->n_val; v++)
+        p->val[v].owner = root(p, v);
 }
 
 /* ---- placing -------------------------------------------------------------------------------- */

@@ -368,6 +368,35 @@ static void test_no_fusion_across_writes(void **state)
     tensor_release(&x0);
 }
 
+/* Every allocation of building and planning fails once; moments made so far stay whole. */
+static bool build_and_plan(void *ctx, Err *err)
+{
+    Tensor *w = ctx;
+    OptimCfg cfg = {.method = "adamw", .beta1 = 0.9, .beta2 = 0.99, .clip = 1};
+    TensorSet *set = tset_new(err);
+    Graph *g = set ? graph_new(err) : NULL;
+    Plan *p = NULL;
+    if (g) {
+        OptimParam one = {"w", graph_state(g, "w", w),
+                          graph_input(g, "g", F32, 2, DIMS(6, 4)), 1};
+        if (optim_build(g, &cfg, &one, 1, set, err))
+            p = plan_new(g, 0, err);
+    }
+    bool ok = p != NULL;
+    plan_free(p);
+    graph_free(g);
+    tset_free(set);
+    return ok;
+}
+
+static void test_allocation_faults(void **state)
+{
+    (void)state;
+    Tensor w = t_random(1, F32, 2, DIMS(6, 4), -1, 1);
+    assert_true(fail_each_alloc(build_and_plan, &w) > 15);
+    tensor_release(&w);
+}
+
 /* ---- settings --------------------------------------------------------------------------- */
 
 static void test_refusals(void **state)
@@ -469,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_resume),
         cmocka_unit_test(test_no_fusion_across_writes),
+        cmocka_unit_test(test_allocation_faults),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_schedules),
         cmocka_unit_test(test_dead_input),

@@ -41,6 +41,8 @@ typedef struct DictGram {
 } DictGram;
 bool dict_gram(const Dictionary *d, const Interaction *b, const Tensor *S, DictGram *out,
                double *nrm, Err *err);
+/* G f64 [R,R]: <T_r,T_s> in a metric (S NULL: plain), heads included. */
+bool dict_gram_matrix(const Dictionary *d, const Tensor *S, Tensor *G, Err *err);
 double gram_cosine(const DictGram *g); /* similarity: TB / sqrt(TT BB) */
 /* Least squares: scales T so that <T,B> = <T,T>. */
 bool dict_rescale(Dictionary *d, const Interaction *b, const Tensor *S, Err *err);

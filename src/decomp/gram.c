@@ -44,48 +44,90 @@ static bool cross_term(const Dictionary *d, const Interaction *b, const Tensor *
     return ok;
 }
 
-static double self_term(const Dictionary *d, const double *aa, const double *bb,
-                        const double *ab, double *nrm)
+/* a S and b S, all f64 [R,I]. */
+typedef struct Factors {
+    Tensor a, b, aS, bS;
+} Factors;
+
+static void factors_done(Factors *f)
+{
+    tensor_release(&f->a);
+    tensor_release(&f->b);
+    tensor_release(&f->aS);
+    tensor_release(&f->bS);
+}
+
+static bool factors_new(const Dictionary *d, const Tensor *S, Factors *f, Err *err)
+{
+    memset(f, 0, sizeof *f);
+    if (S && (S->dtype != F64 || S->ndim != 2 || S->dim[0] != d->I || S->dim[1] != d->I))
+        return err_set(err, ERR_SHAPE, "the metric must be f64[%lld,%lld]", (long long)d->I,
+                       (long long)d->I);
+    return tensor_convert(&d->a, F64, &f->a, err) && tensor_convert(&d->b, F64, &f->b, err) &&
+           metric_apply(S, &f->a, &f->aS, err) && metric_apply(S, &f->b, &f->bS, err);
+}
+
+/* G := sum of products, from Gaa in G, Gbb and Gab. */
+static void combine(const Dictionary *d, double *G, const double *bb, const double *ab)
 {
     const float *h = d->head.data;
     int64_t R = d->R, C = d->C;
-    double sum = 0;
     for (int64_t r = 0; r < R; r++)
         for (int64_t s = 0; s < R; s++) {
             double dd = 0;
             for (int64_t c = 0; c < C; c++)
                 dd += (double)h[r * C + c] * (double)h[s * C + c];
-            double g = dd == 0 ? 0
-                               : dd * 0.5 * (aa[r * R + s] * bb[r * R + s] +
-                                             ab[r * R + s] * ab[s * R + r]);
-            sum += g;
-            if (nrm && r == s)
-                nrm[r] = g;
+            G[r * R + s] = dd == 0 ? 0
+                                   : dd * 0.5 * (G[r * R + s] * bb[r * R + s] +
+                                                 ab[r * R + s] * ab[s * R + r]);
         }
-    return sum;
+}
+
+static bool gram_of(const Dictionary *d, const Factors *f, Tensor *G, Err *err)
+{
+    Tensor bb = { 0 }, ab = { 0 };
+    bool ok = mul_nt(&f->aS, &f->a, G, err) && mul_nt(&f->bS, &f->b, &bb, err) &&
+              mul_nt(&f->aS, &f->b, &ab, err);
+    if (ok)
+        combine(d, f64(G), f64(&bb), f64(&ab));
+    else
+        tensor_release(G);
+    tensor_release(&bb);
+    tensor_release(&ab);
+    return ok;
+}
+
+bool dict_gram_matrix(const Dictionary *d, const Tensor *S, Tensor *G, Err *err)
+{
+    Factors f;
+    memset(G, 0, sizeof *G);
+    bool ok = factors_new(d, S, &f, err) && gram_of(d, &f, G, err);
+    factors_done(&f);
+    return ok;
 }
 
 bool dict_gram(const Dictionary *d, const Interaction *b, const Tensor *S, DictGram *out,
                double *nrm, Err *err)
 {
-    Tensor t[10] = { { 0 } };
-    Tensor *a = &t[0], *bb = &t[1], *aS = &t[2], *bS = &t[3], *ea = &t[4], *eb = &t[5];
-    Tensor *K = &t[6], *Gaa = &t[7], *Gbb = &t[8], *Gab = &t[9];
+    Factors f;
+    Tensor ea = { 0 }, eb = { 0 }, K = { 0 }, G = { 0 };
     memset(out, 0, sizeof *out);
     if (d->I != b->I || d->C != b->C)
         return err_set(err, ERR_SHAPE, "the dictionary has %lld classes of %lld pixels, the "
                        "interaction tensor %lld of %lld", (long long)d->C, (long long)d->I,
                        (long long)b->C, (long long)b->I);
-    bool ok = tensor_convert(&d->a, F64, a, err) && tensor_convert(&d->b, F64, bb, err) &&
-              metric_apply(S, a, aS, err) && metric_apply(S, bb, bS, err) &&
-              mul_nt(aS, &b->embed, ea, err) && mul_nt(bS, &b->embed, eb, err) &&
-              cross_term(d, b, ea, eb, &out->TB, err) && interaction_gram(b, S, K, err) &&
-              interaction_norm2(b, K, &out->BB, err) && mul_nt(aS, a, Gaa, err) &&
-              mul_nt(bS, bb, Gbb, err) && mul_nt(aS, bb, Gab, err);
-    if (ok)
-        out->TT = self_term(d, f64(Gaa), f64(Gbb), f64(Gab), nrm);
-    for (size_t i = 0; i < ARRAY_LEN(t); i++)
-        tensor_release(&t[i]);
+    bool ok = factors_new(d, S, &f, err) && mul_nt(&f.aS, &b->embed, &ea, err) &&
+              mul_nt(&f.bS, &b->embed, &eb, err) && cross_term(d, b, &ea, &eb, &out->TB, err) &&
+              interaction_gram(b, S, &K, err) && interaction_norm2(b, &K, &out->BB, err) &&
+              gram_of(d, &f, &G, err);
+    for (int64_t i = 0; ok && i < d->R * d->R; i++)
+        out->TT += f64(&G)[i];
+    for (int64_t r = 0; ok && nrm && r < d->R; r++)
+        nrm[r] = f64(&G)[r * d->R + r];
+    Tensor *const all[] = { &ea, &eb, &K, &G };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        tensor_release(all[i]);
+    factors_done(&f);
     return ok;
 }
 

@@ -1,6 +1,6 @@
 /* eager.c -- one op, now. Inputs that are strided views are copied to contiguous ones
- * first; outputs are new tensors, or views for OP_VIEW rows. The same kernels run as in a
- * plan, with the same cuts, so the bits are the same. */
+ * first; outputs are new tensors, or views for OP_VIEW rows. The same kernels run as in
+ * a plan, with the same cuts, so the bits are the same. */
 #include <string.h>
 
 #include "base/kern.h"
@@ -23,10 +23,11 @@ static bool take_inputs(const OpRow *row, const Tensor *const *in, int n_in, Eag
         bool written = (row->flags & OP_EFFECT) && (row->inplace >> k & 1);
         if (written && !tensor_contiguous(in[k])) {
             char s[96];
-            return err_set(err, ERR_SHAPE,
-                           "%s: input %d is written in place, so it must be contiguous; "
-                           "%s is a strided view",
-                           row->name, k + 1, tensor_format_shape(in[k], s));
+            return err_set(
+                err, ERR_SHAPE,
+                "%s: input %d is written in place, so it must be contiguous; "
+                "%s is a strided view",
+                row->name, k + 1, tensor_format_shape(in[k], s));
         }
         if (!tensor_contiguous_of(in[k], &e->in[k], err))
             return err_prefix(err, "%s: ", row->name);
@@ -68,8 +69,8 @@ bool op_eager(const OpRow *row, const Tensor *const *in, int n_in, const OpAttr 
     for (int k = 0; k < op_n_out(row); k++)
         out[k] = (Tensor){0};
     if (n_in < 0 || n_in > OP_MAX_IN)
-        return err_set(err, ERR_SHAPE, "%s: %d inputs, at most %d are possible", row->name,
-                       n_in, OP_MAX_IN);
+        return err_set(err, ERR_SHAPE, "%s: %d inputs, at most %d are possible",
+                       row->name, n_in, OP_MAX_IN);
     if (!a) {
         op_attr_defaults(row, &defaults);
         a = &defaults;

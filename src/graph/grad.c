@@ -1,8 +1,9 @@
 /* grad.c -- reverse sweep that appends nodes.
- * Forward pass: which values depend on a wanted one through differentiable rows. Backward
- * pass over the nodes before the loss, newest first: a node with an incoming gradient and an
- * input that matters calls its row's builder; contributions to one value are added in that
- * order. Backward is only more nodes, so it can be differentiated again. */
+ * Forward pass: which values depend on a wanted one through differentiable rows.
+ * Backward pass over the nodes before the loss, newest first: a node with an incoming
+ * gradient and an input that matters calls its row's builder; contributions to one
+ * value are added in that order. Backward is only more nodes, so it can be
+ * differentiated again. */
 #include <string.h>
 
 #include "graph/families.h"
@@ -96,8 +97,13 @@ static bool back_node(Sweep *s, GNode n)
         return true;
     if (!versions_current(s->g, &n))
         return false;
-    OpGrad d = {.in = n.in, .n_in = n.n_in, .out = n.out, .dout = dout, .need = need,
-                .din = din, .attr = &n.attr};
+    OpGrad d = {.in = n.in,
+                .n_in = n.n_in,
+                .out = n.out,
+                .dout = dout,
+                .need = need,
+                .din = din,
+                .attr = &n.attr};
     if (!n.row->grad(s->g, &d)) {
         graph_fail(s->g, ERR_STATE, "%s: its gradient could not be built", n.row->name);
         return false;
@@ -119,8 +125,10 @@ static bool check_request(Graph *g, Val loss, const Val *wrt, int n)
         Spec w = graph_spec(g, wrt[i]);
         if (w.ndim >= 0 && is_float(w.dtype))
             continue;
-        graph_fail(g, ERR_SHAPE, "gradient: value %d to differentiate by must be f32 or "
-                   "f64, got %s", i + 1, w.ndim < 0 ? "nothing" : spec_format(&w, a));
+        graph_fail(g, ERR_SHAPE,
+                   "gradient: value %d to differentiate by must be f32 or "
+                   "f64, got %s",
+                   i + 1, w.ndim < 0 ? "nothing" : spec_format(&w, a));
         return false;
     }
     return true;

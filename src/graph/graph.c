@@ -1,7 +1,7 @@
-/* graph.c -- recording. Every public function starts with the sticky check, so a builder
- * may ignore failures until the end; the first message is the one that is kept.
- * Invariant: ids grow with time; val[node.out[k]] is VK_NODE with that node's index; a state's
- * version counts the nodes recorded so far that write it. */
+/* graph.c -- recording. Every public function starts with the sticky check, so a
+ * builder may ignore failures until the end; the first message is the one that is kept.
+ * Invariant: ids grow with time; val[node.out[k]] is VK_NODE with that node's index; a
+ * state's version counts the nodes recorded so far that write it. */
 #include "graph/graph_int.h"
 
 #include <string.h>
@@ -163,19 +163,21 @@ Val graph_state(Graph *g, const char *name, const Tensor *t)
         return VAL_NONE;
     char a[96], b[96];
     if (!tensor_contiguous(t))
-        return graph_fail(g, ERR_SHAPE,
-                          "state \"%s\" is a strided view of %s: a state must be contiguous",
-                          name, tensor_format_shape(t, a));
+        return graph_fail(
+            g, ERR_SHAPE,
+            "state \"%s\" is a strided view of %s: a state must be contiguous", name,
+            tensor_format_shape(t, a));
     Spec s = spec_of(t);
     Val old = same_memory(&g->states, t);
     if (old == VAL_NONE)
         return add_leaf(g, &g->states, VK_STATE, s, name, t);
     if (!spec_equal(&g->val[old].spec, &s))
-        return graph_fail(g, ERR_SHAPE,
-                          "state \"%s\" of %s shares its memory with state \"%s\" of %s: "
-                          "reshape inside the graph",
-                          name, spec_format(&s, a), g->states.at[g->val[old].index].name,
-                          spec_format(&g->val[old].spec, b));
+        return graph_fail(
+            g, ERR_SHAPE,
+            "state \"%s\" of %s shares its memory with state \"%s\" of %s: "
+            "reshape inside the graph",
+            name, spec_format(&s, a), g->states.at[g->val[old].index].name,
+            spec_format(&g->val[old].spec, b));
     return old;
 }
 
@@ -226,12 +228,14 @@ static bool valid(const Graph *g, Val v)
 static bool input_specs(Graph *g, const OpRow *row, const Val *in, int n_in, Spec *spec)
 {
     if (n_in < 0 || n_in > OP_MAX_IN)
-        return graph_fail(g, ERR_SHAPE, "%s: %d inputs, at most %d are possible", row->name,
-                          n_in, OP_MAX_IN), false;
+        return graph_fail(g, ERR_SHAPE, "%s: %d inputs, at most %d are possible",
+                          row->name, n_in, OP_MAX_IN),
+               false;
     for (int k = 0; k < n_in; k++) {
         if (in[k] != VAL_NONE && !valid(g, in[k]))
             return graph_fail(g, ERR_SHAPE, "%s: input %d is not a value of this graph",
-                              row->name, k + 1), false;
+                              row->name, k + 1),
+                   false;
         spec[k] = in[k] == VAL_NONE ? spec_absent() : g->val[in[k]].spec;
     }
     return true;
@@ -244,9 +248,11 @@ static bool bump_states(Graph *g, const OpRow *row, const Val *in, int n_in)
         if (!(row->inplace >> k & 1) || in[k] == VAL_NONE)
             continue;
         if (g->val[in[k]].kind != VK_STATE)
-            return graph_fail(g, ERR_STATE,
-                              "%s: input %d is written, so it must be a state of the graph",
-                              row->name, k + 1), false;
+            return graph_fail(
+                       g, ERR_STATE,
+                       "%s: input %d is written, so it must be a state of the graph",
+                       row->name, k + 1),
+                   false;
     }
     for (int k = 0; k < n_in; k++)
         if ((row->inplace >> k & 1) && in[k] != VAL_NONE)
@@ -278,8 +284,8 @@ static GNode *new_node(Graph *g, const OpRow *row, const Val *in, int n_in,
     return n;
 }
 
-bool graph_op_multi(Graph *g, const OpRow *row, const Val *in, int n_in, const OpAttr *a,
-                    Val *out)
+bool graph_op_multi(Graph *g, const OpRow *row, const Val *in, int n_in,
+                    const OpAttr *a, Val *out)
 {
     for (int k = 0; k < OP_MAX_OUT && k < (row ? op_n_out(row) : 0); k++)
         out[k] = VAL_NONE;
@@ -288,10 +294,12 @@ bool graph_op_multi(Graph *g, const OpRow *row, const Val *in, int n_in, const O
     if (!row)
         return graph_fail(g, ERR_OPTION, "no such op"), false;
     if (row->flags & OP_EAGER_ONLY)
-        return graph_fail(g, ERR_STATE,
-                          "%s: the shape of its result depends on data, so it cannot be "
-                          "traced; call it outside the compiled function",
-                          row->name), false;
+        return graph_fail(
+                   g, ERR_STATE,
+                   "%s: the shape of its result depends on data, so it cannot be "
+                   "traced; call it outside the compiled function",
+                   row->name),
+               false;
     Spec spec[OP_MAX_IN], out_spec[OP_MAX_OUT];
     if (!input_specs(g, row, in, n_in, spec))
         return false;
@@ -321,7 +329,8 @@ void graph_assign(Graph *g, Val state, Val value)
 {
     Val in[2] = {state, value};
     if (!g->failed && !valid(g, state))
-        graph_fail(g, ERR_STATE, "assign: the first argument is not a state of this graph");
+        graph_fail(g, ERR_STATE,
+                   "assign: the first argument is not a state of this graph");
     graph_op(g, op_find("assign"), in, 2, NULL);
 }
 
@@ -355,7 +364,8 @@ void graph_output(Graph *g, const char *name, Val v)
     }
     for (int i = 0; i < g->outputs.n; i++)
         if (strcmp(g->outputs.at[i].name, name) == 0) {
-            graph_fail(g, ERR_OPTION, "the graph already has an output named \"%s\"", name);
+            graph_fail(g, ERR_OPTION, "the graph already has an output named \"%s\"",
+                       name);
             return;
         }
     add_name(g, &g->outputs, name, v);
@@ -372,7 +382,8 @@ Val graph_site(Graph *g, const char *site, Val v)
     if (g->failed)
         return VAL_NONE;
     if (!valid(g, v))
-        return graph_fail(g, ERR_STATE, "site \"%s\" is not a value of this graph", site);
+        return graph_fail(g, ERR_STATE, "site \"%s\" is not a value of this graph",
+                          site);
     add_name(g, &g->sites, site, v);
     if (g->failed || !g->hook)
         return g->failed ? VAL_NONE : v;
@@ -380,12 +391,13 @@ Val graph_site(Graph *g, const char *site, Val v)
     if (g->failed)
         return VAL_NONE;
     if (!valid(g, made))
-        return graph_fail(g, ERR_STATE, "site \"%s\": the hook returned no value", site);
+        return graph_fail(g, ERR_STATE, "site \"%s\": the hook returned no value",
+                          site);
     char a[96], b[96];
     if (!spec_equal(&g->val[made].spec, &g->val[v].spec))
-        return graph_fail(g, ERR_SHAPE, "site \"%s\": the hook returned %s, it must be %s",
-                          site, spec_format(&g->val[made].spec, a),
-                          spec_format(&g->val[v].spec, b));
+        return graph_fail(
+            g, ERR_SHAPE, "site \"%s\": the hook returned %s, it must be %s", site,
+            spec_format(&g->val[made].spec, a), spec_format(&g->val[v].spec, b));
     return made;
 }
 

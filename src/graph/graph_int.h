@@ -1,7 +1,8 @@
 /* graph_int.h -- what a Graph is made of; for graph.c, grad.c and the planner only.
  * Values and nodes live in growable arrays and are named by index. A node's inputs have
- * smaller ids than its outputs, so array order is an order of execution. A state is one value
- * whatever its version: a node records the version of each state that it reads directly. */
+ * smaller ids than its outputs, so array order is an order of execution. A state is one
+ * value whatever its version: a node records the version of each state that it reads
+ * directly. */
 #ifndef CLEAVE_GRAPH_GRAPH_INT_H
 #define CLEAVE_GRAPH_GRAPH_INT_H
 #include "base/mem.h"

@@ -1,10 +1,11 @@
-/* ops_optim.c -- rows that change states: optimiser steps, assignment; and the rows around
- * them: weight gradient, gradient norm, zeros.
+/* ops_optim.c -- rows that change states: optimiser steps, assignment; and the rows
+ * around them: weight gradient, gradient norm, zeros.
  *
- * linear_dw is the weight gradient that the backward of `linear` should emit (inputs dy, x;
- * dW = dy^T x): up to 16 examples it is an element-wise kernel whose bits do not depend on how dW is
- * cut, above that a matrix product. The planner joins a small-batch linear_dw with the step that alone
- * uses it (optim_fused_row), so that the gradient of a large layer is never stored. */
+ * linear_dw is the weight gradient that the backward of `linear` should emit (inputs
+ * dy, x; dW = dy^T x): up to 16 examples it is an element-wise kernel whose bits do not
+ * depend on how dW is cut, above that a matrix product. The planner joins a small-batch
+ * linear_dw with the step that alone uses it (optim_fused_row), so that the gradient of
+ * a large layer is never stored. */
 #include <math.h>
 #include <string.h>
 
@@ -21,7 +22,7 @@ static const OptimTable *table_of(const Tensor *t)
     return KERN_PICK(optim_table, t->dtype == F64);
 }
 
-/* ---- assignment and zeros ------------------------------------------------------------------ */
+/* ---- assignment and zeros -------------------------------------------------------- */
 
 static bool assign_shape(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
 {
@@ -29,7 +30,8 @@ static bool assign_shape(const Spec *in, int n_in, const OpAttr *a, Spec *out, E
     char sa[96], sb[96];
     if (spec_equal(&in[0], &in[1]))
         return true;
-    return err_set(err, ERR_SHAPE, "the state is %s and the value %s; they must be equal",
+    return err_set(err, ERR_SHAPE,
+                   "the state is %s and the value %s; they must be equal",
                    spec_format(&in[0], sa), spec_format(&in[1], sb));
 }
 
@@ -68,17 +70,22 @@ static bool copy_run(const OpArgs *x, Err *err)
 }
 
 const OpRow row_copy = {
-    .name = "copy", .sig = "x", .doc = "A copy of x in memory of its own.",
-    .shape = zeros_shape, .run = copy_run, .flags = OP_NODIFF,
+    .name = "copy",
+    .sig = "x",
+    .doc = "A copy of x in memory of its own.",
+    .shape = zeros_shape,
+    .run = copy_run,
+    .flags = OP_NODIFF,
 };
 
-/* ---- weight gradient ----------------------------------------------------------------------- */
+/* ---- weight gradient ------------------------------------------------------------- */
 
 static bool dw_shape(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
 {
     (void)n_in, (void)a;
     char sa[96], sb[96];
-    if (!need_float(in, 0, err) || !need_ndim(in, 0, 2, err) || !need_ndim(in, 1, 2, err))
+    if (!need_float(in, 0, err) || !need_ndim(in, 0, 2, err) ||
+        !need_ndim(in, 1, 2, err))
         return false;
     if (in[0].dim[0] != in[1].dim[0])
         return err_set(err, ERR_SHAPE, "dy is %s and x %s; both need the same batch",
@@ -102,7 +109,8 @@ typedef struct DwJob {
 static void dw_chunk(int chunk, void *ctx)
 {
     const DwJob *j = ctx;
-    int64_t first = weight_cut(j->O, chunk, j->chunks, 1), end = weight_cut(j->O, chunk + 1, j->chunks, 1);
+    int64_t first = weight_cut(j->O, chunk, j->chunks, 1),
+            end = weight_cut(j->O, chunk + 1, j->chunks, 1);
     if (j->c)
         j->k->step_dw[j->kind](j->c, j->mem, j->B, j->O, j->I, j->dy, j->x, first,
                                end - first);
@@ -124,8 +132,13 @@ static bool dw_run(const OpArgs *x, Err *err)
     const Tensor *dy = x->in[0], *in = x->in[1];
     int64_t B = dy->dim[0], O = dy->dim[1], I = in->dim[1];
     if (B <= DW_MAX_BATCH) {
-        DwJob j = {.k = table_of(dy), .B = B, .O = O, .I = I, .dy = dy->data,
-                   .x = in->data, .dw = x->out[0]->data};
+        DwJob j = {.k = table_of(dy),
+                   .B = B,
+                   .O = O,
+                   .I = I,
+                   .dy = dy->data,
+                   .x = in->data,
+                   .dw = x->out[0]->data};
         dw_job(&j);
         return true;
     }
@@ -152,7 +165,7 @@ static double dw_flops(const Spec *in, int n_in, const OpAttr *a)
     return 2.0 * (double)in[0].dim[0] * (double)in[0].dim[1] * (double)in[1].dim[1];
 }
 
-/* ---- clipping ------------------------------------------------------------------------------ */
+/* ---- clipping -------------------------------------------------------------------- */
 
 enum { NORM_BLOCK = 16384 };
 
@@ -195,8 +208,11 @@ static double get_scalar(const Tensor *t)
 static bool norm_run(const OpArgs *x, Err *err)
 {
     (void)err;
-    NormJob j = {.k = table_of(x->in[0]), .x = x->in[0]->data, .n = tensor_count(x->in[0]),
-                 .size = dtype_size(x->in[0]->dtype), .sum = x->scratch};
+    NormJob j = {.k = table_of(x->in[0]),
+                 .x = x->in[0]->data,
+                 .n = tensor_count(x->in[0]),
+                 .size = dtype_size(x->in[0]->dtype),
+                 .sum = x->scratch};
     int blocks = pool_chunks((long)j.n, NORM_BLOCK);
     pool_run(blocks, norm_chunk, &j);
     double sum = 0;
@@ -225,7 +241,8 @@ static bool clip_shape(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err
         if (in[k].ndim != 0)
             return err_set(err, ERR_SHAPE, "input %d must be a scalar", k + 1);
     if (!(a->f[0] > 0))
-        return err_set(err, ERR_OPTION, "the largest norm must be above 0, not %g", a->f[0]);
+        return err_set(err, ERR_OPTION, "the largest norm must be above 0, not %g",
+                       a->f[0]);
     return need_float(in, 0, err);
 }
 
@@ -237,10 +254,10 @@ static bool clip_run(const OpArgs *x, Err *err)
     return true;
 }
 
-/* ---- steps --------------------------------------------------------------------------------- */
+/* ---- steps ----------------------------------------------------------------------- */
 
-/* Inputs of a step row: first the weight and its moments, then the gradient (or dy, x in
- * the fused rows), lr, t for adam, and an optional scale of the gradient. */
+/* Inputs of a step row: first the weight and its moments, then the gradient (or dy, x
+ * in the fused rows), lr, t for adam, and an optional scale of the gradient. */
 static StepKind step_kind(const OpRow *row)
 {
     return row->inplace == 1 ? STEP_SGD : row->inplace == 3 ? STEP_MOMENTUM : STEP_ADAM;
@@ -254,8 +271,9 @@ static bool step_shape(StepKind kind, const Spec *in, int n_in, Err *err)
         if (!need_float(in, k, err))
             return false;
         if (!spec_equal(&in[k], &in[0]))
-            return err_set(err, ERR_SHAPE, "input %d is %s, it must be like the weight, %s",
-                           k + 1, spec_format(&in[k], sa), spec_format(&in[0], sb));
+            return err_set(err, ERR_SHAPE,
+                           "input %d is %s, it must be like the weight, %s", k + 1,
+                           spec_format(&in[k], sa), spec_format(&in[0], sb));
     }
     for (int k = n_like; k < n_in; k++)
         if (in[k].ndim > 0 || (in[k].ndim == 0 && !need_float(in, k, err)))
@@ -270,7 +288,8 @@ static bool sgd_shape(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err 
     return step_shape(STEP_SGD, in, n_in, err);
 }
 
-static bool momentum_shape(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+static bool momentum_shape(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                           Err *err)
 {
     (void)a, (void)out;
     return step_shape(STEP_MOMENTUM, in, n_in, err);
@@ -282,7 +301,8 @@ static bool adam_shape(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err
     return step_shape(STEP_ADAM, in, n_in, err);
 }
 
-/* lr is input `at`. Bias corrections in double: in float beta2^t is wrong for large t. */
+/* lr is input `at`. Bias corrections in double: in float beta2^t is wrong for large
+ * t. */
 static StepCoef step_coef(StepKind kind, const OpArgs *x, int at)
 {
     const OpAttr *a = x->attr;
@@ -332,8 +352,11 @@ static void step_chunk(int chunk, void *ctx)
 static bool step_run(StepKind kind, const OpArgs *x)
 {
     int g = (int)kind + 1;
-    StepJob j = {.k = table_of(x->in[0]), .kind = kind, .c = step_coef(kind, x, g + 1),
-                 .mem = step_mem(kind, x), .g = x->in[g]->data,
+    StepJob j = {.k = table_of(x->in[0]),
+                 .kind = kind,
+                 .c = step_coef(kind, x, g + 1),
+                 .mem = step_mem(kind, x),
+                 .g = x->in[g]->data,
                  .n = tensor_count(x->in[0])};
     j.chunks = weight_pieces(j.n);
     if (j.n > 0)
@@ -346,23 +369,29 @@ static bool step_dw_run(StepKind kind, const OpArgs *x)
     int g = (int)kind + 1;
     const Tensor *dy = x->in[g], *in = x->in[g + 1];
     StepCoef c = step_coef(kind, x, g + 2);
-    DwJob j = {.k = table_of(dy), .c = &c, .kind = kind, .mem = step_mem(kind, x),
-               .B = dy->dim[0], .O = dy->dim[1], .I = in->dim[1], .dy = dy->data,
+    DwJob j = {.k = table_of(dy),
+               .c = &c,
+               .kind = kind,
+               .mem = step_mem(kind, x),
+               .B = dy->dim[0],
+               .O = dy->dim[1],
+               .I = in->dim[1],
+               .dy = dy->data,
                .x = in->data};
     dw_job(&j);
     return true;
 }
 
-#define STEP_RUNS(name, kind)                                                              \
-    static bool name##_run(const OpArgs *x, Err *err)                                      \
-    {                                                                                      \
-        (void)err;                                                                         \
-        return step_run(kind, x);                                                          \
-    }                                                                                      \
-    static bool name##_dw_run(const OpArgs *x, Err *err)                                   \
-    {                                                                                      \
-        (void)err;                                                                         \
-        return step_dw_run(kind, x);                                                       \
+#define STEP_RUNS(name, kind)                                                          \
+    static bool name##_run(const OpArgs *x, Err *err)                                  \
+    {                                                                                  \
+        (void)err;                                                                     \
+        return step_run(kind, x);                                                      \
+    }                                                                                  \
+    static bool name##_dw_run(const OpArgs *x, Err *err)                               \
+    {                                                                                  \
+        (void)err;                                                                     \
+        return step_dw_run(kind, x);                                                   \
     }
 STEP_RUNS(sgd, STEP_SGD)
 STEP_RUNS(momentum, STEP_MOMENTUM)
@@ -374,32 +403,42 @@ static double step_flops(StepKind kind, const Spec *w)
     return per_element[kind] * (double)spec_count(w);
 }
 
-#define STEP_FLOPS(name, kind)                                                             \
-    static double name##_flops(const Spec *in, int n_in, const OpAttr *a)                  \
-    {                                                                                      \
-        (void)n_in, (void)a;                                                               \
-        return step_flops(kind, &in[0]);                                                   \
-    }                                                                                      \
-    static double name##_dw_flops(const Spec *in, int n_in, const OpAttr *a)               \
-    {                                                                                      \
-        return step_flops(kind, &in[0]) + dw_flops(in + kind + 1, n_in, a);                \
+#define STEP_FLOPS(name, kind)                                                         \
+    static double name##_flops(const Spec *in, int n_in, const OpAttr *a)              \
+    {                                                                                  \
+        (void)n_in, (void)a;                                                           \
+        return step_flops(kind, &in[0]);                                               \
+    }                                                                                  \
+    static double name##_dw_flops(const Spec *in, int n_in, const OpAttr *a)           \
+    {                                                                                  \
+        return step_flops(kind, &in[0]) + dw_flops(in + kind + 1, n_in, a);            \
     }
 STEP_FLOPS(sgd, STEP_SGD)
 STEP_FLOPS(momentum, STEP_MOMENTUM)
 STEP_FLOPS(adam, STEP_ADAM)
 
 static const OpRow fused[N_STEPS] = {
-    {.name = "sgd_step+linear_dw", .flags = OP_EFFECT | OP_NODIFF, .inplace = 1,
-     .run = sgd_dw_run, .flops = sgd_dw_flops},
-    {.name = "momentum_step+linear_dw", .flags = OP_EFFECT | OP_NODIFF, .inplace = 3,
-     .run = momentum_dw_run, .flops = momentum_dw_flops},
-    {.name = "adam_step+linear_dw", .flags = OP_EFFECT | OP_NODIFF, .inplace = 7,
-     .run = adam_dw_run, .flops = adam_dw_flops},
+    {.name = "sgd_step+linear_dw",
+     .flags = OP_EFFECT | OP_NODIFF,
+     .inplace = 1,
+     .run = sgd_dw_run,
+     .flops = sgd_dw_flops},
+    {.name = "momentum_step+linear_dw",
+     .flags = OP_EFFECT | OP_NODIFF,
+     .inplace = 3,
+     .run = momentum_dw_run,
+     .flops = momentum_dw_flops},
+    {.name = "adam_step+linear_dw",
+     .flags = OP_EFFECT | OP_NODIFF,
+     .inplace = 7,
+     .run = adam_dw_run,
+     .flops = adam_dw_flops},
 };
 
 int optim_grad_input(const OpRow *row)
 {
-    bool is_step = row->run == sgd_run || row->run == momentum_run || row->run == adam_run;
+    bool is_step =
+        row->run == sgd_run || row->run == momentum_run || row->run == adam_run;
     return is_step ? (int)step_kind(row) + 1 : -1;
 }
 
@@ -409,52 +448,87 @@ const OpRow *optim_fused_row(const OpRow *step, const Spec *dy)
 }
 
 const OpRow ops_optim[] = {
-    {.name = "assign", .sig = "state, value",
+    {.name = "assign",
+     .sig = "state, value",
      .doc = "Writes value into the state in place; both have the same shape and dtype.",
-     .formula = "state := value", .flags = OP_EFFECT | OP_NODIFF, .inplace = 1,
-     .shape = assign_shape, .run = assign_run,
+     .formula = "state := value",
+     .flags = OP_EFFECT | OP_NODIFF,
+     .inplace = 1,
+     .shape = assign_shape,
+     .run = assign_run,
      .test = {.shapes = "3x4,3x4; ,; 0x3,0x3"}},
-    {.name = "zeros_like", .sig = "x", .doc = "Zeros of the shape and dtype of x.",
-     .formula = "y = 0", .flags = OP_NODIFF, .shape = zeros_shape, .run = zeros_run,
+    {.name = "zeros_like",
+     .sig = "x",
+     .doc = "Zeros of the shape and dtype of x.",
+     .formula = "y = 0",
+     .flags = OP_NODIFF,
+     .shape = zeros_shape,
+     .run = zeros_run,
      .test = {.shapes = "3x4; ; 0x3"}},
-    {.name = "linear_dw", .sig = "dy, x",
+    {.name = "linear_dw",
+     .sig = "dy, x",
      .doc = "The weight gradient of linear: dy [B,O] and x [B,I] give [O,I].",
-     .formula = "dW = dy^T x", .shape = dw_shape, .run = dw_run, .grad = dw_grad,
+     .formula = "dW = dy^T x",
+     .shape = dw_shape,
+     .run = dw_run,
+     .grad = dw_grad,
      .flops = dw_flops,
      .test = {.shapes = "3x4,3x5; 8x2,8x37; 17x3,17x2; 1x1,1x1; 0x2,0x3; 2x0,2x3"}},
-    {.name = "grad_norm_sq", .sig = "x",
+    {.name = "grad_norm_sq",
+     .sig = "x",
      .doc = "The sum of the squares of all elements, as a scalar; 0 for an empty x.",
-     .formula = "y = sum(x^2)", .shape = norm_shape, .run = norm_run, .grad = norm_grad,
-     .scratch = norm_scratch, .test = {.shapes = "3x4; ; 0x3; 20000"}},
-    {.name = "clip_scale", .sig = "norm_sq, max_norm:f",
+     .formula = "y = sum(x^2)",
+     .shape = norm_shape,
+     .run = norm_run,
+     .grad = norm_grad,
+     .scratch = norm_scratch,
+     .test = {.shapes = "3x4; ; 0x3; 20000"}},
+    {.name = "clip_scale",
+     .sig = "norm_sq, max_norm:f",
      .doc = "The factor that brings a gradient with the given squared norm down to "
             "max_norm; 1 if it is below.",
-     .formula = "y = min(1, max_norm / sqrt(norm_sq))", .flags = OP_NODIFF,
-     .shape = clip_shape, .run = clip_run,
+     .formula = "y = min(1, max_norm / sqrt(norm_sq))",
+     .flags = OP_NODIFF,
+     .shape = clip_shape,
+     .run = clip_run,
      .test = {.shapes = "; ", .attrs = "max_norm=1; max_norm=0.1", .lo = 0.1, .hi = 4}},
-    {.name = "sgd_step", .sig = "w, g, lr, scale?, l2:f=0, decay:f=0",
-     .doc = "Gradient descent in place. g is multiplied by scale; l2 adds l2*w to it; decay "
+    {.name = "sgd_step",
+     .sig = "w, g, lr, scale?, l2:f=0, decay:f=0",
+     .doc = "Gradient descent in place. g is multiplied by scale; l2 adds l2*w to it; "
+            "decay "
             "shrinks w by lr*decay first.",
      .formula = "w := (1 - lr decay) w - lr (scale g + l2 w)",
-     .flags = OP_EFFECT | OP_NODIFF, .inplace = 1, .shape = sgd_shape, .run = sgd_run,
+     .flags = OP_EFFECT | OP_NODIFF,
+     .inplace = 1,
+     .shape = sgd_shape,
+     .run = sgd_run,
      .flops = sgd_flops,
      .test = {.shapes = "5x7,5x7,; ,,; 0x3,0x3,"}},
     {.name = "momentum_step",
      .sig = "w, m, g, lr, scale?, l2:f=0, decay:f=0, momentum:f=0.9",
      .doc = "Gradient descent with heavy-ball momentum, in place; m is the velocity.",
      .formula = "m := momentum m + scale g + l2 w; w := (1 - lr decay) w - lr m",
-     .flags = OP_EFFECT | OP_NODIFF, .inplace = 3, .shape = momentum_shape,
-     .run = momentum_run, .flops = momentum_flops,
+     .flags = OP_EFFECT | OP_NODIFF,
+     .inplace = 3,
+     .shape = momentum_shape,
+     .run = momentum_run,
+     .flops = momentum_flops,
      .test = {.shapes = "5x7,5x7,5x7,; ,,,; 0x3,0x3,0x3,"}},
     {.name = "adam_step",
      .sig = "w, m, v, g, lr, t, scale?, l2:f=0, decay:f=0, beta1:f=0.9, beta2:f=0.999, "
             "eps:f=1e-8",
-     .doc = "One step of Adam in place; t counts from 1. l2 is coupled decay (added to the "
+     .doc = "One step of Adam in place; t counts from 1. l2 is coupled decay (added to "
+            "the "
             "gradient), decay the decoupled one of AdamW.",
-     .formula = "w := (1 - lr decay) w - lr m' / (sqrt(v') + eps), m' v' bias-corrected",
-     .flags = OP_EFFECT | OP_NODIFF, .inplace = 7, .shape = adam_shape, .run = adam_run,
+     .formula =
+         "w := (1 - lr decay) w - lr m' / (sqrt(v') + eps), m' v' bias-corrected",
+     .flags = OP_EFFECT | OP_NODIFF,
+     .inplace = 7,
+     .shape = adam_shape,
+     .run = adam_run,
      .flops = adam_flops,
-     .test = {.shapes = "5x7,5x7,5x7,5x7,,; ,,,,,; 0x3,0x3,0x3,0x3,,", .lo = 0.5,
+     .test = {.shapes = "5x7,5x7,5x7,5x7,,; ,,,,,; 0x3,0x3,0x3,0x3,,",
+              .lo = 0.5,
               .hi = 2}},
 };
 const int ops_optim_count = (int)ARRAY_LEN(ops_optim);

@@ -1,7 +1,7 @@
 /* optim.c -- update nodes for a list of parameters, and learning rates.
- * The choice of method is a row of `methods`: which step row, which moments, where the weight decay
- * goes. Everything that changes over time enters the graph through the scalar inputs "lr"
- * and "t", so one plan serves a whole training. */
+ * The choice of method is a row of `methods`: which step row, which moments, where the
+ * weight decay goes. Everything that changes over time enters the graph through the
+ * scalar inputs "lr" and "t", so one plan serves a whole training. */
 #include "graph/optim.h"
 
 #include <math.h>
@@ -17,14 +17,16 @@ typedef struct Method {
 
 static const Method methods[] = {
     {"sgd", "sgd_step", false, false, false, true},
-    {"sgd", "momentum_step", true, false, false, true}, /* when momentum is not 0 */
+    {"sgd", "momentum_step", true, false, false, true},
     {"adam", "adam_step", true, true, true, true},
     {"adamw", "adam_step", true, true, true, false},
     {"adam_l2", "adam_step", true, true, true, true},
 };
 
-#define OPT(field, type, dflt, lo, hi, choices, doc)                                       \
-    {#field, type, offsetof(OptimCfg, field), dflt, lo, hi, choices, doc}
+#define OPT(field, type, dflt, lo, hi, choices, doc)                                   \
+    {                                                                                  \
+#field, type, offsetof(OptimCfg, field), dflt, lo, hi, choices, doc            \
+    }
 const OptRow optim_options[] = {
     OPT(method, OPT_ENUM, "adam", 0, 0, "sgd adam adamw adam_l2", "optimiser"),
     OPT(lr, OPT_NUM, "1e-3", 0, 1e6, NULL, "learning rate at its highest"),
@@ -56,13 +58,15 @@ static const Method *method_of(const OptimCfg *cfg, Err *err)
 static bool cfg_ok(const OptimCfg *cfg, Err *err)
 {
     if (!(cfg->beta1 >= 0 && cfg->beta1 < 1 && cfg->beta2 >= 0 && cfg->beta2 < 1))
-        return err_set(err, ERR_OPTION, "beta1 and beta2 must be in [0,1), they are %g, %g",
-                       cfg->beta1, cfg->beta2);
+        return err_set(err, ERR_OPTION,
+                       "beta1 and beta2 must be in [0,1), they are %g, %g", cfg->beta1,
+                       cfg->beta2);
     if (!(cfg->momentum >= 0 && cfg->momentum < 1))
         return err_set(err, ERR_OPTION, "momentum must be in [0,1), it is %g",
                        cfg->momentum);
     if (!(cfg->weight_decay >= 0 && cfg->clip >= 0 && cfg->eps >= 0))
-        return err_set(err, ERR_OPTION, "weight_decay, clip and eps must be at least 0");
+        return err_set(err, ERR_OPTION,
+                       "weight_decay, clip and eps must be at least 0");
     return true;
 }
 
@@ -88,8 +92,9 @@ static Val moment(Graph *g, const OptimParam *p, const char *suffix, TensorSet *
     }
     Tensor like = tensor_wrap(s.dtype, s.ndim, s.dim, have->data);
     if (have->dtype != s.dtype || !tensor_same_shape(have, &like))
-        return graph_fail(g, ERR_SHAPE, "the saved moment \"%s\" is %s, it must be %s", name,
-                          tensor_format_shape(have, a), tensor_format_shape(&like, b));
+        return graph_fail(g, ERR_SHAPE, "the saved moment \"%s\" is %s, it must be %s",
+                          name, tensor_format_shape(have, a),
+                          tensor_format_shape(&like, b));
     return graph_state(g, name, have);
 }
 
@@ -101,8 +106,10 @@ static Val scalar_input(Graph *g, const char *name, DType t)
         return graph_input(g, name, t, 0, NULL);
     Spec s = graph_spec(g, v);
     if (s.ndim != 0 || s.dtype != t)
-        return graph_fail(g, ERR_SHAPE, "the graph's input \"%s\" must be a scalar of the "
-                          "parameters' dtype", name);
+        return graph_fail(g, ERR_SHAPE,
+                          "the graph's input \"%s\" must be a scalar of the "
+                          "parameters' dtype",
+                          name);
     return v;
 }
 

@@ -1,16 +1,19 @@
-/* optim_kern.c -- see optim_kern.h. Written on vectors of the variant's width; a ragged end
- * goes through the same vector code on a padded copy, so a lane's arithmetic is one and the same
- * everywhere. Every multiply-add is spelled as vfma() and no product feeds a plain addition: the
- * compiler has no freedom to contract differently in the fused and in the plain form. */
+/* optim_kern.c -- see optim_kern.h. Written on vectors of the variant's width; a ragged
+ * end goes through the same vector code on a padded copy, so a lane's arithmetic is one
+ * and the same everywhere. Every multiply-add is spelled as vfma() and no product feeds
+ * a plain addition: the compiler has no freedom to contract differently in the fused
+ * and in the plain form. */
 #include "graph/optim_kern.h"
 
 #include <stdbool.h>
 
 #include "graph/vec_kern.h"
 
-/* Columns of X that stay in the first-level cache, for all rows of the batch together. */
+/* Columns of X that stay in the first-level cache, for all rows of the batch
+ * together. */
 enum { TILE_BYTES = 32768 };
-/* Pieces of weights from this size on (they come in 16 pieces) are fetched that far ahead. */
+/* Pieces of weights from this size on (they come in 16 pieces) are fetched that far
+ * ahead. */
 enum { FAR_BYTES = 512 << 10, FETCH_BYTES = 4096 };
 
 typedef struct Coef {
@@ -20,10 +23,15 @@ typedef struct Coef {
 static Coef coef_of(const StepCoef *c)
 {
     return (Coef){
-        .scale = splat(c->scale), .l2 = splat(c->l2), .keep = splat(c->keep),
-        .beta1 = splat(c->beta1), .beta2 = splat(c->beta2),
-        .rest1 = splat(1 - c->beta1), .rest2 = splat(1 - c->beta2),
-        .minus_rate = splat(-c->rate), .inv_sqrt = splat(c->inv_sqrt),
+        .scale = splat(c->scale),
+        .l2 = splat(c->l2),
+        .keep = splat(c->keep),
+        .beta1 = splat(c->beta1),
+        .beta2 = splat(c->beta2),
+        .rest1 = splat(1 - c->beta1),
+        .rest2 = splat(1 - c->beta2),
+        .minus_rate = splat(-c->rate),
+        .inv_sqrt = splat(c->inv_sqrt),
         .eps = splat(c->eps),
     };
 }
@@ -73,7 +81,8 @@ ALWAYS void apply(StepKind kind, const Coef *c, vec g, Place p, int64_t i)
         store(p.v + i, x.v);
 }
 
-ALWAYS void apply_part(StepKind kind, const Coef *c, vec g, Place p, int64_t i, int64_t n)
+ALWAYS void apply_part(StepKind kind, const Coef *c, vec g, Place p, int64_t i,
+                       int64_t n)
 {
     Lane x = {load_part(p.w + i, n), kind >= STEP_MOMENTUM ? load_part(p.m + i, n) : g,
               kind == STEP_ADAM ? load_part(p.v + i, n) : g};
@@ -117,7 +126,7 @@ ALWAYS void step_any(StepKind kind, bool far, const StepCoef *sc, StepMem mem,
         apply_part(kind, &c, load_part(g + i, n - i), p, i, n - i);
 }
 
-/* ---- weight gradient --------------------------------------------------------------------- */
+/* ---- weight gradient ------------------------------------------------------------- */
 
 typedef struct Column { /* one row of dW: the batch's dY at one output, and X */
     vec dy[DW_MAX_BATCH];
@@ -195,9 +204,9 @@ static void dw_rows(int64_t B, int64_t O, int64_t I, const void *dy, const void 
     }
 }
 
-ALWAYS void step_dw_any(StepKind kind, bool far, const StepCoef *sc, StepMem mem, int64_t B,
-                        int64_t O, int64_t I, const void *dy, const void *x, int64_t first,
-                        int64_t n)
+ALWAYS void step_dw_any(StepKind kind, bool far, const StepCoef *sc, StepMem mem,
+                        int64_t B, int64_t O, int64_t I, const void *dy, const void *x,
+                        int64_t first, int64_t n)
 {
     const Coef c = coef_of(sc);
     Column k = {.x = x, .B = B, .I = I};
@@ -224,22 +233,23 @@ ALWAYS void step_dw_any(StepKind kind, bool far, const StepCoef *sc, StepMem mem
     }
 }
 
-#define STEP(name, kind)                                                                   \
-    static void name(const StepCoef *c, StepMem mem, const void *g, int64_t first,         \
-                     int64_t n)                                                            \
-    {                                                                                      \
-        if (n * (int64_t)sizeof(real) >= FAR_BYTES)                                        \
-            step_any(kind, true, c, mem, g, first, n);                                     \
-        else                                                                               \
-            step_any(kind, false, c, mem, g, first, n);                                    \
-    }                                                                                      \
-    static void name##_dw(const StepCoef *c, StepMem mem, int64_t B, int64_t O, int64_t I, \
-                          const void *dy, const void *x, int64_t first, int64_t n)         \
-    {                                                                                      \
-        if (n * I * (int64_t)sizeof(real) >= FAR_BYTES)                                    \
-            step_dw_any(kind, true, c, mem, B, O, I, dy, x, first, n);                     \
-        else                                                                               \
-            step_dw_any(kind, false, c, mem, B, O, I, dy, x, first, n);                    \
+#define STEP(name, kind)                                                               \
+    static void name(const StepCoef *c, StepMem mem, const void *g, int64_t first,     \
+                     int64_t n)                                                        \
+    {                                                                                  \
+        if (n * (int64_t)sizeof(real) >= FAR_BYTES)                                    \
+            step_any(kind, true, c, mem, g, first, n);                                 \
+        else                                                                           \
+            step_any(kind, false, c, mem, g, first, n);                                \
+    }                                                                                  \
+    static void name##_dw(const StepCoef *c, StepMem mem, int64_t B, int64_t O,        \
+                          int64_t I, const void *dy, const void *x, int64_t first,     \
+                          int64_t n)                                                   \
+    {                                                                                  \
+        if (n * I * (int64_t)sizeof(real) >= FAR_BYTES)                                \
+            step_dw_any(kind, true, c, mem, B, O, I, dy, x, first, n);                 \
+        else                                                                           \
+            step_dw_any(kind, false, c, mem, B, O, I, dy, x, first, n);                \
     }
 
 STEP(sgd, STEP_SGD)

@@ -1,7 +1,8 @@
 /* optim_kern.h -- optimiser updates and the small-batch weight gradient, as kernels.
- * All of them are element-wise in the weight: an element's value depends on its own inputs and
- * a fixed order of operations, never on how the array is cut. So the fused form (gradient made in
- * registers and used at once) has the bits of the two separate ops. */
+ * All of them are element-wise in the weight: an element's value depends on its own
+ * inputs and a fixed order of operations, never on how the array is cut. So the fused
+ * form (gradient made in registers and used at once) has the bits of the two separate
+ * ops. */
 #ifndef CLEAVE_GRAPH_OPTIM_KERN_H
 #define CLEAVE_GRAPH_OPTIM_KERN_H
 #include <stdint.h>

@@ -1,6 +1,7 @@
 /* plan.c -- the passes in order, and the questions that a finished plan answers.
- * merge before drop: a merged node leaves its inputs with fewer readers. fuse after drop: only
- * readers that live count. copies last: the passes before may lengthen a value's life. */
+ * merge before drop: a merged node leaves its inputs with fewer readers. fuse after
+ * drop: only readers that live count. copies last: the passes before may lengthen a
+ * value's life. */
 #include <string.h>
 
 #include "base/str.h"

@@ -1,7 +1,7 @@
 /* plan_int.h -- the planner's and the runner's common structures.
  * While a plan is built, nodes and values are plain arrays that passes rewrite
- * (plan_opt.c: merge, drop, fuse, copy; plan_mem.c: memory, arguments). What a run needs
- * stays in the plan's own arena; the rest dies with the builder's. */
+ * (plan_opt.c: merge, drop, fuse, copy; plan_mem.c: memory, arguments). What a run
+ * needs stays in the plan's own arena; the rest dies with the builder's. */
 #ifndef CLEAVE_GRAPH_PLAN_INT_H
 #define CLEAVE_GRAPH_PLAN_INT_H
 #include "base/mem.h"
@@ -22,9 +22,10 @@ typedef struct PVal {
     Spec spec;
     ValKind kind;
     int index; /* of the input, state or constant */
-    Val owner; /* whose memory it is: itself, or through views and in-place ops another */
-    int def, last; /* of an owner: positions of its first and last use */
-    size_t offset; /* of an owner that lives in the arena */
+    Val owner; /* whose memory it is: itself, or through views and in-place ops another
+                */
+    int def, last;    /* of an owner: positions of its first and last use */
+    size_t offset;    /* of an owner that lives in the arena */
     const char *name; /* "" or a site's, input's or state's */
 } PVal;
 
@@ -89,8 +90,8 @@ bool mem_plan(Builder *b);   /* slots, in-place, tensors, arguments */
 
 /* Which input of a step row is the gradient; -1 when the row is no step. */
 int optim_grad_input(const OpRow *row);
-/* The row that takes linear_dw's inputs dy, x in place of its output; NULL when that would not
- * give the same bits. */
+/* The row that takes linear_dw's inputs dy, x in place of its output; NULL when that
+ * would not give the same bits. */
 const OpRow *optim_fused_row(const OpRow *step, const Spec *dy);
 extern const OpRow row_copy;
 #endif

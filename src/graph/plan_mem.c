@@ -1,8 +1,9 @@
 /* plan_mem.c -- which bytes a value lives in.
- * Every value has an owner: the value whose memory it shares, through views and in-place
- * ops, or itself. An owner that a node makes lives in the arena from its first to its last use;
- * owners are placed largest first at the lowest offset where no owner with an overlapping life
- * is. Slots are 64-byte aligned. Inputs, states and constants keep their own memory. */
+ * Every value has an owner: the value whose memory it shares, through views and
+ * in-place ops, or itself. An owner that a node makes lives in the arena from its first
+ * to its last use; owners are placed largest first at the lowest offset where no owner
+ * with an overlapping life is. Slots are 64-byte aligned. Inputs, states and constants
+ * keep their own memory. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,7 +35,7 @@ static size_t slot_bytes(const Spec *s)
     return n ? (n + SLOT - 1) / SLOT * SLOT : SLOT;
 }
 
-/* ---- lives ---------------------------------------------------------------------------------- */
+/* ---- lives ----------------------------------------------------------------------- */
 
 static void use(Plan *p, Val v, int at)
 {
@@ -74,8 +75,8 @@ static Val root(const Plan *p, Val v)
     return v;
 }
 
-/* Whether output 0 of node i may take the memory of its input k: that memory dies here, and
- * every other input that lives in it is read at the same place as it is written. */
+/* Whether output 0 of node i may take the memory of its input k: that memory dies here,
+ * and every other input that lives in it is read at the same place as it is written. */
 static bool can_overwrite(const Plan *p, int i, int k)
 {
     const PNode *n = &p->node[i];
@@ -124,7 +125,7 @@ static void choose_in_place(Plan *p)
         p->val[v].owner = root(p, v);
 }
 
-/* ---- placing -------------------------------------------------------------------------------- */
+/* ---- placing --------------------------------------------------------------------- */
 
 static int larger_first(const void *pa, const void *pb)
 {
@@ -134,8 +135,8 @@ static int larger_first(const void *pa, const void *pb)
     return a->owner < b->owner ? -1 : a->owner > b->owner;
 }
 
-/* Lowest offset at which l fits among placed[0..n-1], which are in order of offset: a gap
- * counts between those that live at the same time. */
+/* Lowest offset at which l fits among placed[0..n-1], which are in order of offset: a
+ * gap counts between those that live at the same time. */
 static size_t fit(const Life *l, const Life *placed, int n)
 {
     size_t at = 0;
@@ -200,7 +201,7 @@ static bool place_all(Builder *b, size_t *total)
     return note_poison(b, life, n);
 }
 
-/* ---- what a run needs ------------------------------------------------------------------------- */
+/* ---- what a run needs ------------------------------------------------------------ */
 
 static void input_specs(const Plan *p, const PNode *n, Spec spec[OP_MAX_IN])
 {
@@ -259,14 +260,10 @@ static void *memory_of(const Builder *b, Val v)
     const Plan *p = b->p;
     const PVal *owner = &p->val[p->val[v].owner];
     switch (owner->kind) {
-    case VK_STATE:
-        return b->g->states.at[owner->index].t.data;
-    case VK_CONST:
-        return b->g->consts.at[owner->index].t.data;
-    case VK_INPUT:
-        return NULL;
-    case VK_NODE:
-        break;
+    case VK_STATE: return b->g->states.at[owner->index].t.data;
+    case VK_CONST: return b->g->consts.at[owner->index].t.data;
+    case VK_INPUT: return NULL;
+    case VK_NODE: break;
     }
     return owner->def >= 0 ? p->memory + owner->offset : NULL;
 }
@@ -274,7 +271,8 @@ static void *memory_of(const Builder *b, Val v)
 static bool make_tensors(Builder *b)
 {
     Plan *p = b->p;
-    p->tensor = arena_alloc(p->arena, (size_t)(p->n_val + 1) * sizeof *p->tensor, b->err);
+    p->tensor =
+        arena_alloc(p->arena, (size_t)(p->n_val + 1) * sizeof *p->tensor, b->err);
     if (!p->tensor)
         return false;
     for (int v = 0; v < p->n_val; v++) {
@@ -285,7 +283,8 @@ static bool make_tensors(Builder *b)
         PlanInput *in = &p->input[i];
         for (int v = 0; v < p->n_val; v++)
             in->n_alias += p->val[v].owner == in->val;
-        in->alias = arena_alloc(p->arena, (size_t)in->n_alias * sizeof *in->alias, b->err);
+        in->alias =
+            arena_alloc(p->arena, (size_t)in->n_alias * sizeof *in->alias, b->err);
         if (!in->alias)
             return false;
         for (int v = 0, k = 0; v < p->n_val; v++)
@@ -305,7 +304,9 @@ static bool make_steps(Builder *b, void *scratch)
         const PNode *n = &p->node[i];
         Step *s = &p->step[i];
         s->run = n->row->flags & OP_VIEW ? NULL : n->row->run;
-        s->args = (OpArgs){.n_in = n->n_in, .attr = n->attr, .ctx = &p->ctx,
+        s->args = (OpArgs){.n_in = n->n_in,
+                           .attr = n->attr,
+                           .ctx = &p->ctx,
                            .scratch = n->row->scratch ? scratch : NULL};
         for (int k = 0; k < n->n_in; k++)
             if (n->in[k] != VAL_NONE)

@@ -1,13 +1,14 @@
 /* plan_opt.c -- passes over the node list before memory is assigned.
- * Invariants between passes: nodes stay in an order of execution; a dropped node has row NULL
- * until compact(); an output's pos counts the nodes before it. Only effect nodes change
- * states, and none of the passes moves a read of a state across a write of it. */
+ * Invariants between passes: nodes stay in an order of execution; a dropped node has
+ * row NULL until compact(); an output's pos counts the nodes before it. Only effect
+ * nodes change states, and none of the passes moves a read of a state across a write of
+ * it. */
 #include <string.h>
 
 #include "graph/families.h"
 #include "graph/plan_int.h"
 
-/* ---- loading ------------------------------------------------------------------------------- */
+/* ---- loading --------------------------------------------------------------------- */
 
 static void *keep(Builder *b, size_t n, size_t size)
 {
@@ -31,7 +32,9 @@ static bool load_nodes(Builder *b)
         const GNode *from = &g->node[i];
         PNode *to = &p->node[i];
         attr[i] = from->attr;
-        *to = (PNode){.row = from->row, .n_in = from->n_in, .n_out = from->n_out,
+        *to = (PNode){.row = from->row,
+                      .n_in = from->n_in,
+                      .n_out = from->n_out,
                       .attr = &attr[i]};
         memcpy(to->in, from->in, sizeof to->in);
         memcpy(to->version, from->version, sizeof to->version);
@@ -57,8 +60,11 @@ static bool load_values(Builder *b)
     if (!p->val)
         return false;
     for (int v = 0; v < g->n_val; v++)
-        p->val[v] = (PVal){.spec = g->val[v].spec, .kind = g->val[v].kind,
-                           .index = g->val[v].index, .owner = v, .name = ""};
+        p->val[v] = (PVal){.spec = g->val[v].spec,
+                           .kind = g->val[v].kind,
+                           .index = g->val[v].index,
+                           .owner = v,
+                           .name = ""};
     p->n_val = g->n_val;
     for (int i = 0; i < g->inputs.n; i++)
         if (!name_value(b, g->inputs.at[i].val, g->inputs.at[i].name))
@@ -127,7 +133,7 @@ static bool compact(Builder *b)
     return true;
 }
 
-/* ---- common subexpressions ------------------------------------------------------------------ */
+/* ---- common subexpressions ------------------------------------------------------- */
 
 static uint64_t mix(uint64_t h, const void *data, size_t n)
 {
@@ -193,7 +199,7 @@ bool opt_merge(Builder *b)
     return compact(b);
 }
 
-/* ---- dead nodes ----------------------------------------------------------------------------- */
+/* ---- dead nodes ------------------------------------------------------------------ */
 
 bool opt_drop(Builder *b)
 {
@@ -217,7 +223,7 @@ bool opt_drop(Builder *b)
     return compact(b);
 }
 
-/* ---- weight gradient with the step ----------------------------------------------------------- */
+/* ---- weight gradient with the step ----------------------------------------------- */
 
 static bool writes(const PNode *n, Val state)
 {
@@ -272,7 +278,8 @@ static bool find_readers(Builder *b, Readers *r)
     return true;
 }
 
-/* The gradient may be computed at the step instead: nothing that it reads changes between. */
+/* The gradient may be computed at the step instead: nothing that it reads changes
+ * between. */
 static bool may_sink(const Plan *p, const Readers *r, int from, int to)
 {
     const PNode *dw = &p->node[from];
@@ -322,9 +329,10 @@ bool opt_fuse(Builder *b)
     return compact(b);
 }
 
-/* ---- copies ---------------------------------------------------------------------------------- */
+/* ---- copies ---------------------------------------------------------------------- */
 
-/* A view of a state that is read after the state was written would see the new values. */
+/* A view of a state that is read after the state was written would see the new
+ * values. */
 static bool fix_views(Builder *b)
 {
     Plan *p = b->p;
@@ -347,7 +355,8 @@ static bool fix_views(Builder *b)
         if (!(n->row->flags & OP_VIEW))
             continue;
         Val base = p->val[n->in[0]].owner;
-        if (p->val[base].kind == VK_STATE && written_in(p, base, i + 1, last[n->out[0]]))
+        if (p->val[base].kind == VK_STATE &&
+            written_in(p, base, i + 1, last[n->out[0]]))
             n->row = &row_copy;
         else
             p->val[n->out[0]].owner = base;
@@ -355,8 +364,8 @@ static bool fix_views(Builder *b)
     return true;
 }
 
-/* An output must not live in an input's memory, which is the caller's, nor in that of a state
- * that is written later in the run. */
+/* An output must not live in an input's memory, which is the caller's, nor in that of a
+ * state that is written later in the run. */
 static int output_copy_at(const Plan *p, const PlanOut *o)
 {
     Val base = p->val[o->val].owner;
@@ -372,8 +381,8 @@ static void make_copy(Plan *p, PNode *n, PlanOut *o)
 {
     static const OpAttr no_attr;
     Val v = p->n_val++;
-    p->val[v] = (PVal){.spec = p->val[o->val].spec, .kind = VK_NODE, .owner = v,
-                       .name = o->name};
+    p->val[v] = (PVal){
+        .spec = p->val[o->val].spec, .kind = VK_NODE, .owner = v, .name = o->name};
     *n = (PNode){.row = &row_copy, .n_in = 1, .n_out = 1, .attr = &no_attr};
     n->in[0] = o->val;
     n->out[0] = v;

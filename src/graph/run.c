@@ -26,8 +26,10 @@ static bool bind(PlanInput *in, const Tensor *t, Err *err)
         return err_set(err, ERR_SHAPE, "input \"%s\" must be %s, it is %s", in->name,
                        spec_format(&in->spec, want), tensor_format_shape(t, is));
     if (!tensor_contiguous(t))
-        return err_set(err, ERR_SHAPE, "input \"%s\" must be contiguous, it is a strided "
-                       "view of %s", in->name, tensor_format_shape(t, is));
+        return err_set(err, ERR_SHAPE,
+                       "input \"%s\" must be contiguous, it is a strided "
+                       "view of %s",
+                       in->name, tensor_format_shape(t, is));
     in->bound = false;
     point_at(in, t->data);
     return true;

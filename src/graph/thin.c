@@ -1,6 +1,6 @@
-/* thin.c -- cuts and dispatch; the loops are in thin_kern.c. Two pieces keep to the same cores from
- * step to step while a weight fits in their caches; a large one comes from memory anyway and
- * is cut finer, so that more cores than two have work. */
+/* thin.c -- cuts and dispatch; the loops are in thin_kern.c. Two pieces keep to the
+ * same cores from step to step while a weight fits in their caches; a large one comes
+ * from memory anyway and is cut finer, so that more cores than two have work. */
 #include "graph/thin.h"
 
 #include "graph/thin_kern.h"
@@ -42,11 +42,17 @@ static void thin_piece(int piece, void *ctx)
     j->k->linear(j->rows, j->O, j->I, j->x, j->w, j->b, j->y, first, end - first);
 }
 
-void thin_linear(int64_t rows, const Tensor *x, const Tensor *w, const Tensor *b, Tensor *y)
+void thin_linear(int64_t rows, const Tensor *x, const Tensor *w, const Tensor *b,
+                 Tensor *y)
 {
-    ThinJob j = {.k = KERN_PICK(thin_table, w->dtype == F64), .rows = rows,
-                 .O = w->dim[0], .I = w->dim[1], .x = x->data, .w = w->data,
-                 .b = b ? b->data : NULL, .y = y->data};
+    ThinJob j = {.k = KERN_PICK(thin_table, w->dtype == F64),
+                 .rows = rows,
+                 .O = w->dim[0],
+                 .I = w->dim[1],
+                 .x = x->data,
+                 .w = w->data,
+                 .b = b ? b->data : NULL,
+                 .y = y->data};
     j.pieces = weight_pieces(j.O * j.I);
     if (j.pieces > j.O)
         j.pieces = (int)j.O;

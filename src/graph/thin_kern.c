@@ -1,6 +1,6 @@
-/* thin_kern.c -- two rows of w against up to ROWS rows of x at a time: every element of w is
- * loaded once and multiplied ROWS times, every element of x is used twice per load, and the sums
- * stay in registers. */
+/* thin_kern.c -- two rows of w against up to ROWS rows of x at a time: every element of
+ * w is loaded once and multiplied ROWS times, every element of x is used twice per
+ * load, and the sums stay in registers. */
 #include "graph/thin_kern.h"
 
 #include <stdbool.h>
@@ -65,35 +65,20 @@ ALWAYS void block(const Thin *t, int rows, int64_t b0, int64_t first, int64_t n)
 }
 
 /* One copy of the loops per number of rows, so that the sums are registers. */
-static void rows_block(const Thin *t, int64_t rows, int64_t b0, int64_t first, int64_t n)
+static void rows_block(const Thin *t, int64_t rows, int64_t b0, int64_t first,
+                       int64_t n)
 {
     switch (rows) {
 #if defined(__AVX512F__)
-    case 8:
-        block(t, 8, b0, first, n);
-        break;
-    case 7:
-        block(t, 7, b0, first, n);
-        break;
-    case 6:
-        block(t, 6, b0, first, n);
-        break;
-    case 5:
-        block(t, 5, b0, first, n);
-        break;
+    case 8: block(t, 8, b0, first, n); break;
+    case 7: block(t, 7, b0, first, n); break;
+    case 6: block(t, 6, b0, first, n); break;
+    case 5: block(t, 5, b0, first, n); break;
 #endif
-    case 4:
-        block(t, 4, b0, first, n);
-        break;
-    case 3:
-        block(t, 3, b0, first, n);
-        break;
-    case 2:
-        block(t, 2, b0, first, n);
-        break;
-    default:
-        block(t, 1, b0, first, n);
-        break;
+    case 4: block(t, 4, b0, first, n); break;
+    case 3: block(t, 3, b0, first, n); break;
+    case 2: block(t, 2, b0, first, n); break;
+    default: block(t, 1, b0, first, n); break;
     }
 }
 

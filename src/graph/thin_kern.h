@@ -1,6 +1,7 @@
-/* thin_kern.h -- the product of a thin batch with a weight, y = x w^T + b, for at most 16 rows of
- * x. A library product spends most of its time rearranging w there; this one reads w once. An
- * output's bits depend on its own row and column only, not on how the rows of w are cut. */
+/* thin_kern.h -- the product of a thin batch with a weight, y = x w^T + b, for at most
+ * 16 rows of x. A library product spends most of its time rearranging w there; this one
+ * reads w once. An output's bits depend on its own row and column only, not on how the
+ * rows of w are cut. */
 #ifndef CLEAVE_GRAPH_THIN_KERN_H
 #define CLEAVE_GRAPH_THIN_KERN_H
 #include <stdint.h>

@@ -1,6 +1,7 @@
-/* vec_kern.h -- vectors of a kernel variant's own width, for *_kern.c files whose bits must not
- * depend on how an array is cut: multiply-adds are spelled (vfma), so the compiler cannot
- * contract differently in two places; ragged ends go through padded copies. */
+/* vec_kern.h -- vectors of a kernel variant's own width, for *_kern.c files whose bits
+ * must not depend on how an array is cut: multiply-adds are spelled (vfma), so the
+ * compiler cannot contract differently in two places; ragged ends go through padded
+ * copies. */
 #ifndef CLEAVE_GRAPH_VEC_KERN_H
 #define CLEAVE_GRAPH_VEC_KERN_H
 #include <math.h>
@@ -27,7 +28,7 @@ typedef real vec_mem __attribute__((vector_size(VEC_BYTES), aligned(sizeof(real)
 
 ALWAYS vec load(const real *p)
 {
-    return (vec)*(const vec_mem *)(const void *)p;
+    return (vec) * (const vec_mem *)(const void *)p;
 }
 
 ALWAYS void store(real *p, vec x)

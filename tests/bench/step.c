@@ -1,8 +1,8 @@
-/* Training steps against floors. Random bytes stand for images and stay resident; every step
- * gathers its batch by a fixed shuffle. A case prints the median of 7 windows, the floor (the larger
- * of arithmetic at the speed of a large product here and traffic at the speed of a read-write
- * pass over as much memory here) and their ratio.
- * Usage: step [--threads N] [--profile] [case ...] */
+/* Training steps against floors. Random bytes stand for images and stay resident; every
+ * step gathers its batch by a fixed shuffle. A case prints the median of 7 windows, the
+ * floor (the larger of arithmetic at the speed of a large product here and traffic at
+ * the speed of a read-write pass over as much memory here) and their ratio. Usage: step
+ * [--threads N] [--profile] [case ...] */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,12 +53,12 @@ static void die(const Err *err)
     exit(1);
 }
 
-#define MUST(call)                                                                         \
-    do {                                                                                   \
-        Err err_ = {0};                                                                    \
-        Err *err = &err_;                                                                  \
-        if (!(call))                                                                       \
-            die(err);                                                                      \
+#define MUST(call)                                                                     \
+    do {                                                                               \
+        Err err_ = {0};                                                                \
+        Err *err = &err_;                                                              \
+        if (!(call))                                                                   \
+            die(err);                                                                  \
     } while (0)
 
 static int compare(const void *a, const void *b)
@@ -67,7 +67,7 @@ static int compare(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* ---- what the machine can do ---------------------------------------------------------------- */
+/* ---- what the machine can do ----------------------------------------------------- */
 
 static double peak_flops(void)
 {
@@ -126,7 +126,7 @@ static double bandwidth(size_t bytes)
     return best;
 }
 
-/* ---- a case ------------------------------------------------------------------------------- */
+/* ---- a case ---------------------------------------------------------------------- */
 
 static Val add_param(Bench *b, const char *name, int ndim, int64_t d0, int64_t d1)
 {
@@ -135,7 +135,8 @@ static Val add_param(Bench *b, const char *name, int ndim, int64_t d0, int64_t d
     float scale = ndim == 2 ? 1.0f / 28.0f : 0.0f;
     MUST(tensor_new(F32, ndim, dim, &b->param[k], err));
     RngKey key = {1, rng_stream(name), 0};
-    rng_uniform_f32(key, 0, tensor_count(&b->param[k]), -scale, scale, b->param[k].data);
+    rng_uniform_f32(key, 0, tensor_count(&b->param[k]), -scale, scale,
+                    b->param[k].data);
     b->param_name[k] = name;
     return b->param_val[k] = graph_state(b->g, name, &b->param[k]);
 }
@@ -145,7 +146,8 @@ static Val mlp(Bench *b, Val x)
     Graph *g = b->g;
     int64_t H = b->c->hidden;
     Val w1 = add_param(b, "fc1.w", 2, H, PIXELS), b1 = add_param(b, "fc1.b", 1, H, 1);
-    Val w2 = add_param(b, "fc2.w", 2, CLASSES, H), b2 = add_param(b, "fc2.b", 1, CLASSES, 1);
+    Val w2 = add_param(b, "fc2.w", 2, CLASSES, H),
+        b2 = add_param(b, "fc2.b", 1, CLASSES, 1);
     Val h = g_relu(g, graph_site(g, "fc1", g_linear(g, x, w1, b1)));
     return graph_site(g, "logits", g_linear(g, h, w2, b2));
 }
@@ -172,7 +174,8 @@ static void make_data(Bench *b)
         memcpy((uint8_t *)b->images.data + i, &r, 8);
     }
     for (int64_t i = 0; i < N_IMAGES; i++)
-        ((int32_t *)b->labels.data)[i] = (int32_t)rng_below(key, -1 - i, CLASSES);
+        ((int32_t *)b->labels.data)[i] =
+            (int32_t)rng_below(key, N_IMAGES * PIXELS + i, CLASSES);
     Err err = {0};
     b->order = mem_array(N_IMAGES, sizeof *b->order, &err);
     if (!b->order)
@@ -274,11 +277,12 @@ static void bench_case(const Case *c, double peak, bool profile)
     double bytes = params * 28, rate = bandwidth((size_t)(params * 12));
     double floor_flops = info.flops / peak, floor_bytes = bytes / rate;
     double low = floor_flops > floor_bytes ? floor_flops : floor_bytes;
-    printf("%-36s %10.1f us (best %.1f)  floor %8.1f us (%.1f Mflop %.1f us, %.1f MB %.1f us)  "
+    printf("%-36s %10.1f us (best %.1f)  floor %8.1f us (%.1f Mflop %.1f us, %.1f MB "
+           "%.1f us)  "
            "ratio %.2f  %.0f steps/s  loss %.4f\n",
-           c->name, seconds * 1e6, best * 1e6, low * 1e6, info.flops * 1e-6, floor_flops * 1e6,
-           bytes * 1e-6, floor_bytes * 1e6, seconds / low, 1 / seconds,
-           tensor_item(plan_output(b.plan, 0)));
+           c->name, seconds * 1e6, best * 1e6, low * 1e6, info.flops * 1e-6,
+           floor_flops * 1e6, bytes * 1e-6, floor_bytes * 1e6, seconds / low,
+           1 / seconds, tensor_item(plan_output(b.plan, 0)));
     if (profile)
         print_profile(&b);
     plan_free(b.plan);

@@ -1,5 +1,5 @@
-/* graph_support.h -- small things that the graph tests share: tensors from a seed, equality of
- * bits, rows by name with attributes. */
+/* graph_support.h -- small things that the graph tests share: tensors from a seed,
+ * equality of bits, rows by name with attributes. */
 #ifndef CLEAVE_TEST_GRAPH_SUPPORT_H
 #define CLEAVE_TEST_GRAPH_SUPPORT_H
 #include <math.h>
@@ -62,11 +62,11 @@ static inline Plan *plan_of(Graph *g, uint64_t seed)
     return p;
 }
 
-#define assert_near(got, want, tol)                                                        \
-    do {                                                                                   \
-        double got_ = (got), want_ = (want);                                               \
-        if (!(fabs(got_ - want_) <= (tol)))                                                \
-            fail_msg("%s is %.12g, must be %.12g", #got, got_, want_);                     \
+#define assert_near(got, want, tol)                                                    \
+    do {                                                                               \
+        double got_ = (got), want_ = (want);                                           \
+        if (!(fabs(got_ - want_) <= (tol)))                                            \
+            fail_msg("%s is %.12g, must be %.12g", #got, got_, want_);                 \
     } while (0)
 #define DIMS(...) ((int64_t[]){__VA_ARGS__})
 #endif

@@ -4,7 +4,8 @@
 
 #include <math.h>
 
-/* A function of two matrices with shared parts, a view, and a value used three times. */
+/* A function of two matrices with shared parts, a view, and a value used three
+ * times. */
 static Val example(Graph *g, Val x, Val w)
 {
     Val h = g_mul(g, x, w);
@@ -46,7 +47,8 @@ static void test_values(void **state)
     (void)state;
     Err err = {0};
     Graph *g = graph_new(&err);
-    Val x = graph_input(g, "x", F64, 2, DIMS(3, 4)), w = graph_input(g, "w", F64, 2, DIMS(3, 4));
+    Val x = graph_input(g, "x", F64, 2, DIMS(3, 4)),
+        w = graph_input(g, "w", F64, 2, DIMS(3, 4));
     Val loss = example(g, x, w), wrt[2] = {x, w}, d[2];
     assert_true(graph_grad(g, loss, wrt, 2, d));
     graph_output(g, "f", loss);
@@ -69,7 +71,8 @@ static void test_second_order(void **state)
     (void)state;
     Err err = {0};
     Graph *g = graph_new(&err);
-    Val x = graph_input(g, "x", F64, 2, DIMS(2, 3)), w = graph_input(g, "w", F64, 2, DIMS(2, 3));
+    Val x = graph_input(g, "x", F64, 2, DIMS(2, 3)),
+        w = graph_input(g, "w", F64, 2, DIMS(2, 3));
     Val loss = example(g, x, w), d, wrt[2] = {x, w}, dd[2];
     assert_true(graph_grad(g, loss, &x, 1, &d));
     Val penalty = g_sum(g, g_square(g, d));
@@ -94,7 +97,8 @@ static void test_weight_gradient_twice(void **state)
     (void)state;
     Err err = {0};
     Graph *g = graph_new(&err);
-    Val dy = graph_input(g, "dy", F64, 2, DIMS(3, 4)), x = graph_input(g, "x", F64, 2, DIMS(3, 5));
+    Val dy = graph_input(g, "dy", F64, 2, DIMS(3, 4)),
+        x = graph_input(g, "x", F64, 2, DIMS(3, 5));
     Val loss = g_sum(g, g_square(g, g_binary(g, "linear_dw", dy, x)));
     Val wrt[2] = {dy, x}, d[2];
     if (!graph_grad(g, loss, wrt, 2, d))
@@ -113,13 +117,15 @@ static void test_weight_gradient_twice(void **state)
     tensor_release(&in[1]);
 }
 
-/* Used twice directly: d(x x)/dx = 2x; an inner value; the loss itself; no dependence. */
+/* Used twice directly: d(x x)/dx = 2x; an inner value; the loss itself; no
+ * dependence. */
 static void test_special_wrt(void **state)
 {
     (void)state;
     Err err = {0};
     Graph *g = graph_new(&err);
-    Val x = graph_input(g, "x", F32, 1, DIMS(3)), other = graph_input(g, "o", F32, 2, DIMS(2, 2));
+    Val x = graph_input(g, "x", F32, 1, DIMS(3)),
+        other = graph_input(g, "o", F32, 2, DIMS(2, 2));
     Val y = g_mul(g, x, x), loss = g_sum(g, y), stopped = g_sum(g, g_stop(g, x));
     Val wrt[4] = {x, y, loss, other}, d[4], ds;
     assert_true(graph_grad(g, loss, wrt, 4, d));
@@ -149,7 +155,8 @@ static void test_after_assignment(void **state)
 {
     (void)state;
     Err err = {0};
-    Tensor w = t_random(1, F32, 1, DIMS(4), 0.5, 1), mean = t_random(2, F32, 1, DIMS(4), 0.5, 1);
+    Tensor w = t_random(1, F32, 1, DIMS(4), 0.5, 1),
+           mean = t_random(2, F32, 1, DIMS(4), 0.5, 1);
     Graph *g = graph_new(&err);
     Val x = graph_input(g, "x", F32, 1, DIMS(4)), s = graph_state(g, "w", &w), d;
     Val loss = g_sum(g, g_mul(g, x, s));
@@ -162,7 +169,8 @@ static void test_after_assignment(void **state)
     assert_int_equal(graph_err(g)->code, ERR_STATE);
     graph_free(g);
 
-    /* a new loss after the assignment is fine; so is a state that backward does not read */
+    /* a new loss after the assignment is fine; so is a state that backward does not
+     * read */
     g = graph_new(&err);
     x = graph_input(g, "x", F32, 1, DIMS(4));
     s = graph_state(g, "w", &w);

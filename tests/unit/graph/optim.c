@@ -1,5 +1,5 @@
-/* Optimisers: against a naive reference in double, fused against plain bit for bit, resuming,
- * schedules, settings, threads and instruction sets. */
+/* Optimisers: against a naive reference in double, fused against plain bit for bit,
+ * resuming, schedules, settings, threads and instruction sets. */
 #include "graph_support.h"
 
 #include <math.h>
@@ -19,7 +19,7 @@ static OptimCfg cfg_of(const char *method)
     return c;
 }
 
-/* ---- one layer, trained ------------------------------------------------------------------- */
+/* ---- one layer, trained ---------------------------------------------------------- */
 
 typedef struct Layer {
     Tensor w, b;
@@ -46,7 +46,8 @@ static Layer layer_new(DType t, int64_t out, int64_t in)
     return l;
 }
 
-/* loss = sum over the batch of dot(dy, x w' + b): the gradients are dy' x and sum dy. */
+/* loss = sum over the batch of dot(dy, x w' + b): the gradients are dy' x and sum
+ * dy. */
 static void layer_plan(Layer *l, const Case *c)
 {
     Err err = {0};
@@ -120,7 +121,7 @@ static void layer_train(Layer *l, const Case *c, int64_t first, int64_t last)
     }
 }
 
-/* ---- the reference ---------------------------------------------------------------------- */
+/* ---- the reference --------------------------------------------------------------- */
 
 typedef struct Naive {
     double w[OUT * IN], b[OUT], m[OUT * IN + OUT], v[OUT * IN + OUT];
@@ -196,7 +197,8 @@ static void check_case(const Case *c, DType t, double tol)
     naive_train(&n, &l, c, 50);
     for (int i = 0; i < OUT * IN; i++)
         if (fabs(t_at(&l.w, i) - n.w[i]) > tol)
-            fail_msg("%s: w[%d] = %.9g, reference %.9g", c->method, i, t_at(&l.w, i), n.w[i]);
+            fail_msg("%s: w[%d] = %.9g, reference %.9g", c->method, i, t_at(&l.w, i),
+                     n.w[i]);
     for (int i = 0; i < OUT; i++)
         assert_near(t_at(&l.b, i), n.b[i], tol);
     layer_free(&l);
@@ -211,7 +213,7 @@ static void test_reference(void **state)
     }
 }
 
-/* ---- equal bits ------------------------------------------------------------------------- */
+/* ---- equal bits ------------------------------------------------------------------ */
 
 static void assert_equal_layers(const Layer *a, const Layer *b)
 {
@@ -309,7 +311,8 @@ static void test_resume(void **state)
         for (int k = 0; k < tset_count(first.moments); k++) {
             Tensor copy;
             assert_ok(tensor_copy(tset_at(first.moments, k), &copy, &err), err);
-            assert_ok(tset_add(rest.moments, tset_name(first.moments, k), &copy, &err), err);
+            assert_ok(tset_add(rest.moments, tset_name(first.moments, k), &copy, &err),
+                      err);
             tensor_release(&copy);
         }
         layer_free(&first);
@@ -321,14 +324,15 @@ static void test_resume(void **state)
     }
 }
 
-/* ---- when fusing would be wrong ------------------------------------------------------------ */
+/* ---- when fusing would be wrong -------------------------------------------------- */
 
 /* x is itself a state that is stepped before w: dW must see the old x. */
 static void test_no_fusion_across_writes(void **state)
 {
     (void)state;
     Err err = {0};
-    Tensor w = t_random(1, F32, 2, DIMS(3, 4), -1, 1), x = t_random(2, F32, 2, DIMS(2, 4), -1, 1);
+    Tensor w = t_random(1, F32, 2, DIMS(3, 4), -1, 1),
+           x = t_random(2, F32, 2, DIMS(2, 4), -1, 1);
     Tensor w0, x0;
     assert_ok(tensor_copy(&w, &w0, &err), err);
     assert_ok(tensor_copy(&x, &x0, &err), err);
@@ -356,7 +360,8 @@ static void test_no_fusion_across_writes(void **state)
     assert_ok(plan_run(p, &in, &err), err);
     for (int64_t o = 0; o < 3; o++)
         for (int64_t i = 0; i < 4; i++) {
-            double grad = t_at(&in, o) * t_at(&x0, i) + t_at(&in, 3 + o) * t_at(&x0, 4 + i);
+            double grad =
+                t_at(&in, o) * t_at(&x0, i) + t_at(&in, 3 + o) * t_at(&x0, 4 + i);
             assert_near(t_at(&w, o * 4 + i), t_at(&w0, o * 4 + i) - 0.5 * grad, 1e-6);
         }
     plan_free(p);
@@ -368,7 +373,8 @@ static void test_no_fusion_across_writes(void **state)
     tensor_release(&x0);
 }
 
-/* Every allocation of building and planning fails once; moments made so far stay whole. */
+/* Every allocation of building and planning fails once; moments made so far stay
+ * whole. */
 static bool build_and_plan(void *ctx, Err *err)
 {
     Tensor *w = ctx;
@@ -397,7 +403,7 @@ static void test_allocation_faults(void **state)
     tensor_release(&w);
 }
 
-/* ---- settings --------------------------------------------------------------------------- */
+/* ---- settings -------------------------------------------------------------------- */
 
 static void test_refusals(void **state)
 {
@@ -449,7 +455,8 @@ static void test_schedules(void **state)
     assert_near(sched_rate(&c, 101, 101), 0.2, 1e-12);
     assert_near(sched_rate(&c, 5000, 101), 0.2, 1e-12);
     strcpy(c.schedule, "cosine");
-    assert_near(sched_rate(&c, 26, 101), 2 * (0.1 + 0.9 * 0.5 * (1 + sqrt(0.5))), 1e-12);
+    assert_near(sched_rate(&c, 26, 101), 2 * (0.1 + 0.9 * 0.5 * (1 + sqrt(0.5))),
+                1e-12);
     assert_near(sched_rate(&c, 101, 101), 0.2, 1e-12);
     c.warmup = 10;
     assert_near(sched_rate(&c, 1, 101), 0.2, 1e-12);
@@ -470,7 +477,8 @@ static void test_dead_input(void **state)
     TensorSet *set = tset_new(&err);
     OptimCfg c = cfg_of("adam");
     Graph *g = graph_new(&err);
-    OptimParam p = {"w", graph_state(g, "w", &w), graph_input(g, "g", F32, 1, DIMS(3)), 1};
+    OptimParam p = {"w", graph_state(g, "w", &w), graph_input(g, "g", F32, 1, DIMS(3)),
+                    1};
     assert_ok(optim_build(g, &c, &p, 1, set, &err), err);
     Plan *plan = plan_of(g, 0);
     Tensor grad = t_make(F32, 1, DIMS(3));

@@ -11,9 +11,9 @@ static void test_merge_and_drop(void **state)
     Err err = {0};
     Graph *g = graph_new(&err);
     Val x = graph_input(g, "x", F32, 2, DIMS(3, 4));
-    Val a = g_mul(g, x, x), b = g_mul(g, x, x);            /* the same */
-    Val c = g_scale(g, x, 2), d = g_scale(g, x, 3);        /* another attribute */
-    Val dead = g_exp(g, g_exp(g, x));                      /* nobody asks */
+    Val a = g_mul(g, x, x), b = g_mul(g, x, x);     /* the same */
+    Val c = g_scale(g, x, 2), d = g_scale(g, x, 3); /* another attribute */
+    Val dead = g_exp(g, g_exp(g, x));               /* nobody asks */
     graph_output(g, "y", g_add(g, g_add(g, a, b), g_add(g, c, d)));
     (void)dead;
     Plan *p = plan_of(g, 0);
@@ -62,7 +62,8 @@ static void test_versions(void **state)
     tensor_release(&w);
 }
 
-/* Outputs that are leaves or views of leaves; the caller's input may change afterwards. */
+/* Outputs that are leaves or views of leaves; the caller's input may change
+ * afterwards. */
 static void test_leaf_outputs(void **state)
 {
     (void)state;
@@ -123,13 +124,15 @@ static void test_inputs(void **state)
     (void)state;
     Err err = {0};
     Graph *g = graph_new(&err);
-    Val x = graph_input(g, "x", F32, 2, DIMS(2, 3)), k = graph_input(g, "k", F32, 0, NULL);
+    Val x = graph_input(g, "x", F32, 2, DIMS(2, 3)),
+        k = graph_input(g, "k", F32, 0, NULL);
     graph_output(g, "y", g_mul(g, x, k));
     Plan *p = plan_of(g, 0);
     assert_int_equal(plan_input_count(p), 2);
     assert_int_equal(plan_input_index(p, "k"), 1);
     assert_int_equal(plan_input_spec(p, 0).dim[1], 3);
-    Tensor good = t_random(1, F32, 2, DIMS(2, 3), -1, 1), wide = t_make(F32, 2, DIMS(3, 2)), turned;
+    Tensor good = t_random(1, F32, 2, DIMS(2, 3), -1, 1),
+           wide = t_make(F32, 2, DIMS(3, 2)), turned;
     Tensor f64 = t_make(F64, 2, DIMS(2, 3)), none = {0}, two = t_scalar(F32, 2);
     assert_ok(tensor_transpose(&wide, 0, 1, &turned, &err), err);
 
@@ -214,7 +217,7 @@ static void test_describe_and_profile(void **state)
     tensor_release(&in);
 }
 
-/* ---- faults ----------------------------------------------------------------------------- */
+/* ---- faults ---------------------------------------------------------------------- */
 
 typedef struct Fault {
     Graph *g;
@@ -243,7 +246,8 @@ static void test_allocation_faults(void **state)
     TensorSet *set = tset_new(&err);
     OptimCfg cfg;
     assert_ok(opt_defaults(optim_options, optim_n_options, &cfg, &err), err);
-    Val x = graph_input(g, "x", F32, 2, DIMS(2, 5)), dy = graph_input(g, "dy", F32, 2, DIMS(2, 3));
+    Val x = graph_input(g, "x", F32, 2, DIMS(2, 5)),
+        dy = graph_input(g, "dy", F32, 2, DIMS(2, 3));
     Val s = graph_state(g, "w", &w);
     graph_output(g, "n", graph_site(g, "n", g_unary(g, "grad_norm_sq", dy)));
     OptimParam p = {"w", s, g_binary(g, "linear_dw", dy, x), 1};

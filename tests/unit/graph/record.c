@@ -247,12 +247,9 @@ static void test_allocation_faults(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_leaves),
-        cmocka_unit_test(test_sticky),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_strided_state),
-        cmocka_unit_test(test_sites),
-        cmocka_unit_test(test_allocation_faults),
+        cmocka_unit_test(test_leaves),   cmocka_unit_test(test_sticky),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_strided_state),
+        cmocka_unit_test(test_sites),    cmocka_unit_test(test_allocation_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
-/* Replay against eager calls of the same ops, bit for bit, on random programs: shared and dead
- * subexpressions, views, states assigned in between, random draws, outputs of everything. The
- * same programs in every memory mode and with one and two threads. */
+/* Replay against eager calls of the same ops, bit for bit, on random programs: shared
+ * and dead subexpressions, views, states assigned in between, random draws, outputs of
+ * everything. The same programs in every memory mode and with one and two threads. */
 #include "graph_support.h"
 
 enum { MAX_INSTR = 60, MAX_REG = 80, N_STATES = 3, N_INPUTS = 2, N_STEPS_RUN = 3 };
@@ -8,7 +8,8 @@ enum { MAX_INSTR = 60, MAX_REG = 80, N_STATES = 3, N_INPUTS = 2, N_STEPS_RUN = 3
 typedef struct Instr {
     const OpRow *row;
     OpAttr attr;
-    int n_in, in[OP_MAX_IN], out; /* registers; out -1: an effect; row NULL: an output */
+    int n_in, in[OP_MAX_IN],
+        out; /* registers; out -1: an effect; row NULL: an output */
 } Instr;
 
 typedef struct Program {
@@ -29,10 +30,12 @@ static int64_t pick(Program *p, int64_t n)
 }
 
 static const char *const op_names[] = {
-    "add", "sub", "mul", "maximum", "neg", "square", "abs", "tanh", "exp", "scale",
-    "shift", "sigmoid", "clamp", "where", "reshape", "transpose", "sum", "mean",
-    "linear_dw", "matmul", "linear", "relu", "softmax", "normal", "broadcast_to",
-    "zeros_like", "grad_norm_sq", "stop_gradient", "cumsum", "reshape", "reshape", "normal",
+    "add",          "sub",        "mul",          "maximum",       "neg",     "square",
+    "abs",          "tanh",       "exp",          "scale",         "shift",   "sigmoid",
+    "clamp",        "where",      "reshape",      "transpose",     "sum",     "mean",
+    "linear_dw",    "matmul",     "linear",       "relu",          "softmax", "normal",
+    "broadcast_to", "zeros_like", "grad_norm_sq", "stop_gradient", "cumsum",  "reshape",
+    "reshape",      "normal",
 };
 
 static void set_attr(Program *p, const OpRow *row, const Spec *in, OpAttr *a)
@@ -178,8 +181,10 @@ static void run_eager(Program *p, uint64_t step)
             assert_ok(tensor_copy(in[0], &p->wanted[outs++], &err), err);
             continue;
         }
-        assert_ok(op_eager(x->row, in, x->n_in, x->row->flags & OP_EFFECT ? NULL : &x->attr,
-                           &ctx, out, &err), err);
+        assert_ok(op_eager(x->row, in, x->n_in,
+                           x->row->flags & OP_EFFECT ? NULL : &x->attr, &ctx, out,
+                           &err),
+                  err);
         if (x->out < 0)
             continue;
         /* an eager view would follow later assignments */

@@ -1,5 +1,6 @@
-/* The product for thin batches: against sums in double for every batch size, ragged lengths,
- * with and without a bias, in every instruction set; the same bits for any cut. */
+/* The product for thin batches: against sums in double for every batch size, ragged
+ * lengths, with and without a bias, in every instruction set; the same bits for any
+ * cut. */
 #include "graph_support.h"
 
 #include <math.h>
@@ -9,8 +10,10 @@
 
 static void check(int64_t B, int64_t O, int64_t I, bool bias)
 {
-    Tensor x = t_random(1, F32, 2, DIMS(B, I), -1, 1), w = t_random(2, F32, 2, DIMS(O, I), -1, 1);
-    Tensor b = t_random(3, F32, 1, DIMS(O), -1, 1), y = t_random(4, F32, 2, DIMS(B, O), 5, 6);
+    Tensor x = t_random(1, F32, 2, DIMS(B, I), -1, 1),
+           w = t_random(2, F32, 2, DIMS(O, I), -1, 1);
+    Tensor b = t_random(3, F32, 1, DIMS(O), -1, 1),
+           y = t_random(4, F32, 2, DIMS(B, O), 5, 6);
     thin_linear(B, &x, &w, bias ? &b : NULL, &y);
     for (int64_t r = 0; r < B; r++)
         for (int64_t o = 0; o < O; o++) {
@@ -21,8 +24,8 @@ static void check(int64_t B, int64_t O, int64_t I, bool bias)
                 size += fabs(term);
             }
             if (fabs(t_at(&y, r * O + o) - sum) > 1e-6 * size)
-                fail_msg("B %d O %d I %d: y[%d,%d] = %.9g, must be %.9g", (int)B, (int)O,
-                         (int)I, (int)r, (int)o, t_at(&y, r * O + o), sum);
+                fail_msg("B %d O %d I %d: y[%d,%d] = %.9g, must be %.9g", (int)B,
+                         (int)O, (int)I, (int)r, (int)o, t_at(&y, r * O + o), sum);
         }
     tensor_release(&x);
     tensor_release(&w);
@@ -42,9 +45,9 @@ static void each_isa(void (*f)(void))
 
 static void values(void)
 {
-    static const int64_t shape[][2] = {{1, 1},  {2, 3},   {3, 16},    {5, 37},   {10, 128},
-                                       {7, 0},  {33, 67}, {128, 784}, {9, 5000}, {0, 5},
-                                       {2100, 512}};
+    static const int64_t shape[][2] = {{1, 1},    {2, 3}, {3, 16},    {5, 37},
+                                       {10, 128}, {7, 0}, {33, 67},   {128, 784},
+                                       {9, 5000}, {0, 5}, {2100, 512}};
     for (size_t s = 0; s < ARRAY_LEN(shape); s++)
         for (int64_t B = 0; B <= THIN_MAX_BATCH; B += shape[s][0] > 1000 ? 5 : 1)
             check(B, shape[s][0], shape[s][1], B % 2);
@@ -61,7 +64,8 @@ static void cuts(void)
 {
     enum { B = 11, O = 9, I = 83 };
     const ThinTable *k = KERN_PICK(thin_table, false);
-    Tensor x = t_random(1, F32, 2, DIMS(B, I), -1, 1), w = t_random(2, F32, 2, DIMS(O, I), -1, 1);
+    Tensor x = t_random(1, F32, 2, DIMS(B, I), -1, 1),
+           w = t_random(2, F32, 2, DIMS(O, I), -1, 1);
     Tensor a = t_make(F32, 2, DIMS(B, O)), b = t_make(F32, 2, DIMS(B, O));
     k->linear(B, O, I, x.data, w.data, NULL, a.data, 0, O);
     for (int64_t cut = 0; cut <= O; cut++) {

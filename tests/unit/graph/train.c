@@ -1,5 +1,5 @@
-/* Whole training steps: a plan against the same recorded nodes called one by one eagerly, with
- * one and two threads, in every instruction set, over several steps. */
+/* Whole training steps: a plan against the same recorded nodes called one by one
+ * eagerly, with one and two threads, in every instruction set, over several steps. */
 #include "graph_support.h"
 
 #include "base/kern.h"
@@ -49,7 +49,10 @@ static Net net_new(int64_t batch, int64_t hidden, Val (*model)(Net *t, Val x),
                    const char *method, double clip)
 {
     Err err = {0};
-    Net t = {.g = graph_new(&err), .moments = tset_new(&err), .batch = batch, .hidden = hidden};
+    Net t = {.g = graph_new(&err),
+             .moments = tset_new(&err),
+             .batch = batch,
+             .hidden = hidden};
     Graph *g = t.g;
     t.images = t_make(U8, 2, DIMS(N_DATA, PIXELS));
     t.labels = t_make(I32, 1, DIMS(N_DATA));
@@ -57,7 +60,8 @@ static Net net_new(int64_t batch, int64_t hidden, Val (*model)(Net *t, Val x),
     for (int64_t i = 0; i < N_DATA * PIXELS; i++)
         ((uint8_t *)t.images.data)[i] = (uint8_t)rng_below(key, i, 256);
     for (int64_t i = 0; i < N_DATA; i++)
-        ((int32_t *)t.labels.data)[i] = (int32_t)rng_below(key, -1 - i, CLASSES);
+        ((int32_t *)t.labels.data)[i] =
+            (int32_t)rng_below(key, N_DATA * PIXELS + i, CLASSES);
     Val idx = graph_input(g, "idx", I32, 1, DIMS(batch)), grad[MAX_PARAM];
     Val x = g_binary(g, "batch_u8", graph_const(g, &t.images), idx);
     Val y = g_binary(g, "gather", graph_const(g, &t.labels), idx);
@@ -68,7 +72,8 @@ static Net net_new(int64_t batch, int64_t hidden, Val (*model)(Net *t, Val x),
     graph_grad(g, loss, t.val, t.n, grad);
     OptimParam p[MAX_PARAM];
     for (int i = 0; i < t.n; i++)
-        p[i] = (OptimParam){g->states.at[g->val[t.val[i]].index].name, t.val[i], grad[i], 1};
+        p[i] = (OptimParam){g->states.at[g->val[t.val[i]].index].name, t.val[i],
+                            grad[i], 1};
     OptimCfg cfg;
     assert_ok(opt_defaults(optim_options, optim_n_options, &cfg, &err), err);
     assert_true(text_copy(cfg.method, sizeof cfg.method, method));
@@ -151,8 +156,8 @@ typedef struct Setup {
 } Setup;
 
 static const Setup setups[] = {
-    {8, 33, mlp, "adam", 0, 2},       {8, 600, mlp, "adamw", 0, 2},
-    {1, 16, mlp, "adam_l2", 0, 2},    {16, 5, bilinear, "adamw", 0, 3},
+    {8, 33, mlp, "adam", 0, 2},         {8, 600, mlp, "adamw", 0, 2},
+    {1, 16, mlp, "adam_l2", 0, 2},      {16, 5, bilinear, "adamw", 0, 3},
     {40, 600, bilinear, "adamw", 0, 0}, {40, 33, mlp, "sgd", 0.5, 0},
     {7, 40, bilinear, "sgd", 0, 3},
 };

@@ -157,19 +157,9 @@ static Val build_duplicates(const PriorCtx *p)
 }
 
 const PriorRow prior_rows[] = {
-    { "sparsity", "Sum of |pixel| of a pattern over the square root of its pixels.", .055,
-      build_sparsity },
-    { "locality", "Spatial variance of a pattern's energy; the image spans [-1,1].", .1,
-      build_locality },
-    { "roughness", "Squared differences of neighbouring pixels; keeps weak patterns from "
-      "shrinking to dots.", .007, build_roughness },
-    { "variation", "Total variation: absolute differences of neighbouring pixels.", 0,
-      build_variation },
-    { "background", "Energy on pixels lit in under 1 % of the training images.", .01,
-      build_background },
-    { "cancellation", "Group lasso over components: sum of |T_r| over |T| sqrt(R).", .05,
-      build_cancellation },
-    { "duplicates", "Mean squared cosine between different components of one class.", 0,
-      build_duplicates },
+    { "sparsity", build_sparsity },         { "locality", build_locality },
+    { "roughness", build_roughness },       { "variation", build_variation },
+    { "background", build_background },     { "cancellation", build_cancellation },
+    { "duplicates", build_duplicates },
 };
 const size_t prior_n_rows = ARRAY_LEN(prior_rows);

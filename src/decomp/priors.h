@@ -18,9 +18,9 @@ typedef struct PriorCtx {
     Val unlit;  /* [I] 1 where a pixel is lit in under 1 % of the images; VAL_NONE: unknown */
 } PriorCtx;
 
+/* Default weight and documentation of a prior are its row in dict_options (same name). */
 typedef struct PriorRow {
-    const char *name, *doc;
-    double weight;   /* default in the everyday fit */
+    const char *name;
     Val (*build)(const PriorCtx *p);
 } PriorRow;
 extern const PriorRow prior_rows[];

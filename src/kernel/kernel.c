@@ -61,12 +61,13 @@ static Exit broken(const Err *err)
     return EXIT_BROKEN;
 }
 
-static json_t *list_of(char *const *items, int n)
+/* What to type to get this run again; threads and instruction set are beside it. */
+static json_t *command_line(const KernelArgs *a)
 {
-    json_t *a = json_array();
-    for (int i = 0; a && i < n; i++)
-        json_array_append_new(a, jval_str(items[i]));
-    return a;
+    json_t *list = json_pack("[s,s,o]", "cleave", "run", jval_str(a->script));
+    for (int i = 0; list && i < a->n_settings; i++)
+        json_array_append_new(list, jval_str(a->settings[i]));
+    return list;
 }
 
 static json_t *settings_of(const KernelArgs *a)
@@ -88,7 +89,7 @@ static bool describe(Run *r, const KernelArgs *a, Err *err)
     char cwd[4096];
     return run_set(r, "version", json_string(CLEAVE_VERSION), err) &&
            run_set(r, "script", jval_str(a->script), err) &&
-           run_set(r, "argv", list_of(a->argv, a->argc), err) &&
+           run_set(r, "argv", command_line(a), err) &&
            run_set(r, "cwd", jval_str(getcwd(cwd, sizeof cwd) ? cwd : ""), err) &&
            run_set(r, "settings", settings_of(a), err) &&
            run_set(r, "isa", json_string(isa_name()), err) &&

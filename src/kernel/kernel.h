@@ -19,8 +19,6 @@ typedef struct KernelArgs {
     const char *script; /* as given on the command line */
     char **settings;    /* "name=text" */
     int n_settings;
-    int argc;           /* the command line of the parent, for run.json */
-    char **argv;
 } KernelArgs;
 
 /* Runs one script as one run. Errors go into the journal; only when that is impossible is

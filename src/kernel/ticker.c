@@ -44,15 +44,14 @@ static void *tick_loop(void *arg)
     Ticker *t = arg;
     Journal *j = run_journal(t->run);
     bool failed = false;
-    while (!pause_or_stop(t, 0)) {
+    /* a run shorter than one pause is written once, at its end */
+    while (!pause_or_stop(t, GATHER)) {
         bool ok = journal_tick(j, NULL);
         ok = run_save(t->run, NULL) && ok;
         if (!ok && !failed)
             t->on_failure();
         failed = failed || !ok;
-        bool some = journal_wait(j, HEARTBEAT) || run_unsaved(t->run);
-        if (some && pause_or_stop(t, GATHER))
-            break;
+        journal_wait(j, HEARTBEAT);
     }
     return NULL;
 }

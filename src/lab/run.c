@@ -63,11 +63,21 @@ static void random_id(char dst[7])
     dst[6] = '\0';
 }
 
+/* In a folder that nobody knows yet the file needs no rename, and no wait for the disk. */
 static bool copy_script(const char *dir, const char *text, size_t n, Err *err)
 {
     char path[PATH_MAX];
-    return path_join(path, sizeof path, dir, "script.lua", err) &&
-           file_write_all(path, text, n, err);
+    if (!path_join(path, sizeof path, dir, "script.lua", err))
+        return false;
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return err_set(err, ERR_IO, "cannot create '%s': %s", path, strerror(errno));
+    bool ok = fd_append(fd, text, n, path, err);
+    if (close(fd) != 0 && ok)
+        ok = err_set(err, ERR_IO, "cannot write '%s': %s", path, strerror(errno));
+    if (!ok)
+        unlink(path);
+    return ok;
 }
 
 bool run_make_dir(const char *root, const char *script, char *dst, size_t cap, Err *err)

@@ -106,7 +106,8 @@ static void draw_plain(Bar *b, Str *out)
     if (part < b->said_part)
         b->said_part = 0; /* another piece of work */
     bool step = part - b->said_part >= PLAIN_STEP && !(since < PLAIN_GAP);
-    if (b->said_at > 0 && !step && !(since >= PLAIN_EVERY))
+    bool end = part >= 1 && b->said_part > 0 && b->said_part < 1;
+    if (b->said_at > 0 && !step && !end && !(since >= PLAIN_EVERY))
         return;
     bool first = b->said_at == 0 && part < PLAIN_STEP;
     b->said_at = t;

@@ -85,6 +85,13 @@ static void flush(Printer *p)
         write_out(p->style.err.fd, &p->err, &p->err_closed);
 }
 
+/* Takes the progress line away before anything is added to the error stream. */
+static void bar_away(Printer *p)
+{
+    flush(p);
+    bar_clear(&p->bar, &p->style.err, &p->err);
+}
+
 static void draw_bar(Printer *p)
 {
     if (p->style.err.tty && p->style.out.tty && p->mid_line)
@@ -245,8 +252,7 @@ static void on_error(Printer *p, const json_t *ev)
     const char *msg = jval_get(ev, "msg", "an error without a text");
     const char *trace = jval_get(ev, "trace", "");
     fresh_line(p);
-    flush(p);
-    bar_clear(&p->bar, s, &p->err);
+    bar_away(p);
     str_add(&p->err, "cleave: ");
     style_text(s, msg, strlen(msg), true, &p->err);
     str_addc(&p->err, '\n');
@@ -264,7 +270,7 @@ static void on_done(Printer *p, const json_t *ev)
 {
     (void)ev;
     end_text(p);
-    bar_clear(&p->bar, &p->style.err, &p->err);
+    bar_away(p);
     bar_forget(&p->bar);
 }
 
@@ -312,7 +318,7 @@ bool printer_catch_up(Printer *p, Err *err)
 
 void printer_end(Printer *p)
 {
-    bar_clear(&p->bar, &p->style.err, &p->err);
+    bar_away(p);
     bar_forget(&p->bar);
     show_log(p, -1);
     fresh_line(p);
@@ -328,8 +334,7 @@ void printer_line(Printer *p, const char *text)
 void printer_remark(Printer *p, const char *text)
 {
     fresh_line(p);
-    flush(p);
-    bar_clear(&p->bar, &p->style.err, &p->err);
+    bar_away(p);
     str_add(&p->err, "cleave: ");
     style_text(&p->style.err, text, strlen(text), true, &p->err);
     str_addc(&p->err, '\n');

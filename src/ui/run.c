@@ -290,9 +290,7 @@ Exit command_kernel(const Operands *ops, const void *config)
     KernelArgs a = {.dir = ops->item[0],
                     .script = ops->item[1],
                     .settings = ops->item + 2,
-                    .n_settings = ops->n - 2,
-                    .argc = ops->argc,
-                    .argv = ops->argv};
+                    .n_settings = ops->n - 2};
     if (!command_apply_core(config, &err))
         return command_fail(EXIT_BROKEN, "%s", err.msg);
     return kernel_run(&a);

@@ -1,0 +1,44 @@
+#!/bin/sh
+# Commands other than run.
+. "$(dirname "$0")/tap.inc"
+
+go --version
+check '--version gives 0' same "$rc" 0
+check 'and a version' grep -qE '^cleave [0-9]+\.[0-9]+\.[0-9]+$' out
+cp out version
+go version
+check 'version says the same' cmp out version
+go
+check 'no command gives 2 and the overview' same "$rc $(grep -c 'cleave run' err)" '2 1'
+go --help
+check '--help gives 0' same "$rc" 0
+for c in $(sed -n 's/^  cleave \([a-z]*\) .*/\1/p' out); do
+  go "$c" --help
+  check "$c --help gives 0" same "$rc" 0
+  check 'and its usage' has out "usage: cleave $c"
+  check 'without an error' lines err 0
+  check 'the manual page has it' has "$root/man/cleave.1" "Ic $c"
+  for o in $(sed -n 's/^  --\([a-z]*\) .*/\1/p' out); do
+    check "and its option --$o" has "$root/man/cleave.1" "Fl Fl $o"
+  done
+done
+go help
+check 'help lists commands and names' same "$rc" 0
+check 'commands' has out 'cleave run'
+go help run
+check 'help knows commands' has out 'usage: cleave run'
+go help no_such_name_at_all
+check 'help of an unknown name gives 2' same "$rc" 2
+check 'in one sentence' lines err 1
+go version --nothing
+check 'an unknown option gives 2' same "$rc" 2
+go doctor extra
+check 'an operand too many gives 2' same "$rc" 2
+go doctor
+check 'doctor finds everything right' same "$rc" 0
+check 'and lists each check' [ "$(grep -c '^ok ' out)" -ge 8 ]
+go doctor --isa baseline --threads 1 --mem 1G
+check 'doctor takes the options of the core' has out 'baseline, 1 threads, memory budget 1.0 GiB'
+"$cleave" --version >/dev/full 2>err
+check 'output that cannot be written gives 3' same "$?" 3
+plan_end

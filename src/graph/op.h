@@ -10,7 +10,7 @@
 #include "tensor/rng.h"
 #include "tensor/tensor.h"
 
-enum { OP_MAX_IN = 8, OP_MAX_OUT = 3, OP_MAX_ATTR = 8 };
+enum { OP_MAX_IN = 32, OP_MAX_OUT = 3, OP_MAX_ATTR = 8 };
 
 typedef struct Graph Graph;
 typedef int32_t Val; /* a value of a graph */

@@ -1,8 +1,10 @@
-/* blas.h -- the only door to CBLAS. OpenBLAS runs single-threaded; products above a size
- * fixed by shape are cut in two along their longer output dimension (at a multiple of 16)
- * and the halves run on the pool, so the bits do not depend on the number of threads. Long
- * products are cut further so that an interrupt is seen within 50 ms (false: interrupted).
- * Row-major; trans_a means A is stored [K,M]. Leading dimensions in elements. */
+/* blas.h -- the only door to CBLAS. OpenBLAS runs single-threaded; products above a
+ * size fixed by shape are cut in two along their longer output dimension (at a
+ * multiple of 16) and the halves run on the pool, so the bits do not depend on the
+ * number of threads. Skinny f32 products are tiled for the AVX-512 kernels, so their
+ * bits also depend on which kernels are in use (blas_core()). Long products are cut
+ * further so that an interrupt is seen within 50 ms (false: interrupted). Row-major;
+ * trans_a means A is stored [K,M]. Leading dimensions in elements. */
 #ifndef CLEAVE_TENSOR_BLAS_H
 #define CLEAVE_TENSOR_BLAS_H
 #include <stdint.h>
@@ -20,11 +22,12 @@ void blas_gemv_f32(bool trans, int64_t M, int64_t N, float alpha, const float *A
                    int64_t lda, const float *x, float beta, float *y);
 void blas_gemv_f64(bool trans, int64_t M, int64_t N, double alpha, const double *A,
                    int64_t lda, const double *x, double beta, double *y);
-/* Sum of x_i y_i: blocks of 65536 in the library, block sums added in order in double. */
+/* Sum of x_i y_i: blocks of 65536 in the library, block sums added in order in
+ * double. */
 double blas_dot_f32(int64_t n, const float *x, const float *y);
 double blas_dot_f64(int64_t n, const double *x, const double *y);
-/* The kernels OpenBLAS picked ("Cooperlake"), its version, and a one-line notice when the CPU has
- * AVX-512 and the kernels are AVX2 ones (NULL when all is well). */
+/* The kernels OpenBLAS picked ("Cooperlake"), its version, and a one-line notice when
+ * the CPU has AVX-512 and the kernels are AVX2 ones (NULL when all is well). */
 const char *blas_core(void);
 const char *blas_version(void);
 const char *blas_notice(void);

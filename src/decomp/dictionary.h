@@ -52,6 +52,10 @@ bool dict_rescale(Dictionary *d, const Interaction *b, const Tensor *S, Err *err
  * Random: 0.02 N(0,1), owners round-robin. */
 bool dict_start_eigen(const Spectrum *s, int64_t R, Dictionary *out, Err *err);
 bool dict_gauge(Dictionary *d, uint64_t seed, Err *err);
+/* Anchors f32 [2R,I] as factors, rows r are a and rows R+r are b; owners by dict_assign_owners() with
+ * as many components a class as the limit in the metric (S NULL: plain) hands out. */
+bool dict_start_anchors(const Interaction *b, const Tensor *S, const Tensor *anchors,
+                        Dictionary *out, Err *err);
 /* One-hot heads for given factors: component r goes to the class with the largest |a^T B_c b|, best
  * scores first, at most count[c] a class; b takes the sign, so that all heads are +1. */
 bool dict_assign_owners(Dictionary *d, const Interaction *b, const int64_t *count, Err *err);

@@ -1,6 +1,5 @@
-/* fit.c -- the loss as a graph. One stacked product with S serves a and b; with ea = a S embed^T,
- *   <T,B> = sum_r ea_r M_owner(r) eb_r,   <T,T> = sum_rs same_rs 1/2 (Gaa Gbb + Gab Gab^T),
- * G.. = Gram matrices in the metric, same_rs = 1 for components of one class. */
+/* fit.c -- starts, and the loss as a graph: the cosine and distillation of terms.h and the rows of
+ * priors.h. The start is scaled to mean norm 1, so that one learning rate suits every network. */
 #include "decomp/fit.h"
 
 #include <math.h>
@@ -8,8 +7,9 @@
 
 #include "base/mem.h"
 #include "decomp/priors.h"
+#include "decomp/strokes.h"
+#include "decomp/terms.h"
 #include "graph/build.h"
-#include "tensor/blas.h"
 
 #define PRIOR_OPT(k, name, dflt, doc)                                                         \
     { name, OPT_NUM, offsetof(DictCfg, prior) + (k) * sizeof(double), dflt, 0, 1e6, NULL, doc }
@@ -53,11 +53,9 @@ struct DictFit {
     int64_t R, height, width;
     Dictionary dict;      /* the start; head and owners stay as they are */
     TensorSet *params;
-    Tensor S64, S, embed; /* S f64 and f32 [I,I] (empty: plain), embed f32 [E,I] */
-    Tensor core;          /* f32 [R,E,E]: M of each component's class */
-    Tensor same;          /* f32 [R,R] */
-    Tensor unlit, x, logits;
-    double BB, logit_var;
+    Tensor S64, unlit;
+    CosineConst cosine;
+    Distill distill;
 };
 
 /* --- making --------------------------------------------------------------------------------- */
@@ -71,8 +69,6 @@ static bool check_data(const DictFit *f, const DictData *d, Err *err)
     if (f->height * f->width != f->b->I)
         return err_set(err, ERR_SHAPE, "images of %lld x %lld do not fit a network with %lld "
                        "inputs", (long long)f->height, (long long)f->width, (long long)f->b->I);
-    if (f->cfg.distill > 0 && (!d->x || !d->logits || d->x->dim[0] != d->logits->dim[0]))
-        return err_set(err, ERR_OPTION, "distill needs examples and the network's logits on them");
     if (d->unlit && tensor_count(d->unlit) != f->b->I)
         return err_set(err, ERR_SHAPE, "the mask of unlit pixels is %s, the network has %lld "
                        "inputs", tensor_format_shape(d->unlit, shape), (long long)f->b->I);
@@ -89,28 +85,24 @@ static bool start_eigen(DictFit *f, Err *err)
     return ok;
 }
 
-/* Stroke anchors as factors; owners by |a^T B_c b|, best first, as many a class as the limit hands out. */
+static bool check_anchors(const DictFit *f, const Tensor *t, Err *err)
+{
+    char shape[96];
+    if (t->dtype == F32 && t->ndim == 2 && t->dim[0] == 2 * f->R && t->dim[1] == f->b->I)
+        return true;
+    return err_set(err, ERR_SHAPE, "the anchors are %s, they must be f32[%lld,%lld]: a's rows, "
+                   "then b's", tensor_format_shape(t, shape), (long long)(2 * f->R),
+                   (long long)f->b->I);
+}
+
+/* Anchors (NULL: strokes) as factors. */
 static bool start_stroke(DictFit *f, const Tensor *anchors, Err *err)
 {
-    Spectrum s;
-    int64_t R = f->R, I = f->b->I, C = f->b->C;
-    if (!anchors || anchors->ndim != 2 || anchors->dim[0] != 2 * R || anchors->dim[1] != I)
-        return err_set(err, ERR_OPTION, "start 'stroke' needs anchors f32[%lld,%lld]",
-                       (long long)(2 * R), (long long)I);
-    int64_t *count = mem_array(256, sizeof *count, err);
-    if (!count || !spectrum_new(f->b, f->data_metric ? &f->S64 : NULL, &s, err)) {
-        mem_free(count);
-        return false;
-    }
-    bool ok = dict_new(R, C, I, &f->dict, err);
-    if (ok) {
-        limit_one_hot(&s, R, true, count);
-        memcpy(f->dict.a.data, anchors->data, tensor_bytes(&f->dict.a));
-        memcpy(f->dict.b.data, (float *)anchors->data + R * I, tensor_bytes(&f->dict.b));
-        ok = dict_assign_owners(&f->dict, f->b, count, err);
-    }
-    mem_free(count);
-    spectrum_done(&s);
+    Tensor t = { 0 };
+    bool ok = anchors ? check_anchors(f, anchors, err) && tensor_contiguous_of(anchors, &t, err)
+                      : stroke_anchors(f->R, f->height, f->width, &t, err);
+    ok = ok && dict_start_anchors(f->b, f->data_metric ? &f->S64 : NULL, &t, &f->dict, err);
+    tensor_release(&t);
     return ok;
 }
 
@@ -158,39 +150,11 @@ static bool make_params(DictFit *f, Err *err)
 
 static bool make_constants(DictFit *f, const DictData *d, Err *err)
 {
-    int64_t R = f->R, E = f->b->E;
-    const int32_t *owner = f->dict.owner.data;
-    Tensor K = { 0 };
-    bool ok = tensor_convert(&f->b->embed, F32, &f->embed, err) &&
-              tensor_new(F32, 3, (int64_t[]){ R, E, E }, &f->core, err) &&
-              tensor_zeros(F32, 2, (int64_t[]){ R, R }, &f->same, err) &&
-              interaction_gram(f->b, f->data_metric ? &f->S64 : NULL, &K, err) &&
-              interaction_norm2(f->b, &K, &f->BB, err);
-    tensor_release(&K);
-    if (ok && !(f->BB > 0))
-        ok = err_set(err, ERR_NUMERIC, "the interaction tensor is zero: nothing to decompose");
-    for (int64_t r = 0; ok && r < R; r++) {
-        const double *m = (double *)f->b->core.data + owner[r] * E * E;
-        for (int64_t i = 0; i < E * E; i++)
-            ((float *)f->core.data)[r * E * E + i] = (float)m[i];
-        for (int64_t s = 0; s < R; s++)
-            ((float *)f->same.data)[r * R + s] = owner[r] == owner[s] ? 1 : 0;
-    }
-    if (ok && d->unlit)
-        ok = tensor_convert(d->unlit, F32, &f->unlit, err);
-    if (ok && f->cfg.distill > 0) {
-        double s = 0, s2 = 0;
-        int64_t n = tensor_count(d->logits);
-        f->x = tensor_retain(d->x);
-        f->logits = tensor_retain(d->logits);
-        for (int64_t i = 0; i < n; i++) {
-            double v = (double)((float *)d->logits->data)[i];
-            s += v;
-            s2 += v * v;
-        }
-        f->logit_var = fmax(s2 / (double)n - (s / (double)n) * (s / (double)n), 1e-12);
-    }
-    return ok;
+    const Tensor *S = f->data_metric ? &f->S64 : NULL;
+    return cosine_const(f->b, S, f->dict.owner.data, f->R, &f->cosine, err) &&
+           (!d->unlit || tensor_convert(d->unlit, F32, &f->unlit, err)) &&
+           (!(f->cfg.distill > 0) ||
+            distill_new(d, f->b, &f->dict.head, &f->distill, err));
 }
 
 DictFit *dictfit_new(const DictCfg *cfg, const Interaction *b, const DictData *data, Err *err)
@@ -206,10 +170,8 @@ DictFit *dictfit_new(const DictCfg *cfg, const Interaction *b, const DictData *d
     f->height = data->height;
     f->width = data->width;
     bool ok = check_data(f, data, err);
-    if (ok && f->data_metric) {
+    if (ok && f->data_metric)
         f->S64 = tensor_retain(data->S);
-        ok = tensor_convert(data->S, F32, &f->S, err);
-    }
     ok = ok && make_start(f, data, err);
     if (ok)
         scale_start(&f->dict);
@@ -224,10 +186,10 @@ void dictfit_free(DictFit *f)
 {
     if (!f)
         return;
-    Tensor *const all[] = { &f->S64, &f->S, &f->embed, &f->core, &f->same,
-                            &f->unlit, &f->x, &f->logits };
-    for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        tensor_release(all[i]);
+    tensor_release(&f->S64);
+    tensor_release(&f->unlit);
+    cosine_done(&f->cosine);
+    distill_done(&f->distill);
     tset_free(f->params);
     dict_done(&f->dict);
     mem_free(f);
@@ -240,65 +202,31 @@ TensorSet *dictfit_params(DictFit *f)
 
 /* --- the loss ------------------------------------------------------------------------------------ */
 
-typedef struct Terms {
-    Val a, b;
-    Val TB, TT, nrm, gram, cosine;
-} Terms;
-
-static void factors(DictFit *f, Graph *g, Terms *t)
+static void factors(DictFit *f, Graph *g, Val *a, Val *b)
 {
     Val u = graph_state(g, f->split ? "p" : "a", tset_at(f->params, 0));
     Val v = graph_state(g, f->split ? "n" : "b", tset_at(f->params, 1));
-    t->a = f->split ? g_add(g, u, v) : u;
-    t->b = f->split ? g_sub(g, u, v) : v;
-}
-
-static Val half(Graph *g, Val stacked, int64_t from, int64_t to)
-{
-    OpAttr a = { .i = { 0, from, to, 1 } };
-    return g_call(g, "slice", &stacked, 1, &a);
-}
-
-static void similarity_terms(DictFit *f, Graph *g, Terms *t)
-{
-    int64_t R = f->R;
-    OpAttr axis = { 0 };
-    Val embed = graph_const(g, &f->embed), aS = t->a, bS = t->b;
-    if (f->data_metric) {
-        Val both = g_call(g, "concat", (Val[]){ t->a, t->b }, 2, &axis);
-        Val bothS = g_matmul(g, both, graph_const(g, &f->S), false, false);
-        aS = half(g, bothS, 0, R);
-        bS = half(g, bothS, R, 2 * R);
-    }
-    Val ea = g_matmul(g, aS, embed, false, true), eb = g_matmul(g, bS, embed, false, true);
-    Val em = g_einsum(g, "re,ref->rf", ea, graph_const(g, &f->core));
-    Val Gaa = g_matmul(g, aS, t->a, false, true), Gbb = g_matmul(g, bS, t->b, false, true);
-    Val Gab = g_matmul(g, aS, t->b, false, true);
-    Val sum = g_add(g, g_mul(g, Gaa, Gbb), g_mul(g, Gab, g_transpose(g, Gab)));
-    t->gram = g_mul(g, g_scale(g, sum, 0.5), graph_const(g, &f->same));
-    t->TB = g_sum(g, g_mul(g, em, eb));
-    t->TT = g_sum(g, t->gram);
-    t->nrm = g_unary(g, "diag", t->gram);
-    t->cosine = g_div(g, t->TB, g_sqrt(g, g_scale(g, t->TT, f->BB)));
+    *a = f->split ? g_add(g, u, v) : u;
+    *b = f->split ? g_sub(g, u, v) : v;
 }
 
 /* mean-one weights of the 2R patterns, without gradient */
-static Val pattern_weights(DictFit *f, Graph *g, const Terms *t)
+static Val pattern_weights(DictFit *f, Graph *g, Val nrm)
 {
     OpAttr axis = { 0 };
-    Val size = g_stop(g, g_shift(g, t->nrm, 1e-20));
+    Val size = g_stop(g, g_shift(g, nrm, 1e-20));
     Val h = g_exp(g, g_scale(g, g_log(g, size), f->cfg.emphasis / 2));
     h = g_div(g, h, g_mean(g, h));
     return g_call(g, "concat", (Val[]){ h, h }, 2, &axis);
 }
 
-static Val add_priors(DictFit *f, Graph *g, const Terms *t, Val loss)
+static Val add_priors(DictFit *f, Graph *g, const CosineTerms *t, Val a, Val b, Val loss)
 {
     PriorCtx p = { .g = g, .R = f->R, .I = f->b->I, .height = f->height, .width = f->width,
                    .nrm = t->nrm, .TT = t->TT, .gram = t->gram, .unlit = VAL_NONE };
-    p.q = prior_patterns(g, t->a, t->b);
+    p.q = prior_patterns(g, a, b);
     p.energy = g_square(g, p.q);
-    p.weight = pattern_weights(f, g, t);
+    p.weight = pattern_weights(f, g, t->nrm);
     if (f->unlit.data)
         p.unlit = graph_const(g, &f->unlit);
     for (size_t k = 0; k < prior_n_rows; k++) {
@@ -311,29 +239,19 @@ static Val add_priors(DictFit *f, Graph *g, const Terms *t, Val loss)
     return loss;
 }
 
-static Val add_distillation(DictFit *f, Graph *g, const Terms *t, Val idx, Val loss)
-{
-    OpAttr axis = { 0 };
-    Val x = g_call(g, "gather", (Val[]){ graph_const(g, &f->x), idx }, 2, &axis);
-    Val y = g_call(g, "gather", (Val[]){ graph_const(g, &f->logits), idx }, 2, &axis);
-    Val act = g_mul(g, g_matmul(g, x, t->a, false, true), g_matmul(g, x, t->b, false, true));
-    Val fit = g_mul(g, g_matmul(g, act, graph_const(g, &f->dict.head), false, false),
-                    g_div(g, t->TB, t->TT));
-    Val mse = g_mean(g, g_square(g, g_sub(g, fit, y)));
-    return g_add(g, loss, g_scale(g, mse, f->cfg.distill / f->logit_var));
-}
-
 Val dictfit_loss(void *ctx, Graph *g, Val idx)
 {
     DictFit *f = ctx;
-    Terms t;
-    factors(f, g, &t);
-    similarity_terms(f, g, &t);
+    CosineTerms t;
+    Val a, b;
+    factors(f, g, &a, &b);
+    cosine_terms(&f->cosine, g, a, b, &t);
     graph_output(g, "similarity", t.cosine);
     Val loss = g_shift(g, g_neg(g, t.cosine), 1);
-    loss = add_priors(f, g, &t, loss);
+    loss = add_priors(f, g, &t, a, b, loss);
     if (f->cfg.distill > 0)
-        loss = add_distillation(f, g, &t, idx, loss);
+        loss = g_add(g, loss, g_scale(g, distill_loss(&f->distill, g, &t, a, b, idx),
+                                      f->cfg.distill));
     return loss;
 }
 

@@ -221,3 +221,24 @@ bool dict_assign_owners(Dictionary *d, const Interaction *b, const int64_t *coun
     mem_free(left);
     return ok;
 }
+
+bool dict_start_anchors(const Interaction *b, const Tensor *S, const Tensor *anchors,
+                        Dictionary *out, Err *err)
+{
+    Spectrum s = { 0 };
+    int64_t R = anchors->dim[0] / 2;
+    memset(out, 0, sizeof *out);
+    int64_t *count = mem_array((size_t)(b->C < 256 ? 256 : b->C), sizeof *count, err);
+    bool ok = count && spectrum_new(b, S, &s, err) && dict_new(R, b->C, b->I, out, err);
+    if (ok) {
+        limit_one_hot(&s, R, true, count);
+        memcpy(out->a.data, anchors->data, tensor_bytes(&out->a));
+        memcpy(out->b.data, (float *)anchors->data + R * b->I, tensor_bytes(&out->b));
+        ok = dict_assign_owners(out, b, count, err);
+    }
+    if (!ok)
+        dict_done(out);
+    mem_free(count);
+    spectrum_done(&s);
+    return ok;
+}

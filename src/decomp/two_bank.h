@@ -15,11 +15,13 @@ extern const OptRow twobank_options[];
 extern const size_t twobank_n_options;
 
 typedef struct TwoBank TwoBank;
-/* data: x and logits for distillation, height and width; S and unlit are not used. */
+/* data: x and logits for distillation, height and width, anchors (NULL: the stroke bank); S and unlit
+ * are not used. */
 TwoBank *twobank_new(const TwoBankCfg *cfg, const Interaction *b, const DictData *data,
                      Err *err);
 void twobank_free(TwoBank *f);
 TensorSet *twobank_params(TwoBank *f);
 Val twobank_loss(void *ctx, Graph *g, Val idx);
+/* Scaled by least squares in the plain metric; not balanced. */
 bool twobank_finish(TwoBank *f, Dictionary *out, Err *err);
 #endif

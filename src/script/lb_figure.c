@@ -66,6 +66,7 @@ static const OptRow images_options[] = {
 static const size_t n_images_options = ARRAY_LEN(images_options);
 
 /* Number, height and width of the images in a tensor of [h,w], [n,h,w] or flat [n,h*w]. */
+
 static void image_dims(lua_State *L, const Tensor *t, const ImagesCfg *c, int *n, int *h,
                        int *w)
 {
@@ -112,7 +113,7 @@ static int cl_images(lua_State *L)
 {
     Err err;
     ImagesCfg c;
-    int n, h, w, labels = 0;
+    int n = 0, h = 0, w = 0, labels = 0;
     LTensor *src = lb_check_tensor(L, 1);
     lua_settop(L, 2);
     if (lua_istable(L, 2)) { /* labels are a list, the rest are plain options */

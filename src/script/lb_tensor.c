@@ -222,11 +222,20 @@ static int cl_state(lua_State *L)
 
 /* --- reading and indexing ---------------------------------------------------------------------- */
 
+/* Elements of integer tensors are Lua integers, so that they print and index as such. */
+static void push_number(lua_State *L, DType t, double v)
+{
+    if (t == I32 || t == U8)
+        lua_pushinteger(L, (lua_Integer)v);
+    else
+        lua_pushnumber(L, v);
+}
+
 static int push_selected(lua_State *L, const LTensor *t, int axis, int64_t i)
 {
     Err err;
     if (t->t.ndim == 1) {
-        lua_pushnumber(L, tensor_get(&t->t, &i));
+        push_number(L, t->t.dtype, tensor_get(&t->t, &i));
         return 1;
     }
     LTensor *out = lb_push_tensor(L);
@@ -248,9 +257,11 @@ static int64_t to_index(lua_State *L, const Tensor *t, int axis, lua_Integer i)
 static int tensor_index(lua_State *L)
 {
     LTensor *t = luaL_checkudata(L, 1, LB_TENSOR);
-    if (lua_isinteger(L, 2)) {
+    int whole = 0;
+    lua_Integer at = lua_type(L, 2) == LUA_TNUMBER ? lua_tointegerx(L, 2, &whole) : 0;
+    if (whole) {
         lb_check_tensor(L, 1);
-        return push_selected(L, t, 0, to_index(L, &t->t, 0, lua_tointeger(L, 2)));
+        return push_selected(L, t, 0, to_index(L, &t->t, 0, at));
     }
     const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
     luaL_getmetatable(L, LB_TENSOR);
@@ -312,7 +323,7 @@ static int tensor_item_fn(lua_State *L)
     if (tensor_count(&t->t) != 1)
         return lb_error(L, ERR_SHAPE, "item: the tensor must have one element, it has %d",
                         (int)tensor_count(&t->t));
-    lua_pushnumber(L, tensor_item(&t->t));
+    push_number(L, t->t.dtype, tensor_item(&t->t));
     return 1;
 }
 

@@ -1,10 +1,11 @@
-/* plan.h -- a graph made ready to run again and again. Planning drops dead nodes, merges
- * common subexpressions, fuses what pays (weight gradient with the optimiser at small batches),
- * and assigns every temporary a slot of one arena with in-place reuse. plan_run() allocates
- * nothing and gives the bits that eager calls of the same ops would give.
- * A Plan owns its arena and holds references to states and constants. The step counter is the
- * plan's; random ops read (seed, step). Interrupt: looked at between nodes; a run that stops
- * leaves the step counter where it was (states may be partly updated: trainers restore). */
+/* plan.h -- a graph made ready to run again and again. Planning drops dead nodes,
+ * merges common subexpressions, fuses what pays (weight gradient with the optimiser at
+ * small batches), and assigns every temporary a slot of one arena with in-place reuse.
+ * plan_run() allocates nothing and gives the bits that eager calls of the same ops
+ * would give. A Plan owns its arena and holds references to states and constants. The
+ * step counter is the plan's; random ops read (seed, step). Interrupt: looked at
+ * between nodes; a run that stops leaves the step counter where it was (states may be
+ * partly updated: trainers restore). */
 #ifndef CLEAVE_GRAPH_PLAN_H
 #define CLEAVE_GRAPH_PLAN_H
 #include "graph/graph.h"
@@ -41,8 +42,8 @@ struct Str;
 void plan_describe(const Plan *p, struct Str *out);
 /* Per-node seconds of the next runs; NULL switches off. */
 void plan_profile(Plan *p, double *seconds_per_node);
-/* For tests, of plans made from now on: every temporary in memory of its own; freed memory
- * filled with NaN after its last use. */
+/* For tests, of plans made from now on: every temporary in memory of its own; freed
+ * memory filled with NaN after its last use. */
 enum { PLAN_TEST_NO_REUSE = 1, PLAN_TEST_POISON = 2 };
 void plan_test_flags(unsigned flags);
 #endif

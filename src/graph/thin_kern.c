@@ -83,7 +83,7 @@ static void rows_block(const Thin *t, int64_t rows, int64_t b0, int64_t first,
 }
 
 /* A strip of w that stays in the cache while the blocks of x pass over it. */
-enum { STRIP_BYTES = 16384 };
+enum { STRIP_BYTES = 131072 };
 
 static void linear(int64_t B, int64_t O, int64_t I, const void *x, const void *w,
                    const void *b, void *y, int64_t first, int64_t n)

@@ -176,20 +176,14 @@ static void make_data(Bench *b)
     for (int64_t i = 0; i < N_IMAGES; i++)
         ((int32_t *)b->labels.data)[i] =
             (int32_t)rng_below(key, N_IMAGES * PIXELS + i, CLASSES);
-    Err err = {0};
-    b->order = mem_array(N_IMAGES, sizeof *b->order, &err);
-    if (!b->order)
-        die(&err);
+    MUST(b->order = mem_array(N_IMAGES, sizeof *b->order, err));
     rng_permutation(key, N_IMAGES, b->order);
 }
 
 static void build(Bench *b)
 {
-    Err err = {0};
-    b->g = graph_new(&err);
-    b->moments = tset_new(&err);
-    if (!b->g || !b->moments)
-        die(&err);
+    MUST(b->g = graph_new(err));
+    MUST(b->moments = tset_new(err));
     Graph *g = b->g;
     int64_t rows = b->c->batch;
     Val idx = graph_input(g, "idx", I32, 1, &rows);
@@ -208,9 +202,7 @@ static void build(Bench *b)
     cfg.weight_decay = b->c->bilinear ? 0.5 : 0;
     MUST(optim_build(g, &cfg, p, b->n_param, b->moments, err));
     graph_output(g, "loss", loss);
-    b->plan = plan_new(g, 1, &err);
-    if (!b->plan)
-        die(&err);
+    MUST(b->plan = plan_new(g, 1, err));
     MUST(plan_bind_number(b->plan, plan_input_index(b->plan, "lr"), 1e-3, err));
 }
 

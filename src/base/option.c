@@ -266,8 +266,10 @@ static void format_number(double v, char dst[OPT_STR_CAP])
     for (int digits = 6; digits <= 17; digits++) {
         snprintf(dst, OPT_STR_CAP, "%.*g", digits, v);
         if (strtod(dst, NULL) == v)
-            return;
+            break;
     }
+    if (v == 0 && signbit(v))
+        text_copy(dst, OPT_STR_CAP, "-0.0"); /* "-0" would be read as an integer */
 }
 
 char *opt_text(const OptRow *row, const void *cfg, char dst[OPT_STR_CAP])

@@ -1,6 +1,7 @@
-/* checkpoint.c -- a training in a file. Tensors are the trainer's live ones; the metadata holds
- * the counters and, in clear, every setting that the numbers depend on, so that a resume with
- * another setting can say which. Everything is checked before the first byte is copied. */
+/* checkpoint.c -- a training in a file. Tensors are the trainer's live ones; the
+ * metadata holds the counters and, in clear, every setting that the numbers depend on,
+ * so that a resume with another setting can say which. Everything is checked before the
+ * first byte is copied. */
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -9,8 +10,8 @@
 
 #include "lab/train_int.h"
 
-/* Settings that may differ: they do not change what a step computes. The length of the training
- * counts through "train.total", and only with a schedule that looks at it. */
+/* Settings that may differ: they do not change what a step computes. The length of the
+ * training counts through "train.total", and only with a schedule that looks at it. */
 static const char *const free_settings[] = {
     "epochs", "steps", "checkpoint", "checkpoint_every", "resume", "stop_at",
 };
@@ -28,7 +29,16 @@ typedef struct Counter {
     int64_t value;
 } Counter;
 
-enum { C_STEP, C_TOTAL, C_EXAMPLES, C_EPOCH, C_POSITION, C_EVALUATED, C_BEST_STEP, N_COUNTERS };
+enum {
+    C_STEP,
+    C_TOTAL,
+    C_EXAMPLES,
+    C_EPOCH,
+    C_POSITION,
+    C_EVALUATED,
+    C_BEST_STEP,
+    N_COUNTERS
+};
 
 static const char *const counter_keys[N_COUNTERS] = {
     "train.step",     "train.total",     "train.examples",  "train.epoch",
@@ -86,7 +96,7 @@ bool checkpoint_save(Trainer *t, const char *which, Err *err)
     return ok || err_prefix(err, "checkpoint");
 }
 
-/* ---- resuming ---------------------------------------------------------------------------- */
+/* ---- resuming -------------------------------------------------------------------- */
 
 static bool read_counter(const TensorSet *file, const char *key, int64_t *v, Err *err)
 {
@@ -106,8 +116,8 @@ static bool same_settings(const Trainer *t, const TensorSet *file, Err *err)
     if (!job)
         return err_set(err, ERR_FORMAT, "this is no checkpoint of a training");
     if (strcmp(job, t->job->name) != 0)
-        return err_set(err, ERR_OPTION, "the checkpoint is of '%.60s', this is '%s'", job,
-                       t->job->name);
+        return err_set(err, ERR_OPTION, "the checkpoint is of '%.60s', this is '%s'",
+                       job, t->job->name);
     for (size_t i = 0; i < train_n_options; i++) {
         const OptRow *row = &train_options[i];
         char key[96], now[OPT_STR_CAP];
@@ -131,7 +141,8 @@ static bool counters_ok(const Trainer *t, const int64_t c[N_COUNTERS], Err *err)
 {
     if (c[C_EXAMPLES] != t->job->n_examples)
         return err_set(err, ERR_OPTION,
-                       "the checkpoint is of %" PRId64 " examples, now there are %" PRId64,
+                       "the checkpoint is of %" PRId64
+                       " examples, now there are %" PRId64,
                        c[C_EXAMPLES], t->job->n_examples);
     if (c[C_TOTAL] != t->total && strcmp(t->cfg->optim.schedule, "constant") != 0)
         return err_set(err, ERR_OPTION,
@@ -161,8 +172,9 @@ static bool tensors_ok(const Trainer *t, const TensorSet *file, Err *err)
         if (!have)
             return err_set(err, ERR_FORMAT, "the tensor '%s' is missing", name);
         if (have->dtype != want->dtype || !tensor_same_shape(have, want))
-            return err_set(err, ERR_FORMAT, "the tensor '%s' is %s; it must be %s", name,
-                           tensor_format_shape(have, is), tensor_format_shape(want, must));
+            return err_set(err, ERR_FORMAT, "the tensor '%s' is %s; it must be %s",
+                           name, tensor_format_shape(have, is),
+                           tensor_format_shape(want, must));
     }
     if (tset_count(file) != tset_count(t->live))
         return err_set(err, ERR_FORMAT, "it holds %d tensors; this training has %d",

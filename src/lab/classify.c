@@ -1,7 +1,7 @@
-/* classify.c -- training a classifier: cross-entropy of a model on examples gathered inside the
- * plan from the resident u8 images, with noise drawn inside the plan, so a step is one call.
- * Noise goes to a share of the *examples* (all pixels of one), is not clipped, and is new in
- * every step (streams "noise" and "noise_on"). */
+/* classify.c -- training a classifier: cross-entropy of a model on examples gathered
+ * inside the plan from the resident u8 images, with noise drawn inside the plan, so a
+ * step is one call. Noise goes to a share of the *examples* (all pixels of one), is not
+ * clipped, and is new in every step (streams "noise" and "noise_on"). */
 #include "graph/build.h"
 #include "lab/evaluate.h"
 #include "lab/train.h"
@@ -52,14 +52,16 @@ static bool describe(void *ctx, TensorSet *file, Err *err)
     return model_describe(c->model, file, err);
 }
 
-bool train_model(Model *m, const Dataset *train, const Dataset *test, const TrainCfg *cfg,
-                 const TrainHooks *hooks, TrainReport *out, Err *err)
+bool train_model(Model *m, const Dataset *train, const Dataset *test,
+                 const TrainCfg *cfg, const TrainHooks *hooks, TrainReport *out,
+                 Err *err)
 {
     Classifier c = {.model = m, .train = train, .test = test, .cfg = cfg};
     bool scored = test && test->n > 0;
     if (train->n == 0)
         return err_set(err, ERR_SHAPE, "%s holds no examples to train on", train->name);
-    if (!dataset_fits(train, m, err) || (scored && !evaluator_init(&c.eval, m, test, err)))
+    if (!dataset_fits(train, m, err) ||
+        (scored && !evaluator_init(&c.eval, m, test, err)))
         return false;
     TrainJob job = {.params = m->params,
                     .loss = loss,

@@ -1,5 +1,6 @@
-/* evaluate.c -- logits in blocks of BLOCK examples, which bounds memory whatever the size of the
- * set; the block size is fixed, so the bits of a logit do not depend on the machine. */
+/* evaluate.c -- logits in blocks of BLOCK examples, which bounds memory whatever the
+ * size of the set; the block size is fixed, so the bits of a logit do not depend on the
+ * machine. */
 #include "lab/evaluate.h"
 
 #include <inttypes.h>
@@ -32,7 +33,8 @@ bool dataset_fits(const Dataset *d, const Model *m, Err *err)
                        "%" PRId64 " pixels",
                        m->row->name, model_in(m), d->name, d->height, d->width, pixels);
     if (d->n_classes > model_out(m))
-        return err_set(err, ERR_SHAPE, "%s has %" PRId64 " outputs, but %s has %d classes",
+        return err_set(err, ERR_SHAPE,
+                       "%s has %" PRId64 " outputs, but %s has %d classes",
                        m->row->name, model_out(m), d->name, d->n_classes);
     return true;
 }
@@ -82,7 +84,8 @@ static bool run_block(Evaluator *e, int64_t first, int64_t n, Err *err)
     if (!plan_run(p, &in, err))
         return false;
     const Tensor *y = plan_output(p, 0);
-    memcpy((float *)e->logits.data + first * e->logits.dim[1], y->data, tensor_bytes(y));
+    memcpy((float *)e->logits.data + first * e->logits.dim[1], y->data,
+           tensor_bytes(y));
     return true;
 }
 
@@ -129,18 +132,20 @@ bool logits_score(const Tensor *logits, const Tensor *labels, double *acc, doubl
     if (logits->dtype != F32 || logits->ndim != 2 || labels->dtype != I32 ||
         labels->ndim != 1 || labels->dim[0] != logits->dim[0] || logits->dim[0] == 0 ||
         !tensor_contiguous(logits) || !tensor_contiguous(labels))
-        return err_set(err, ERR_SHAPE,
-                       "scores need contiguous logits f32[N,C] and labels i32[N] of at least "
-                       "one example, not %s and %s",
-                       tensor_format_shape(logits, a), tensor_format_shape(labels, b));
+        return err_set(
+            err, ERR_SHAPE,
+            "scores need contiguous logits f32[N,C] and labels i32[N] of at least "
+            "one example, not %s and %s",
+            tensor_format_shape(logits, a), tensor_format_shape(labels, b));
     int64_t n = logits->dim[0], c = logits->dim[1], right = 0;
     double sum = 0;
     for (int64_t i = 0; i < n; i++) {
         int32_t label = ((const int32_t *)labels->data)[i];
         double one;
         if (label < 0 || label >= c)
-            return err_set(err, ERR_SHAPE, "label %d of example %" PRId64
-                           " is outside 0..%" PRId64, label, i, c - 1);
+            return err_set(err, ERR_SHAPE,
+                           "label %d of example %" PRId64 " is outside 0..%" PRId64,
+                           label, i, c - 1);
         right += score_row((const float *)logits->data + i * c, c, label, &one);
         sum += one;
     }

@@ -1,6 +1,7 @@
-/* shadow.h -- a copy of training state to go back to. Steps are pure functions of (state, batch,
- * step number), so an old copy and a replay of the steps since give any later state again, bit for
- * bit; taking one every tenth of a second is enough to undo half a step. Owns its memory. */
+/* shadow.h -- a copy of training state to go back to. Steps are pure functions of
+ * (state, batch, step number), so an old copy and a replay of the steps since give any
+ * later state again, bit for bit; taking one every tenth of a second is enough to undo
+ * half a step. Owns its memory. */
 #ifndef CLEAVE_LAB_SHADOW_H
 #define CLEAVE_LAB_SHADOW_H
 #include "tensor/io.h"

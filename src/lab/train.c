@@ -1,9 +1,10 @@
-/* train.c -- the loop. A step is plan_run() at a step number with a batch that follows from
- * (seed, step), so it is a pure function of the live tensors; every 0.1 s of steps these are
- * copied (shadow.h). What goes wrong inside a step -- an interrupt between two updates, NaN -- is
- * undone by going back to the copy and replaying the steps since, at most 0.1 s of work.
- * The loss is looked at each step; parameters and moments whenever a copy, a checkpoint or an
- * evaluation is due, so a copy is always finite and the first bad value is found by replay. */
+/* train.c -- the loop. A step is plan_run() at a step number with a batch that follows
+ * from (seed, step), so it is a pure function of the live tensors; every 0.1 s of steps
+ * these are copied (shadow.h). What goes wrong inside a step -- an interrupt between
+ * two updates, NaN -- is undone by going back to the copy and replaying the steps
+ * since, at most 0.1 s of work. The loss is looked at each step; parameters and moments
+ * whenever a copy, a checkpoint or an evaluation is due, so a copy is always finite and
+ * the first bad value is found by replay. */
 #include "lab/train.h"
 
 #include <inttypes.h>
@@ -16,9 +17,9 @@
 #include "graph/build.h"
 #include "lab/train_int.h"
 
-#define OPT(field, type, dflt, lo, hi, choices, doc)                                       \
+#define OPT(field, type, dflt, lo, hi, choices, doc)                                   \
     {#field, type, offsetof(TrainCfg, field), dflt, lo, hi, choices, doc}
-#define OPTIM(field, type, dflt, lo, hi, choices, doc)                                     \
+#define OPTIM(field, type, dflt, lo, hi, choices, doc)                                 \
     {#field, type, offsetof(TrainCfg, optim.field), dflt, lo, hi, choices, doc}
 const OptRow train_options[] = {
     OPT(epochs, OPT_INT, "8", 1, 1e9, NULL, "passes over the training examples"),
@@ -27,7 +28,8 @@ const OptRow train_options[] = {
         "examples a step; a shorter rest of an epoch is left out"),
     OPT(noise, OPT_NUM, "0", 0, 1e6, NULL,
         "standard deviation of Gaussian noise added to the input (pixels are 0 to 1)"),
-    OPT(noise_share, OPT_NUM, "0.5", 0, 1, NULL, "share of the examples that get the noise"),
+    OPT(noise_share, OPT_NUM, "0.5", 0, 1, NULL,
+        "share of the examples that get the noise"),
     OPT(seed, OPT_INT, "1", 0, 1e15, NULL, "seed of shuffles and noise"),
     OPT(eval_every, OPT_INT, "1", 0, 1e9, NULL,
         "epochs between evaluations; 0: at the end only"),
@@ -36,11 +38,13 @@ const OptRow train_options[] = {
     OPT(checkpoint_every, OPT_INT, "0", 0, 1e15, NULL,
         "steps between checkpoints; 0: each epoch"),
     OPT(resume, OPT_STR, "", 0, 0, NULL, "checkpoint to go on from"),
-    OPT(stop_at, OPT_INT, "0", 0, 1e15, NULL, "step to stop at as if interrupted; 0: off"),
+    OPT(stop_at, OPT_INT, "0", 0, 1e15, NULL,
+        "step to stop at as if interrupted; 0: off"),
     OPTIM(method, OPT_ENUM, "adamw", 0, 0, "sgd adam adamw adam_l2", "optimiser"),
     OPTIM(lr, OPT_NUM, "3e-3", 0, 1e6, NULL, "learning rate at its highest"),
     OPTIM(beta1, OPT_NUM, "0.9", 0, 0.999999999, NULL, "decay of Adam's first moment"),
-    OPTIM(beta2, OPT_NUM, "0.999", 0, 0.999999999, NULL, "decay of Adam's second moment"),
+    OPTIM(beta2, OPT_NUM, "0.999", 0, 0.999999999, NULL,
+          "decay of Adam's second moment"),
     OPTIM(eps, OPT_NUM, "1e-8", 0, 1, NULL, "added to Adam's denominator"),
     OPTIM(weight_decay, OPT_NUM, "1e-4", 0, 1e6, NULL,
           "weight decay: decoupled in adamw, added to the gradient elsewhere"),
@@ -57,10 +61,11 @@ const size_t train_n_options = ARRAY_LEN(train_options);
 static const double shadow_seconds = 0.1, progress_seconds = 0.1;
 enum { LOG_POINTS = 256 }; /* loss metrics in a training, about */
 
-/* ---- making ------------------------------------------------------------------------------ */
+/* ---- making ---------------------------------------------------------------------- */
 
 /* The graph of one step: loss, gradients, updates. */
-static bool build_step(Trainer *t, Graph *g, OptimParam *p, Val *param, Val *grad, Err *err)
+static bool build_step(Trainer *t, Graph *g, OptimParam *p, Val *param, Val *grad,
+                       Err *err)
 {
     const TrainJob *job = t->job;
     int n = tset_count(job->params);
@@ -138,8 +143,8 @@ static bool plan_length(Trainer *t, Err *err)
 {
     const TrainCfg *cfg = t->cfg;
     if (t->job->n_examples) {
-        if (!sampler_init(&t->sampler, t->job->n_examples, cfg->batch, (uint64_t)cfg->seed,
-                          true, err))
+        if (!sampler_init(&t->sampler, t->job->n_examples, cfg->batch,
+                          (uint64_t)cfg->seed, true, err))
             return false;
         t->per_epoch = sampler_batches(&t->sampler);
     } else if (cfg->steps == 0) {
@@ -155,8 +160,8 @@ static bool trainer_init(Trainer *t, Err *err)
     t->best = -INFINITY;
     t->best_step = t->evaluated = t->saved = -1;
     t->moments = tset_new(err);
-    return t->moments && plan_length(t, err) && make_plan(t, err) && make_live(t, err) &&
-           bind_inputs(t, err);
+    return t->moments && plan_length(t, err) && make_plan(t, err) &&
+           make_live(t, err) && bind_inputs(t, err);
 }
 
 static void trainer_done(Trainer *t)
@@ -171,7 +176,7 @@ static void trainer_done(Trainer *t)
     mem_free(t->input);
 }
 
-/* ---- one step ---------------------------------------------------------------------------- */
+/* ---- one step -------------------------------------------------------------------- */
 
 static void note_loss(Trainer *t, double loss)
 {
@@ -210,7 +215,8 @@ static bool go_back(Trainer *t, Err *err)
            sampler_seek(&t->sampler, t->shadow.epoch, t->shadow.position, err);
 }
 
-/* The state after `step` steps, which is not before the copy. A pending interrupt waits. */
+/* The state after `step` steps, which is not before the copy. A pending interrupt
+ * waits. */
 static bool replay_to(Trainer *t, int64_t step, Err *err)
 {
     bool pending = intr_pending();
@@ -250,8 +256,8 @@ static bool all_finite(const TensorSet *s)
     return true;
 }
 
-/* What is not finite after a step, causes before effects: a first moment is NaN because the
- * gradient is. Empty when all is well. */
+/* What is not finite after a step, causes before effects: a first moment is NaN because
+ * the gradient is. Empty when all is well. */
 static bool find_bad(const Trainer *t, double loss, char what[320])
 {
     what[0] = '\0';
@@ -266,7 +272,8 @@ static bool find_bad(const Trainer *t, double loss, char what[320])
         if (strcmp(dot, ".m") == 0)
             snprintf(what, 320, "the gradient of '%.*s'", (int)(dot - name), name);
         else
-            snprintf(what, 320, "the squared gradient of '%.*s'", (int)(dot - name), name);
+            snprintf(what, 320, "the squared gradient of '%.*s'", (int)(dot - name),
+                     name);
         return true;
     }
     for (int i = 0; i < tset_count(t->job->params); i++)
@@ -277,8 +284,8 @@ static bool find_bad(const Trainer *t, double loss, char what[320])
     return false;
 }
 
-/* Something is not finite at t->step: finds the first such step since the copy, goes to the
- * state before it, and says so. Always false. */
+/* Something is not finite at t->step: finds the first such step since the copy, goes to
+ * the state before it, and says so. Always false. */
 static bool diverged(Trainer *t, Err *err)
 {
     int64_t last = t->step, bad = last;
@@ -301,8 +308,8 @@ static bool diverged(Trainer *t, Err *err)
     if (!ok || !replay_to(t, bad - 1, err))
         return false;
     return err_set(err, ERR_NUMERIC,
-                   "%s is not finite at step %" PRId64 "; the parameters are those of step "
-                   "%" PRId64 "; a lower learning rate, clipping or warm-up may help",
+                   "%s is not finite at step %" PRId64 "; the parameters are those of "
+                   "step %" PRId64 "; a lower learning rate, clipping or warm-up may help",
                    what, bad, bad - 1);
 }
 
@@ -340,7 +347,7 @@ static bool advance(Trainer *t, Err *err)
     return t->step_seconds < t->shadow_due || take_shadow(t, err);
 }
 
-/* ---- between steps ----------------------------------------------------------------------- */
+/* ---- between steps --------------------------------------------------------------- */
 
 static double recent_loss(const Trainer *t)
 {
@@ -376,7 +383,8 @@ static bool tell_progress(Trainer *t, bool last, Err *err)
     char text[160], epoch[64] = "";
     if (!h || !h->progress || (!last && now - t->shown_at < progress_seconds))
         return true;
-    double rate = (double)(t->step - t->shown_step) / (t->step_seconds - t->shown_seconds);
+    double rate =
+        (double)(t->step - t->shown_step) / (t->step_seconds - t->shown_seconds);
     if (t->per_epoch)
         snprintf(epoch, sizeof epoch, "epoch %" PRId64 "/%" PRId64 ", ",
                  (t->step + t->per_epoch - 1) / t->per_epoch,
@@ -446,7 +454,7 @@ static bool after_step(Trainer *t, Err *err)
     return tell_progress(t, t->step == t->total, err);
 }
 
-/* ---- the run ----------------------------------------------------------------------------- */
+/* ---- the run --------------------------------------------------------------------- */
 
 static bool run(Trainer *t, Err *err)
 {
@@ -454,8 +462,8 @@ static bool run(Trainer *t, Err *err)
     if (stop > 0 && stop < end)
         end = stop;
     /* An evaluation that the interrupted run still owed comes first. */
-    bool ok = take_shadow(t, err) &&
-              (t->step == 0 || !evaluate_due(t) || evaluate(t, err));
+    bool ok =
+        take_shadow(t, err) && (t->step == 0 || !evaluate_due(t) || evaluate(t, err));
     while (ok && t->step < end)
         ok = advance(t, err) && after_step(t, err);
     if (ok && t->step == t->total && t->job->evaluate && t->n_scores == 0)
@@ -507,7 +515,9 @@ bool train_run(const TrainJob *job, const TrainCfg *cfg, const TrainHooks *hooks
     Trainer t = {.job = job, .cfg = cfg, .hooks = hooks};
     TrainReport ignored;
     Err local = {0};
-    bool ok = train(&t, out ? out : &ignored, &local);
+    out = out ? out : &ignored;
+    *out = (TrainReport){0};
+    bool ok = train(&t, out, &local);
     trainer_done(&t);
     if (!ok && err) {
         *err = local;

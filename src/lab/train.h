@@ -1,9 +1,10 @@
-/* train.h -- the one trainer: a plan, a sampler, states and hooks. What is trained is a builder (a
- * classifier, a dictionary ...) that appends its loss to a graph; the trainer adds gradients, the
- * optimiser and the schedule, runs the steps, reports progress and metrics, writes checkpoints, and
- * stops on NaN with the value's name and the step.
- * Resuming equals never stopping, bit for bit: the checkpoint (safetensors) holds parameters, moments, extra states, step,
- * epoch, sampler position and best score; no time and no host. */
+/* train.h -- the one trainer: a plan, a sampler, states and hooks. What is trained is a
+ * builder (a classifier, a dictionary ...) that appends its loss to a graph; the
+ * trainer adds gradients, the optimiser and the schedule, runs the steps, reports
+ * progress and metrics, writes checkpoints, and stops on NaN with the value's name and
+ * the step. Resuming equals never stopping, bit for bit: the checkpoint (safetensors)
+ * holds parameters, moments, extra states, step, epoch, sampler position and best
+ * score; no time and no host. */
 #ifndef CLEAVE_LAB_TRAIN_H
 #define CLEAVE_LAB_TRAIN_H
 #include "base/option.h"
@@ -14,17 +15,17 @@
 #include "model/model.h"
 
 typedef struct TrainCfg {
-    int64_t epochs;    /* passes over the training split; ignored when steps > 0 */
-    int64_t steps;     /* 0: from epochs */
-    int64_t batch;     /* 512 */
-    double noise;      /* std of additive Gaussian noise; 0: none */
+    int64_t epochs;     /* passes over the training split; ignored when steps > 0 */
+    int64_t steps;      /* 0: from epochs */
+    int64_t batch;      /* 512 */
+    double noise;       /* std of additive Gaussian noise; 0: none */
     double noise_share; /* share of the examples that get it: 0.5 */
     int64_t seed;
-    int64_t eval_every; /* epochs between evaluations on the test split; 0: at the end only */
-    char checkpoint[OPT_STR_CAP]; /* path prefix: <prefix>-last.safetensors, -best; "": none */
+    int64_t eval_every; /* epochs between evaluations; 0: at the end only */
+    char checkpoint[OPT_STR_CAP]; /* <this>-last.safetensors, -best; "": none */
     int64_t checkpoint_every;     /* steps between "last" checkpoints; 0: each epoch */
     char resume[OPT_STR_CAP];     /* a "last" checkpoint to go on from; "": fresh */
-    int64_t stop_at;   /* steps: end here as if interrupted (for tests and staged runs); 0: off */
+    int64_t stop_at;              /* end at this step as if interrupted; 0: off */
     OptimCfg optim;
 } TrainCfg;
 extern const OptRow train_options[]; /* includes the optimiser's options */
@@ -34,48 +35,54 @@ typedef struct TrainReport {
     int64_t steps, epochs; /* done in all, by this call and those before a resume */
     double loss;           /* mean over the last 50 steps */
     double test_acc, test_loss, best_acc; /* NaN: the job has no such score */
-    double seconds;          /* of this call */
+    double seconds;                       /* of this call */
     double steps_per_second; /* of this call, evaluations and checkpoints left out */
-    bool interrupted; /* stopped by the user; parameters are those of the last whole step */
+    bool interrupted;        /* stopped by the user or by stop_at */
 } TrainReport;
 
-/* What the trainer tells while it runs; any may be NULL. A false return stops with that error. */
+/* What the trainer tells while it runs; any may be NULL. A false return stops with that
+ * error. */
 typedef struct TrainHooks {
     void *ctx;
-    bool (*metric)(void *ctx, int64_t step, const char *const *names, const double *v, int n,
-                   Err *err);
+    bool (*metric)(void *ctx, int64_t step, const char *const *names, const double *v,
+                   int n, Err *err);
     bool (*progress)(void *ctx, double done, double total, const char *text, Err *err);
 } TrainHooks;
 
 /* A job: params by name (states), a builder of the scalar loss, batches of indices. */
 typedef struct TrainJob {
-    TensorSet *params;  /* trained in place */
-    TensorSet *states;  /* extra in-plan states kept in the checkpoint; NULL: none */
-    /* Appends the loss. idx [B] i32 is an input of the graph or VAL_NONE when n_examples == 0. */
+    TensorSet *params; /* trained in place */
+    TensorSet *states; /* every other tensor that the loss assigns; NULL: none */
+    /* Appends the loss. idx [B] i32 is an input of the graph or VAL_NONE when
+     * n_examples == 0. */
     Val (*loss)(void *ctx, Graph *g, Val idx);
     /* Called every eval_every epochs and at the end; fills *n named scores, at most
-     * TRAIN_MAX_SCORES; the first is the one that "best" maximises. NULL: no evaluation. */
+     * TRAIN_MAX_SCORES; the first is the one that "best" maximises. NULL: no
+     * evaluation. */
     bool (*evaluate)(void *ctx, const char **names, double *v, int *n, Err *err);
     void *ctx;
-    int64_t n_examples; /* 0: full-batch fit: cfg->steps counts, evaluation at the end */
+    int64_t n_examples; /* 0: full batch: cfg->steps counts, evaluation at the end */
     const char *name;   /* in progress and errors: "bilinear" */
     /* Adds metadata to checkpoints (keys not starting with "train."). NULL: none. */
     bool (*describe)(void *ctx, TensorSet *file, Err *err);
 } TrainJob;
 enum { TRAIN_MAX_SCORES = 16 };
 
-/* Trains until the end, cfg->stop_at or an interrupt (true with out->interrupted; the interrupt
- * flag stays raised for the caller). Whatever happens, parameters, moments and states are those
- * after some whole step: a step that was cut short or went NaN is undone. Errors: ERR_NUMERIC
- * names the first value that is not finite and its step; ERR_OPTION a checkpoint of other settings;
- * a checkpoint that cannot be written leaves the one before in place. */
-
+/* Trains until the end, cfg->stop_at or an interrupt (true with out->interrupted; the
+ * interrupt flag stays raised for the caller). Whatever happens, parameters, moments
+ * and states are those after some whole step: a step that was cut short or went NaN is
+ * undone. Errors: ERR_NUMERIC names the first value that is not finite and its step;
+ * ERR_OPTION a checkpoint of other settings; a checkpoint that cannot be written leaves
+ * the one before in place. */
 bool train_run(const TrainJob *job, const TrainCfg *cfg, const TrainHooks *hooks,
                TrainReport *out, Err *err);
-/* The classifier job: cross-entropy of a model on a data set, with input noise. */
-bool train_model(Model *m, const Dataset *train, const Dataset *test, const TrainCfg *cfg,
-                 const TrainHooks *hooks, TrainReport *out, Err *err);
-/* Logits [N,C] f32 of all examples of a data set, in blocks; and accuracy and mean NLL of them. */
+/* The classifier job: cross-entropy of a model on a data set, with input noise; scores
+ * test_acc and test_loss. test NULL or empty: no evaluation. */
+bool train_model(Model *m, const Dataset *train, const Dataset *test,
+                 const TrainCfg *cfg, const TrainHooks *hooks, TrainReport *out,
+                 Err *err);
+/* Logits [N,C] f32 of all examples of a data set, in blocks; and accuracy and mean NLL
+ * of them. */
 bool model_logits(Model *m, const Dataset *d, Tensor *logits, Err *err);
 bool logits_score(const Tensor *logits, const Tensor *labels, double *acc, double *nll,
                   Err *err);

@@ -1,14 +1,15 @@
 /* train_int.h -- the trainer's own structures, for train.c and checkpoint.c.
- * `live` lists every tensor that a step changes, under the name it has in a checkpoint: the
- * parameters, "optim.<moment>", "state.<state>" and "train.losses". Copying live is copying the
- * training; saving live is a checkpoint. */
+ * `live` lists every tensor that a step changes, under the name it has in a checkpoint:
+ * the parameters, "optim.<moment>", "state.<state>" and "train.losses". Copying live is
+ * copying the training; saving live is a checkpoint. */
 #ifndef CLEAVE_LAB_TRAIN_INT_H
 #define CLEAVE_LAB_TRAIN_INT_H
 #include "data/sampler.h"
 #include "lab/shadow.h"
 #include "lab/train.h"
 
-/* "train.losses": a ring of the latest losses, then sum and count since the last metric. */
+/* "train.losses": a ring of the latest losses, then sum and count since the last
+ * metric. */
 enum { RECENT = 50, LOSS_SUM = RECENT, LOSS_COUNT, N_LOSSES };
 
 typedef struct Trainer {

@@ -1,5 +1,6 @@
-/* bilinear.c -- the network whose logits are quadratic forms: y = (l * r) Wu^T + b with l and r
- * linear in the input (Pearce et al. 2024). Draws are N(0, 1/fan_in), the bias starts at 0. */
+/* bilinear.c -- the network whose logits are quadratic forms: y = (l * r) Wu^T + b with
+ * l and r linear in the input (Pearce et al. 2024). Draws are N(0, 1/fan_in), the bias
+ * starts at 0. */
 #include <math.h>
 
 #include "graph/build.h"
@@ -10,7 +11,7 @@ typedef struct Bilinear {
     bool bias;
 } Bilinear;
 
-#define OPT(field, type, dflt, lo, hi, doc)                                                \
+#define OPT(field, type, dflt, lo, hi, doc)                                            \
     {#field, type, offsetof(Bilinear, field), dflt, lo, hi, NULL, doc}
 static const OptRow options[] = {
     OPT(input, OPT_INT, "784", 1, MODEL_MAX_SIZE, "input values, pixels of an image"),
@@ -34,7 +35,8 @@ static bool bilinear_init(Model *m, Err *err)
     const Bilinear *c = m->config;
     int64_t from = c->embed ? c->embed : c->input;
     return (!c->embed || add(m, "embed", c->embed, c->input, err)) &&
-           add(m, "left", c->hidden, from, err) && add(m, "right", c->hidden, from, err) &&
+           add(m, "left", c->hidden, from, err) &&
+           add(m, "right", c->hidden, from, err) &&
            add(m, "head", c->classes, c->hidden, err) &&
            (!c->bias || model_add_zeros(m, "bias", 1, &c->classes, err));
 }
@@ -44,7 +46,8 @@ static Val bilinear_forward(Model *m, Graph *g, Val x)
     const Bilinear *c = m->config;
     Val z = graph_site(g, "in", x);
     if (c->embed)
-        z = graph_site(g, "embed", g_linear(g, z, model_param(m, g, "embed"), VAL_NONE));
+        z = graph_site(g, "embed",
+                       g_linear(g, z, model_param(m, g, "embed"), VAL_NONE));
     Val l = g_linear(g, z, model_param(m, g, "left"), VAL_NONE);
     l = graph_site(g, "left", l);
     Val r = g_linear(g, z, model_param(m, g, "right"), VAL_NONE);
@@ -56,8 +59,8 @@ static Val bilinear_forward(Model *m, Graph *g, Val x)
 
 const ModelRow model_bilinear = {
     .name = "bilinear",
-    .doc = "Linear embedding, elementwise product of two linear maps, linear head: each logit "
-           "is a quadratic form of the input.",
+    .doc = "Linear embedding, elementwise product of two linear maps, linear head: each "
+           "logit is a quadratic form of the input.",
     .options = options,
     .n_options = ARRAY_LEN(options),
     .config_size = sizeof(Bilinear),

@@ -1,5 +1,5 @@
-/* mlp.c -- fully connected classifiers. Layers count from 1 as in "fc1"; the last one is the
- * linear head. The widths come as text, so that one option covers any depth. */
+/* mlp.c -- fully connected classifiers. Layers count from 1 as in "fc1"; the last one
+ * is the linear head. The widths come as text, so that one option covers any depth. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,21 +16,24 @@ typedef struct Mlp {
     char hidden[OPT_STR_CAP], activation[OPT_STR_CAP], init[OPT_STR_CAP];
 } Mlp;
 
-#define OPT(field, type, dflt, lo, hi, choices, doc)                                       \
+#define OPT(field, type, dflt, lo, hi, choices, doc)                                   \
     {#field, type, offsetof(Mlp, field), dflt, lo, hi, choices, doc}
 static const OptRow options[] = {
-    OPT(input, OPT_INT, "784", 1, MODEL_MAX_SIZE, NULL, "input values, pixels of an image"),
+    OPT(input, OPT_INT, "784", 1, MODEL_MAX_SIZE, NULL,
+        "input values, pixels of an image"),
     OPT(hidden, OPT_STR, "128", 0, 0, NULL,
         "widths of the hidden layers, separated by commas; empty: a linear classifier"),
     OPT(classes, OPT_INT, "10", 1, MODEL_MAX_SIZE, NULL, "outputs"),
     OPT(activation, OPT_ENUM, "relu", 0, 0, "relu gelu geglu",
         "after each hidden layer; geglu is a linear map times the GELU of another"),
     OPT(bias, OPT_BOOL, "true", 0, 0, NULL, "biases on all layers"),
-    OPT(init, OPT_ENUM, "pytorch", 0, 0, MODEL_INITS, "distribution of the first weights"),
+    OPT(init, OPT_ENUM, "pytorch", 0, 0, MODEL_INITS,
+        "distribution of the first weights"),
     OPT(seed, OPT_INT, "1", 0, 1e15, NULL, "seed of the first weights"),
 };
 
-/* Sizes of all layers, input first and classes last; the number of linear maps, 0: error. */
+/* Sizes of all layers, input first and classes last; the number of linear maps, 0:
+ * error. */
 static int layer_sizes(const Mlp *c, int64_t size[MAX_LAYERS + 1], Err *err)
 {
     int n = 0;
@@ -41,10 +44,11 @@ static int layer_sizes(const Mlp *c, int64_t size[MAX_LAYERS + 1], Err *err)
         errno = 0;
         long long h = strtoll(s, &end, 10);
         if (end == s || errno || h < 1 || h > MODEL_MAX_SIZE)
-            return err_set(err, ERR_OPTION,
-                           "'hidden' is '%s'; it must be widths from 1 to %d separated by "
-                           "commas, as in '500,128'",
-                           c->hidden, MODEL_MAX_SIZE);
+            return err_set(
+                err, ERR_OPTION,
+                "'hidden' is '%s'; it must be widths from 1 to %d separated by "
+                "commas, as in '500,128'",
+                c->hidden, MODEL_MAX_SIZE);
         if (n == MAX_LAYERS - 1)
             return err_set(err, ERR_OPTION, "'hidden' has more than %d layers",
                            MAX_LAYERS - 1);
@@ -54,8 +58,8 @@ static int layer_sizes(const Mlp *c, int64_t size[MAX_LAYERS + 1], Err *err)
             s++;
         else if (*s)
             return err_set(err, ERR_OPTION,
-                           "'hidden' is '%s'; '%s' is not expected after %lld", c->hidden,
-                           s, h);
+                           "'hidden' is '%s'; '%s' is not expected after %lld",
+                           c->hidden, s, h);
     }
     size[++n] = c->classes;
     return n;

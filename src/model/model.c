@@ -1,7 +1,8 @@
 /* model.c -- what all networks share: parameters, their draws, and files.
- * Reading a file runs the same row->init as making a network, with `from` set: model_add_*()
- * then takes the tensor of that name from the file, after checking its shape, instead of
- * drawing. So a file can never ask for memory that it does not itself hold. */
+ * Reading a file runs the same row->init as making a network, with `from` set:
+ * model_add_*() then takes the tensor of that name from the file, after checking its
+ * shape, instead of drawing. So a file can never ask for memory that it does not itself
+ * hold. */
 #include "model/model.h"
 
 #include <inttypes.h>
@@ -34,7 +35,7 @@ const ModelRow *model_row(const char *name)
     return NULL;
 }
 
-/* ---- making ------------------------------------------------------------------------------ */
+/* ---- making ---------------------------------------------------------------------- */
 
 void model_free(Model *m)
 {
@@ -76,7 +77,7 @@ Model *model_new(const ModelRow *row, const void *config, Err *err)
     return NULL;
 }
 
-/* ---- parameters -------------------------------------------------------------------------- */
+/* ---- parameters ------------------------------------------------------------------ */
 
 static bool finite_all(const Tensor *t)
 {
@@ -92,15 +93,16 @@ static bool take(Model *m, const char *name, const Tensor *want, Err *err)
     const Tensor *t = tset_get(m->from, name);
     char is[96], must[96];
     if (!t)
-        return err_set(err, ERR_FORMAT, "the parameter '%s' is missing; it must be %s", name,
-                       tensor_format_shape(want, must));
+        return err_set(err, ERR_FORMAT, "the parameter '%s' is missing; it must be %s",
+                       name, tensor_format_shape(want, must));
     if (t->dtype != F32 || !tensor_same_shape(t, want))
         return err_set(err, ERR_FORMAT, "the parameter '%s' is %s; it must be %s", name,
                        tensor_format_shape(t, is), tensor_format_shape(want, must));
     if (!tensor_contiguous(t))
         return err_set(err, ERR_FORMAT, "the parameter '%s' is a strided view", name);
     if (!finite_all(t))
-        return err_set(err, ERR_FORMAT, "the parameter '%s' holds NaN or infinity", name);
+        return err_set(err, ERR_FORMAT, "the parameter '%s' holds NaN or infinity",
+                       name);
     return tset_add(m->params, name, t, err);
 }
 
@@ -115,7 +117,8 @@ static bool add(Model *m, const char *name, int ndim, const int64_t *dim, Draw d
     if (m->from)
         return take(m, name, &t, err);
     if (snprintf(stream, sizeof stream, "init.%s", name) >= (int)sizeof stream)
-        return err_set(err, ERR_OPTION, "the parameter name '%.60s...' is too long", name);
+        return err_set(err, ERR_OPTION, "the parameter name '%.60s...' is too long",
+                       name);
     if (!tensor_zeros(F32, ndim, dim, &t, err))
         return err_prefix(err, "parameter '%s'", name);
     RngKey key = {.seed = seed, .stream = rng_stream(stream)};
@@ -128,8 +131,8 @@ static bool add(Model *m, const char *name, int ndim, const int64_t *dim, Draw d
     return ok;
 }
 
-bool model_add_normal(Model *m, const char *name, int ndim, const int64_t *dim, double std,
-                      uint64_t seed, Err *err)
+bool model_add_normal(Model *m, const char *name, int ndim, const int64_t *dim,
+                      double std, uint64_t seed, Err *err)
 {
     return add(m, name, ndim, dim, DRAW_NORMAL, std, seed, err);
 }
@@ -148,8 +151,8 @@ bool model_add_zeros(Model *m, const char *name, int ndim, const int64_t *dim, E
 typedef struct Init {
     const char *name;
     Draw weight, bias;
-    double gain;  /* scale = gain / sqrt(fan); fan 0: gain itself */
-    int in, out;  /* fan = in * fan_in + out * fan_out */
+    double gain; /* scale = gain / sqrt(fan); fan 0: gain itself */
+    int in, out; /* fan = in * fan_in + out * fan_out */
 } Init;
 
 static const Init inits[] = {
@@ -219,7 +222,7 @@ int64_t model_out(const Model *m)
     return size_option(m, "classes");
 }
 
-/* ---- files ------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------- */
 
 bool model_describe(const Model *m, TensorSet *file, Err *err)
 {
@@ -255,7 +258,8 @@ static bool read_config(Model *m, const TensorSet *file, Err *err)
         const char *key = tset_meta_key(file, i);
         if (starts(key, "model.") &&
             !opt_set_text(m->row->options, m->row->n_options, m->config,
-                          key + strlen("model."), tset_meta(file, key), m->row->name, err))
+                          key + strlen("model."), tset_meta(file, key), m->row->name,
+                          err))
             return false;
     }
     return true;
@@ -287,7 +291,8 @@ bool model_from(const TensorSet *file, const char *name, Model **out, Err *err)
     if (!m)
         return false;
     m->from = file;
-    bool ok = read_config(m, file, err) && row->init(m, err) && nothing_left(m, file, err);
+    bool ok =
+        read_config(m, file, err) && row->init(m, err) && nothing_left(m, file, err);
     m->from = NULL;
     if (ok) {
         *out = m;

@@ -1,6 +1,6 @@
-/* rows.h -- the table of networks: one line a file. To add a network: a row in a new file, a
- * line here and a line in model.c. Rows have the options "input" and "classes" (sizes) and
- * "seed", all OPT_INT. */
+/* rows.h -- the table of networks: one line a file. To add a network: a row in a new
+ * file, a line here and a line in model.c. Rows have the options "input" and "classes"
+ * (sizes) and "seed", all OPT_INT. */
 #ifndef CLEAVE_MODEL_ROWS_H
 #define CLEAVE_MODEL_ROWS_H
 #include "model/model.h"

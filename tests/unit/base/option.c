@@ -214,6 +214,34 @@ static void get_reads_back_what_was_set(void **state)
     }
 }
 
+static void texts_read_back_to_the_same_bits(void **state)
+{
+    (void)state;
+    Config c = defaults(), back;
+    Err err = {0};
+    char text[OPT_STR_CAP];
+    const double values[] = {0.1,         1.0 / 3, 3e-3,     1e15,
+                             123456789.0, -0.0,    5e-324,   1e300,
+                             0,           -7,      INFINITY, 0.30000000000000004};
+    c.any = INT64_MIN;
+    c.shuffle = false;
+    snprintf(c.name, sizeof c.name, "a b, \"c\"");
+    for (size_t k = 0; k < ARRAY_LEN(values); k++) {
+        c.clip = values[k];
+        memset(&back, 0, sizeof back);
+        for (size_t i = 0; i < N; i++) {
+            opt_text(&rows[i], &c, text);
+            assert_ok(opt_set_text(rows, N, &back, rows[i].name, text, "f", &err), err);
+        }
+        assert_memory_equal(&back.clip, &c.clip, sizeof c.clip);
+        assert_true(back.lr == c.lr && back.any == c.any && !back.shuffle);
+        assert_string_equal(back.name, c.name);
+        assert_string_equal(back.optimiser, c.optimiser);
+    }
+    assert_string_equal(opt_text(&rows[3], &c, text), "0.003");
+    assert_string_equal(opt_text(&rows[0], &c, text), "8");
+}
+
 static void failed_allocations_still_give_the_right_error(void **state)
 {
     (void)state;
@@ -241,6 +269,7 @@ int main(void)
         cmocka_unit_test(values_land_where_they_belong),
         cmocka_unit_test(texts_that_do_not_fit_are_refused),
         cmocka_unit_test(get_reads_back_what_was_set),
+        cmocka_unit_test(texts_read_back_to_the_same_bits),
         cmocka_unit_test(failed_allocations_still_give_the_right_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

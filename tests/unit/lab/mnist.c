@@ -14,9 +14,9 @@ static Model *bilinear(const char *const *set)
     const ModelRow *r = model_row("bilinear");
     assert_ok(opt_defaults(r->options, r->n_options, config, &err), err);
     for (; set && *set; set += 2)
-        assert_ok(
-            opt_set_text(r->options, r->n_options, config, set[0], set[1], "model", &err),
-            err);
+        assert_ok(opt_set_text(r->options, r->n_options, config, set[0], set[1],
+                               "model", &err),
+                  err);
     Model *m = model_new(r, config, &err);
     assert_non_null(m);
     return m;

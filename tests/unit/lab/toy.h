@@ -1,4 +1,5 @@
-/* toy.h -- a small data set that can be learned, models for it, and files to compare. */
+/* toy.h -- a small data set that can be learned, models for it, and files to compare.
+ */
 #ifndef CLEAVE_TESTS_TOY_H
 #define CLEAVE_TESTS_TOY_H
 #include "support.h"
@@ -28,8 +29,8 @@ static inline Dataset toy_data(const char *name, int64_t n, uint64_t seed)
     Tensor images, labels;
     Dataset d;
     RngKey key = {.seed = seed, .stream = rng_stream("toy")};
-    assert_ok(
-        tensor_new(U8, 3, (int64_t[]){n, TOY_SIDE, TOY_SIDE}, &images, &err), err);
+    assert_ok(tensor_new(U8, 3, (int64_t[]){n, TOY_SIDE, TOY_SIDE}, &images, &err),
+              err);
     assert_ok(tensor_new(I32, 1, &n, &labels, &err), err);
     for (int64_t i = 0; i < n; i++) {
         int label = (int)rng_below(key, i, TOY_CLASSES);

@@ -17,7 +17,7 @@ static const char *at(const char *name)
     return path[k];
 }
 
-/* ---- learning and telling ---------------------------------------------------------------- */
+/* ---- learning and telling -------------------------------------------------------- */
 
 typedef struct Heard {
     int losses, scores, progress;
@@ -147,8 +147,9 @@ static void the_noise_has_its_size_and_share(void **state)
         Graph *g = graph_new(&err);
         Val idx = graph_input(g, "idx", I32, 1, (int64_t[]){N});
         Val clean = dataset_pixels(g, &train_set, idx);
-        graph_output(g, "d", g_sub(g, classifier_input(g, &train_set, idx, 0.4, share[k]),
-                                   clean));
+        graph_output(
+            g, "d",
+            g_sub(g, classifier_input(g, &train_set, idx, 0.4, share[k]), clean));
         Plan *p = plan_new(g, 1, &err);
         int32_t zero[N] = {0};
         Tensor in = tensor_wrap(I32, 1, (int64_t[]){N}, zero);
@@ -171,7 +172,7 @@ static void the_noise_has_its_size_and_share(void **state)
     }
 }
 
-/* ---- logits and scores ------------------------------------------------------------------- */
+/* ---- logits and scores ----------------------------------------------------------- */
 
 static void logits_of_blocks_and_tail(void **state)
 {
@@ -225,7 +226,8 @@ static void data_that_does_not_fit(void **state)
     TrainCfg cfg = toy_cfg(NULL);
     Model *m = toy_model("mlp", SET("input", "49"));
     assert_false(train_model(m, &train_set, &test_set, &cfg, NULL, NULL, &err));
-    assert_has(err.msg, "mlp takes 49 inputs, but the images of toy train have 6x6 = 36");
+    assert_has(err.msg,
+               "mlp takes 49 inputs, but the images of toy train have 6x6 = 36");
     model_free(m);
     m = toy_model("mlp", SET("classes", "3"));
     assert_false(train_model(m, &train_set, &test_set, &cfg, NULL, NULL, &err));
@@ -238,7 +240,7 @@ static void data_that_does_not_fit(void **state)
     model_free(m);
 }
 
-/* ---- options ----------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------- */
 
 static void options(void **state)
 {
@@ -262,8 +264,8 @@ static void options(void **state)
         OptimCfg o = {0};
         OptValue v;
         assert_ok(opt_defaults(optim_options, optim_n_options, &o, &err), err);
-        assert_true(opt_get(train_options, train_n_options, &cfg, optim_options[i].name,
-                            &v));
+        assert_true(
+            opt_get(train_options, train_n_options, &cfg, optim_options[i].name, &v));
         opt_text(&optim_options[i], &o, text);
         assert_ok(opt_set_text(train_options, train_n_options, &cfg,
                                optim_options[i].name, text, "x", &err),
@@ -271,7 +273,7 @@ static void options(void **state)
     }
 }
 
-/* ---- values that are not finite ---------------------------------------------------------- */
+/* ---- values that are not finite -------------------------------------------------- */
 
 typedef enum Way { LOSS_FIRST, GRADIENT_FIRST, PARAMETER_FIRST } Way;
 typedef struct Bad {
@@ -288,7 +290,8 @@ static Val bad_loss(void *ctx, Graph *g, Val idx)
     Val over = g_shift(g, w, -0.65);
     if (b->way == LOSS_FIRST) /* 0 * sqrt(negative) is NaN */
         return g_add(g, w, g_scale(g, g_sqrt(g, over), 0));
-    if (b->way == GRADIENT_FIRST) { /* sqrt(v^2) is 0 there; its slope is infinity times 0 */
+    if (b->way ==
+        GRADIENT_FIRST) { /* sqrt(v^2) is 0 there; its slope is infinity times 0 */
         Val v = g_add(g, g_sub(g, w, g_stop(g, w)), g_stop(g, g_relu(g, over)));
         return g_add(g, w, g_scale(g, g_sqrt(g, g_square(g, v)), 1e-6));
     }
@@ -321,17 +324,20 @@ static void the_first_bad_value_is_named(void **state)
 {
     (void)state;
     /* 1, .9, .8, .7, .6: step 5 computes the loss at .6 */
-    not_finite(LOSS_FIRST, "sgd", "0.1",
-               "toy: the loss is not finite at step 5; the parameters are those of step 4",
-               0.6);
-    not_finite(GRADIENT_FIRST, "adam", "0.1",
-               "toy: the gradient of 'w' is not finite at step 5; the parameters are those "
-               "of step 4",
-               0.6);
-    not_finite(PARAMETER_FIRST, "sgd", "10",
-               "toy: the parameter 'w' is not finite at step 1; the parameters are those of "
-               "step 0",
-               1);
+    not_finite(
+        LOSS_FIRST, "sgd", "0.1",
+        "toy: the loss is not finite at step 5; the parameters are those of step 4",
+        0.6);
+    not_finite(
+        GRADIENT_FIRST, "adam", "0.1",
+        "toy: the gradient of 'w' is not finite at step 5; the parameters are those "
+        "of step 4",
+        0.6);
+    not_finite(
+        PARAMETER_FIRST, "sgd", "10",
+        "toy: the parameter 'w' is not finite at step 1; the parameters are those of "
+        "step 0",
+        1);
     not_finite(PARAMETER_FIRST, "adam", "0.1",
                "toy: the squared gradient of 'w' is not finite at step 1", 1);
 }
@@ -365,7 +371,7 @@ static void a_full_batch_needs_steps(void **state)
     tset_free(b.params);
 }
 
-/* ---- checkpoints ------------------------------------------------------------------------- */
+/* ---- checkpoints ----------------------------------------------------------------- */
 
 static bool train_toy(const char *const *set, Err *err)
 {
@@ -412,23 +418,25 @@ static void other_settings_are_refused(void **state)
     };
     assert_ok(train_toy(SET("checkpoint", at("set"), "stop_at", "7"), &err), err);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        assert_false(train_toy(SET("resume", at("set-last.safetensors"), cases[i].name,
-                                   cases[i].value),
-                               &err));
+        assert_false(train_toy(
+            SET("resume", at("set-last.safetensors"), cases[i].name, cases[i].value),
+            &err));
         assert_has(err.msg, cases[i].says);
         assert_has(err.msg, "resume from ");
     }
-    assert_ok(train_toy(SET("resume", at("set-last.safetensors"), "checkpoint_every", "3"),
-                        &err),
-              err);
+    assert_ok(
+        train_toy(SET("resume", at("set-last.safetensors"), "checkpoint_every", "3"),
+                  &err),
+        err);
     assert_false(train_toy(SET("resume", at("missing.safetensors")), &err));
     assert_has(err.msg, "missing.safetensors");
     /* With a constant rate a training may go on for longer. */
-    assert_ok(train_toy(SET("schedule", "constant", "checkpoint", at("long"), "epochs", "1"),
-                        &err),
-              err);
-    assert_ok(train_toy(SET("schedule", "constant", "resume", at("long-last.safetensors"),
-                            "epochs", "2"),
+    assert_ok(
+        train_toy(SET("schedule", "constant", "checkpoint", at("long"), "epochs", "1"),
+                  &err),
+        err);
+    assert_ok(train_toy(SET("schedule", "constant", "resume",
+                            at("long-last.safetensors"), "epochs", "2"),
                         &err),
               err);
     assert_false(train_toy(SET("schedule", "constant", "resume",
@@ -463,9 +471,10 @@ static void another_job_is_refused(void **state)
     model_free(m);
 }
 
-/* A copy of a checkpoint with one metadata value replaced (NULL: left out), or a tensor left
- * out or added. */
-static void damage(const char *key, const char *value, const char *drop, const char *extra)
+/* A copy of a checkpoint with one metadata value replaced (NULL: left out), or a tensor
+ * left out or added. */
+static void damage(const char *key, const char *value, const char *drop,
+                   const char *extra)
 {
     Err err = {0};
     TensorSet *in, *out = tset_new(&err);
@@ -521,7 +530,7 @@ static void damaged_checkpoints_are_refused(void **state)
     assert_ok(train_toy(SET("resume", at("damaged.safetensors")), &err), err);
 }
 
-/* ---- failures ---------------------------------------------------------------------------- */
+/* ---- failures -------------------------------------------------------------------- */
 
 static void a_full_disk_leaves_the_old_checkpoint(void **state)
 {
@@ -531,9 +540,8 @@ static void a_full_disk_leaves_the_old_checkpoint(void **state)
     assert_ok(train_toy(SET("checkpoint", at("copy"), "stop_at", "5"), &err), err);
     for (int64_t room = 0; room < 9000; room += 1000) {
         file_fail_after(room);
-        bool ok = train_toy(SET("checkpoint", at("disk"), "resume",
-                                at("disk-last.safetensors")),
-                            &err);
+        bool ok = train_toy(
+            SET("checkpoint", at("disk"), "resume", at("disk-last.safetensors")), &err);
         file_fail_after(-1);
         assert_false(ok);
         assert_int_equal(err.code, ERR_IO);

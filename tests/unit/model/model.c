@@ -14,11 +14,11 @@
 
 enum { CONFIG_CAP = 2048 };
 
-#define assert_near(got, want, tol)                                                        \
-    do {                                                                                   \
-        double got_ = (got), want_ = (want);                                               \
-        if (!(fabs(got_ - want_) <= (tol)))                                                \
-            fail_msg("%s is %.9g, not %.9g", #got, got_, want_);                           \
+#define assert_near(got, want, tol)                                                    \
+    do {                                                                               \
+        double got_ = (got), want_ = (want);                                           \
+        if (!(fabs(got_ - want_) <= (tol)))                                            \
+            fail_msg("%s is %.9g, not %.9g", #got, got_, want_);                       \
     } while (0)
 
 static Model *try_make(const char *row, const char *const *set, Err *err)
@@ -115,7 +115,8 @@ static void bilinear_starts_as_published(void **state)
     for (int c = 0; c < 10; c++)
         assert_true(param(m, "bias")[c] == 0.0f);
     assert_true(memcmp(param(m, "left"), param(m, "right"), 4 * 256 * 96) != 0);
-    Model *same = make("bilinear", SET("seed", "1")), *other = make("bilinear", SET("seed", "2"));
+    Model *same = make("bilinear", SET("seed", "1")),
+          *other = make("bilinear", SET("seed", "2"));
     assert_memory_equal(param(m, "embed"), param(same, "embed"), 4 * 96 * 784);
     assert_true(memcmp(param(m, "embed"), param(other, "embed"), 4 * 96 * 784) != 0);
     model_free(other);
@@ -126,8 +127,8 @@ static void bilinear_starts_as_published(void **state)
 static void bilinear_options(void **state)
 {
     (void)state;
-    Model *m = make("bilinear", SET("input", "4", "embed", "0", "hidden", "6", "classes", "6",
-                                    "bias", "false"));
+    Model *m = make("bilinear", SET("input", "4", "embed", "0", "hidden", "6",
+                                    "classes", "6", "bias", "false"));
     assert_int_equal(tset_count(m->params), 3);
     assert_shape(m, "left", "f32[6,4]");
     assert_shape(m, "right", "f32[6,4]");
@@ -156,7 +157,8 @@ static void mlp_inits(void **state)
         {"small", 0.02, 0},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        Model *m = make("mlp", SET("input", "200", "hidden", "100", "init", cases[i].name));
+        Model *m =
+            make("mlp", SET("input", "200", "hidden", "100", "init", cases[i].name));
         assert_near(std_of(tset_get(m->params, "fc1.weight")) / cases[i].std, 1, 0.03);
         double most = 0;
         for (int k = 0; k < 100; k++)
@@ -184,9 +186,17 @@ static void mlp_widths(void **state)
     assert_int_equal(tset_count(m->params), 1);
     assert_shape(m, "fc1.weight", "f32[10,784]");
     model_free(m);
-    const char *const bad[] = {"12,", ",12", "0", "12 13", "-4", "a", "3,,4", "9999999999",
-                               "12;3", "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
-                                       "1,1,1,1,1,1"};
+    const char *const bad[] = {"12,",
+                               ",12",
+                               "0",
+                               "12 13",
+                               "-4",
+                               "a",
+                               "3,,4",
+                               "9999999999",
+                               "12;3",
+                               "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
+                               "1,1,1,1,1,1"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         Err err = {0};
         assert_null(try_make("mlp", SET("hidden", bad[i]), &err));
@@ -195,14 +205,14 @@ static void mlp_widths(void **state)
     }
 }
 
-/* ---- forward ----------------------------------------------------------------------------- */
+/* ---- forward --------------------------------------------------------------------- */
 
 enum { B = 4 };
 
 static void fill(Tensor *x, uint64_t seed)
 {
-    rng_normal_f32((RngKey){.seed = seed, .stream = rng_stream("test")}, 0, tensor_count(x), 0,
-                   1, x->data);
+    rng_normal_f32((RngKey){.seed = seed, .stream = rng_stream("test")}, 0,
+                   tensor_count(x), 0, 1, x->data);
 }
 
 /* Logits of x; optionally the names of the sites, "in embed ...". */
@@ -228,7 +238,8 @@ static Tensor forward(Model *m, const Tensor *x, char *sites, SiteHook *hook)
 }
 
 /* y [B,O] = x [B,I] w^T + b, in double. */
-static void linear(const double *x, int I, const float *w, const float *b, int O, double *y)
+static void linear(const double *x, int I, const float *w, const float *b, int O,
+                   double *y)
 {
     for (int i = 0; i < B; i++)
         for (int o = 0; o < O; o++) {
@@ -261,7 +272,7 @@ static void bilinear_forward_is_its_formula(void **state)
 {
     (void)state;
     for (int embed = 0; embed <= 3; embed += 3) {
-        char e[8];
+        char e[16];
         snprintf(e, sizeof e, "%d", embed);
         Model *m = make("bilinear",
                         SET("input", "5", "embed", e, "hidden", "4", "classes", "3"));
@@ -296,10 +307,11 @@ static void mlp_forward_is_its_formula(void **state)
 {
     (void)state;
     const char *const acts[] = {"relu", "gelu", "geglu"};
-    const char *const sites_want[] = {"fc1.in fc1.pre fc1.act fc2.in fc2.pre hidden fc3.in logits",
-                                      "fc1.in fc1.pre fc1.act fc2.in fc2.pre hidden fc3.in logits",
-                                      "fc1.in fc1.pre fc1.gate fc1.act fc2.in fc2.pre fc2.gate "
-                                      "hidden fc3.in logits"};
+    const char *const sites_want[] = {
+        "fc1.in fc1.pre fc1.act fc2.in fc2.pre hidden fc3.in logits",
+        "fc1.in fc1.pre fc1.act fc2.in fc2.pre hidden fc3.in logits",
+        "fc1.in fc1.pre fc1.gate fc1.act fc2.in fc2.pre fc2.gate "
+        "hidden fc3.in logits"};
     for (int a = 0; a < 3; a++) {
         Model *m = make("mlp", SET("input", "5", "hidden", "6,4", "classes", "3",
                                    "activation", acts[a]));
@@ -357,8 +369,8 @@ static void wrong_inputs_are_refused(void **state)
     Err err = {0};
     Model *m = make("bilinear", TINY_BILINEAR);
     Graph *g = graph_new(&err);
-    assert_int_equal(model_forward(m, g, graph_input(g, "x", F32, 2, (int64_t[]){2, 6})),
-                     VAL_NONE);
+    assert_int_equal(
+        model_forward(m, g, graph_input(g, "x", F32, 2, (int64_t[]){2, 6})), VAL_NONE);
     assert_has(graph_err(g)->msg, "bilinear takes inputs [B,5], not f32[2,6]");
     graph_free(g);
     g = graph_new(&err);
@@ -368,7 +380,7 @@ static void wrong_inputs_are_refused(void **state)
     model_free(m);
 }
 
-/* ---- gradients --------------------------------------------------------------------------- */
+/* ---- gradients ------------------------------------------------------------------- */
 
 /* The same model with f64 parameters, drawn anew so that biases count too. */
 static void widen(Model *m)
@@ -440,8 +452,8 @@ static void gradients_of_whole_models(void **state)
 {
     (void)state;
     check_gradient(make("bilinear", TINY_BILINEAR));
-    check_gradient(make("bilinear", SET("input", "5", "embed", "0", "hidden", "4", "classes",
-                                        "3", "bias", "false")));
+    check_gradient(make("bilinear", SET("input", "5", "embed", "0", "hidden", "4",
+                                        "classes", "3", "bias", "false")));
     const char *const acts[] = {"relu", "gelu", "geglu"};
     for (int a = 0; a < 3; a++)
         check_gradient(make("mlp", SET("input", "5", "hidden", "4,3", "classes", "3",
@@ -449,7 +461,7 @@ static void gradients_of_whole_models(void **state)
     check_gradient(make("mlp", SET("input", "5", "hidden", "", "classes", "3")));
 }
 
-/* ---- files ------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------- */
 
 static void saved_is_loaded(void **state)
 {
@@ -460,8 +472,8 @@ static void saved_is_loaded(void **state)
     snprintf(a, sizeof a, "%s/a.safetensors", dir);
     snprintf(b, sizeof b, "%s/b.safetensors", dir);
     for (int i = 0; i < 2; i++) {
-        Model *back, *m = i ? make("mlp", SET("input", "5", "hidden", "6,4", "classes", "3",
-                                              "activation", "geglu", "init", "he"))
+        Model *back, *m = i ? make("mlp", SET("input", "5", "hidden", "6,4", "classes",
+                                              "3", "activation", "geglu", "init", "he"))
                             : make("bilinear", TINY_BILINEAR);
         assert_ok(model_save(m, a, &err), err);
         assert_ok(model_load(a, &back, &err), err);
@@ -470,7 +482,8 @@ static void saved_is_loaded(void **state)
         assert_int_equal(tset_count(back->params), tset_count(m->params));
         for (int k = 0; k < tset_count(m->params); k++) {
             assert_string_equal(tset_name(back->params, k), tset_name(m->params, k));
-            assert_memory_equal(tset_at(back->params, k)->data, tset_at(m->params, k)->data,
+            assert_memory_equal(tset_at(back->params, k)->data,
+                                tset_at(m->params, k)->data,
                                 tensor_bytes(tset_at(m->params, k)));
         }
         assert_ok(model_save(back, b, &err), err);
@@ -488,10 +501,10 @@ static void saved_is_loaded(void **state)
     scratch_remove(dir);
 }
 
-typedef struct Bad { /* one thing that is wrong with a file */
+typedef struct Bad {                   /* one thing that is wrong with a file */
     const char *meta_key, *meta_value; /* replaced or added; value NULL: left out */
     const char *tensor;                /* left out ... */
-    int what;                          /* ... or another: 1 shape, 2 dtype, 3 NaN, 4 added */
+    int what; /* ... or another: 1 shape, 2 dtype, 3 NaN, 4 added */
     const char *says;
 } Bad;
 
@@ -501,7 +514,8 @@ static const Bad bads[] = {
     {"model.hiden", "3", NULL, 0, "no option 'hiden'; did you mean 'hidden'"},
     {"model.hidden", "many", NULL, 0, "'hidden' must be an integer"},
     {"model.hidden", "999999999999", NULL, 0, "'hidden' is 999999999999"},
-    {"model.hidden", "1000000", NULL, 0, "'left' is f32[4,3]; it must be f32[1000000,3]"},
+    {"model.hidden", "1000000", NULL, 0,
+     "'left' is f32[4,3]; it must be f32[1000000,3]"},
     {"model.bias", "false", NULL, 0, "'bias' is no parameter"},
     {NULL, NULL, "left", 0, "'left' is missing; it must be f32[4,3]"},
     {NULL, NULL, "head", 1, "'head' is f32[4,3]; it must be f32[3,4]"},
@@ -510,7 +524,8 @@ static const Bad bads[] = {
     {NULL, NULL, "extra", 4, "'extra' is no parameter of bilinear"},
 };
 
-static void add_bad_tensor(TensorSet *f, const char *name, const Tensor *t, const Bad *bad)
+static void add_bad_tensor(TensorSet *f, const char *name, const Tensor *t,
+                           const Bad *bad)
 {
     Err err = {0};
     Tensor other;
@@ -522,7 +537,8 @@ static void add_bad_tensor(TensorSet *f, const char *name, const Tensor *t, cons
     } else if (bad->what == 2) {
         assert_ok(tensor_convert(t, F64, &other, &err), err);
     } else if (bad->what == 1) {
-        assert_ok(tensor_reshape(t, 2, (int64_t[]){t->dim[1], t->dim[0]}, &other, &err), err);
+        assert_ok(tensor_reshape(t, 2, (int64_t[]){t->dim[1], t->dim[0]}, &other, &err),
+                  err);
     } else {
         assert_ok(tensor_copy(t, &other, &err), err);
         ((float *)other.data)[1] = NAN;
@@ -577,7 +593,7 @@ static void bad_files_are_refused(void **state)
     model_free(m);
 }
 
-/* ---- allocations that fail --------------------------------------------------------------- */
+/* ---- allocations that fail ------------------------------------------------------- */
 
 typedef struct Alloc {
     const char *row;

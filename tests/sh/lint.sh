@@ -1,0 +1,3 @@
+#!/bin/sh
+# The static checks that judge, as test lines.
+exec sh "$(dirname "$0")/../lint/run.sh" --tap

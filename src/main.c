@@ -1,6 +1,6 @@
-/* main.c -- signals that must not end the program, the locale, and the command table. A write
- * past a file-size limit or into a closed pipe is an error sentence, not a death. Nothing else
- * happens before a command is chosen: starting has to be quick. */
+/* main.c -- signals that must not end the program, the locale, and the command table. A
+ * write past a file-size limit or into a closed pipe is an error sentence, not a death.
+ * Nothing else happens before a command is chosen: starting has to be quick. */
 #include <signal.h>
 
 #include "ui/command.h"

@@ -1,6 +1,7 @@
-/* kernel.c -- one script, one cell, one run. Standard output and error become the cell's
- * log, so that whatever a library prints before it aborts is part of the record. The order at the
- * end matters: Lua is closed first (its finalisers may print), then the cell, then run.json. */
+/* kernel.c -- one script, one cell, one run. Standard output and error become the
+ * cell's log, so that whatever a library prints before it aborts is part of the record.
+ * The order at the end matters: Lua is closed first (its finalisers may print), then
+ * the cell, then run.json. */
 #include "kernel/kernel.h"
 
 #include <fcntl.h>
@@ -118,7 +119,8 @@ static bool give_settings(Script *s, const KernelArgs *a, Err *err)
         const char *eq = strchr(a->settings[i], '=');
         size_t n = (size_t)(eq - a->settings[i]);
         if (n >= sizeof name)
-            return err_set(err, ERR_OPTION, "a setting's name has more than 127 letters");
+            return err_set(err, ERR_OPTION,
+                           "a setting's name has more than 127 letters");
         memcpy(name, a->settings[i], n);
         name[n] = '\0';
         if (!script_set(s, name, eq + 1, err))
@@ -129,8 +131,8 @@ static bool give_settings(Script *s, const KernelArgs *a, Err *err)
 
 static bool record_error(Journal *j, const char *msg, const char *trace, Err *err)
 {
-    json_t *b = json_pack("{s:i,s:o,s:o}", "cell", MAIN_CELL, "msg", jval_str(msg), "trace",
-                          jval_str(trace));
+    json_t *b = json_pack("{s:i,s:o,s:o}", "cell", MAIN_CELL, "msg", jval_str(msg),
+                          "trace", jval_str(trace));
     return journal_event(j, "error", b, err);
 }
 
@@ -181,9 +183,10 @@ static Exit run_and_record(Run *r, const KernelArgs *a)
     bool ok = journal_healthy(j, &err) &&
               journal_end_cell(j, outcome[end].state, clock_now() - start, &err) &&
               account(r, &err);
-    /* a record with a hole must not read as done; where the disk is full even this fails,
-     * and the parent marks the run as crashed */
-    ok = run_finish(r, ok ? outcome[end].state : "failed", result, ok ? &err : NULL) && ok;
+    /* a record with a hole must not read as done; where the disk is full even this
+     * fails, and the parent marks the run as crashed */
+    ok = run_finish(r, ok ? outcome[end].state : "failed", result, ok ? &err : NULL) &&
+         ok;
     return ok ? outcome[end].code : broken(&err);
 }
 

@@ -1,6 +1,6 @@
-/* ticker.c -- two waits: the long one inside the journal (woken by the first thing that has
- * to be written), then a pause of 50 ms in which more may gather. Signals are blocked, so that
- * they reach the thread that runs Lua. */
+/* ticker.c -- two waits: the long one inside the journal (woken by the first thing that
+ * has to be written), then a pause of 50 ms in which more may gather. Signals are
+ * blocked, so that they reach the thread that runs Lua. */
 #include "kernel/ticker.h"
 
 #include <math.h>
@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define GATHER 0.05
+#define GATHER    0.05
 #define HEARTBEAT 10.0
 
 struct Ticker {

@@ -1,6 +1,7 @@
 /* jfigure.c -- events come from a file that anybody may have written, so nothing in one
- * is believed: sizes are bounded, lists must have the length the sizes say, the blob must
- * have exactly the bytes of the pixels, and its path must stay inside the folder. */
+ * is believed: sizes are bounded, lists must have the length the sizes say, the blob
+ * must have exactly the bytes of the pixels, and its path must stay inside the folder.
+ */
 #include "lab/jfigure.h"
 
 #include <limits.h>
@@ -52,7 +53,8 @@ static json_t *flags(const bool *list, int n)
 
 static bool describe_images(const Figure *f, json_t *o)
 {
-    return jval_set(o, "n", json_integer(f->n)) && jval_set(o, "h", json_integer(f->h)) &&
+    return jval_set(o, "n", json_integer(f->n)) &&
+           jval_set(o, "h", json_integer(f->h)) &&
            jval_set(o, "w", json_integer(f->w)) &&
            jval_set(o, "signed", json_boolean(f->is_signed)) &&
            jval_set(o, "scale", json_string(scale_name[f->scale])) &&
@@ -91,7 +93,8 @@ static bool size_member(const json_t *ev, const char *key, int max, int *dst, Er
 {
     int64_t v = jval_get_int(ev, key, -1);
     if (v < 0 || v > max)
-        return err_set(err, ERR_FORMAT, "a figure event needs '%s' from 0 to %d", key, max);
+        return err_set(err, ERR_FORMAT, "a figure event needs '%s' from 0 to %d", key,
+                       max);
     *dst = (int)v;
     return true;
 }
@@ -133,7 +136,8 @@ static Figure *rebuild_images(const json_t *ev, const char *dir, Err *err)
     /* two factors at a time: the three together pass 2^47 */
     if ((int64_t)h * w > MAX_PIXELS || (int64_t)h * w * n > MAX_PIXELS || scale < 0 ||
         !inside(blob)) {
-        err_set(err, ERR_FORMAT, "a figure event has an impossible size, scale or blob");
+        err_set(err, ERR_FORMAT,
+                "a figure event has an impossible size, scale or blob");
         return NULL;
     }
     size_t want = (size_t)n * (size_t)h * (size_t)w * sizeof(float);
@@ -201,7 +205,8 @@ Figure *jfigure_rebuild(const json_t *ev, const char *dir, Err *err)
     else if (kind == FIG_TEXT)
         f = figure_text(jval_get(ev, "text", ""), err);
     else
-        err_set(err, ERR_FORMAT, "a figure of unknown kind '%s'", jval_get(ev, "kind", ""));
+        err_set(err, ERR_FORMAT, "a figure of unknown kind '%s'",
+                jval_get(ev, "kind", ""));
     if (!f)
         return NULL;
     const char *title = jval_get(ev, "title", NULL);

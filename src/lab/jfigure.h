@@ -1,5 +1,5 @@
-/* jfigure.h -- a figure as the body of a `figure` event, and back. Inside lab/ only; the
- * public side is journal_figure() and jreader_figure(). */
+/* jfigure.h -- a figure as the body of a `figure` event, and back. Inside lab/ only;
+ * the public side is journal_figure() and jreader_figure(). */
 #ifndef CLEAVE_LAB_JFIGURE_H
 #define CLEAVE_LAB_JFIGURE_H
 #include <jansson.h>

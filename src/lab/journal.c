@@ -1,9 +1,10 @@
 /* journal.c -- the writer. One mutex orders everything; every line is one append, so a
- * process killed at any moment leaves whole lines and at most one torn one. Text output is
- * appended to its log before the call returns and only its description (the byte range) waits; the
- * range ends where the file ends, so bytes that C libraries wrote to the same log are in it.
- * Progress waits for a slot: eight a second in the ordinary way, which leaves two for those that must
- * not be lost, and never more than ten in any one second. */
+ * process killed at any moment leaves whole lines and at most one torn one. Text output
+ * is appended to its log before the call returns and only its description (the byte
+ * range) waits; the range ends where the file ends, so bytes that C libraries wrote to
+ * the same log are in it. Progress waits for a slot: eight a second in the ordinary
+ * way, which leaves two for those that must not be lost, and never more than ten in any
+ * one second. */
 #include "lab/journal.h"
 
 #include <errno.h>
@@ -23,10 +24,10 @@
 #include "lab/jfigure.h"
 #include "lab/jval.h"
 
-#define OUT_EVERY 0.05   /* seconds */
-#define HEART_EVERY 10.0 /* seconds; readers allow 60 */
-#define STEADY 0.125     /* seconds between progress events */
-#define RATE_SPAN 10.0   /* seconds over which the rate is taken */
+#define OUT_EVERY   0.05  /* seconds */
+#define HEART_EVERY 10.0  /* seconds; readers allow 60 */
+#define STEADY      0.125 /* seconds between progress events */
+#define RATE_SPAN   10.0  /* seconds over which the rate is taken */
 enum { BURST = 10, SAMPLES = 16, TEXT_CAP = 256 };
 
 typedef struct Progress {
@@ -221,8 +222,8 @@ static bool flush_out(Journal *j, Err *err)
     int64_t to = size_of(j->fd_out);
     if (to <= j->out_from)
         return true;
-    json_t *b = json_pack("{s:i,s:I,s:I}", "cell", j->cell, "from", (json_int_t)j->out_from,
-                          "to", (json_int_t)to);
+    json_t *b = json_pack("{s:i,s:I,s:I}", "cell", j->cell, "from",
+                          (json_int_t)j->out_from, "to", (json_int_t)to);
     if (!emit(j, "out", b, err))
         return false;
     j->out_from = to;
@@ -320,9 +321,10 @@ bool journal_begin_cell(Journal *j, int cell, const char *name, Err *err)
     if (ok)
         ok = note(j, open_out(j, cell, &e), &e, err);
     if (ok)
-        ok = emit(j, "start",
-                  json_pack("{s:i,s:o}", "cell", cell, "name", jval_str(name ? name : "")),
-                  err);
+        ok = emit(
+            j, "start",
+            json_pack("{s:i,s:o}", "cell", cell, "name", jval_str(name ? name : "")),
+            err);
     j->progress.n_samples = 0;
     pthread_mutex_unlock(&j->lock);
     return ok;
@@ -356,10 +358,11 @@ bool journal_end_cell(Journal *j, const char *status, double secs, Err *err)
     pthread_mutex_lock(&j->lock);
     bool ok = flush_out(j, err) && flush_progress(j, err);
     if (ok)
-        ok = emit(j, "done",
-                  json_pack("{s:i,s:o,s:o}", "cell", j->cell, "status", jval_str(status),
-                            "secs", json_real(floor(secs * 1e6) / 1e6)),
-                  err);
+        ok =
+            emit(j, "done",
+                 json_pack("{s:i,s:o,s:o}", "cell", j->cell, "status", jval_str(status),
+                           "secs", json_real(floor(secs * 1e6) / 1e6)),
+                 err);
     pthread_mutex_unlock(&j->lock);
     return ok;
 }
@@ -386,14 +389,15 @@ static bool write_metric_line(Journal *j, int64_t step, const json_t *m, Err *er
     return ok;
 }
 
-bool journal_metric(Journal *j, int64_t step, const char *const *names, const double *values,
-                    int n, Err *err)
+bool journal_metric(Journal *j, int64_t step, const char *const *names,
+                    const double *values, int n, Err *err)
 {
     json_t *m = json_object(), *b = json_object();
     bool ok = m && b;
     for (int i = 0; ok && i < n; i++)
         ok = jval_set(m, names[i], jval_number(values[i]));
-    ok = ok && jval_set(b, "step", json_integer(step)) && json_object_set(b, "m", m) == 0;
+    ok = ok && jval_set(b, "step", json_integer(step)) &&
+         json_object_set(b, "m", m) == 0;
     pthread_mutex_lock(&j->lock);
     if (!ok) {
         Err e = {0};
@@ -451,7 +455,8 @@ bool journal_progress(Journal *j, double done, double total, const char *text, E
     return ok;
 }
 
-/* Letters, digits, '-', '_' and '.' of a name, at most 40; anything else becomes '-'. */
+/* Letters, digits, '-', '_' and '.' of a name, at most 40; anything else becomes '-'.
+ */
 static void file_letters(const char *name, char dst[48])
 {
     size_t n = 0;
@@ -469,8 +474,8 @@ static void file_letters(const char *name, char dst[48])
 }
 
 /* figures/<id>.f32 and figures/<id>.png, before the event that names them. */
-static bool write_figure_files(Journal *j, const Figure *f, const char *id, json_t *body,
-                               Err *err)
+static bool write_figure_files(Journal *j, const Figure *f, const char *id,
+                               json_t *body, Err *err)
 {
     char path[PATH_MAX], rel[128];
     if (!path_join(path, sizeof path, j->dir, "figures", err) || !dir_make(path, err))

@@ -1,7 +1,7 @@
-/* jread.c -- the reader. It keeps the bytes that follow the last whole line and hands out
- * lines from a buffer, so a torn last line simply waits for its rest. A line that is no
- * event costs one sentence and is skipped; so is one beyond LINE_MAX_BYTES, without its
- * ever being held whole. */
+/* jread.c -- the reader. It keeps the bytes that follow the last whole line and hands
+ * out lines from a buffer, so a torn last line simply waits for its rest. A line that
+ * is no event costs one sentence and is skipped; so is one beyond LINE_MAX_BYTES,
+ * without its ever being held whole. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -25,24 +25,24 @@ enum { CHUNK = 64 << 10, LINE_MAX_BYTES = 64 << 20 };
 
 struct JournalReader {
     char dir[PATH_MAX], path[PATH_MAX];
-    int fd;     /* -1 until the file exists */
-    int notify; /* -1: poll */
-    int64_t offset;  /* of the next byte to read */
-    int64_t line;    /* of the next line, from 1 */
-    char *buf;       /* bytes read and not handed out: buf[at..fill) */
+    int fd;         /* -1 until the file exists */
+    int notify;     /* -1: poll */
+    int64_t offset; /* of the next byte to read */
+    int64_t line;   /* of the next line, from 1 */
+    char *buf;      /* bytes read and not handed out: buf[at..fill) */
     size_t at, fill, cap;
-    size_t scanned;  /* buf[at..scanned) holds no newline */
-    bool skipping;   /* inside a line that is too long */
+    size_t scanned; /* buf[at..scanned) holds no newline */
+    bool skipping;  /* inside a line that is too long */
 };
 
 /* Network and user-space file systems do not announce what other machines write. */
 static bool announces(const char *dir)
 {
-    static const long silent[] = {0x6969 /* nfs */, 0x517B /* smb */, 0xFF534D42L /* cifs */,
-                                  0xFE534D42L /* smb2 */, 0x65735546L /* fuse */,
-                                  0x0BD00BD0 /* lustre */, 0x01021997 /* 9p */,
-                                  0x47504653 /* gpfs */, 0x00C36400 /* ceph */,
-                                  0x19830326 /* beegfs */};
+    static const long silent[] = {0x6969 /* nfs */,       0x517B /* smb */,
+                                  0xFF534D42L /* cifs */, 0xFE534D42L /* smb2 */,
+                                  0x65735546L /* fuse */, 0x0BD00BD0 /* lustre */,
+                                  0x01021997 /* 9p */,    0x47504653 /* gpfs */,
+                                  0x00C36400 /* ceph */,  0x19830326 /* beegfs */};
     struct statfs fs;
     if (statfs(dir, &fs) != 0)
         return false;
@@ -164,8 +164,8 @@ static int read_more(JournalReader *r, Err *err)
 
 static json_t *bad_line(const JournalReader *r, const char *why, Err *err)
 {
-    err_set(err, ERR_FORMAT, "line %lld of '%s' was skipped: %s", (long long)r->line - 1,
-            r->path, why);
+    err_set(err, ERR_FORMAT, "line %lld of '%s' was skipped: %s",
+            (long long)r->line - 1, r->path, why);
     return NULL;
 }
 
@@ -240,8 +240,10 @@ void jreader_wait(JournalReader *r, double seconds, int extra_fd)
             left = POLL_EVERY;
         if (left > 3600)
             left = 3600;
-        struct pollfd p[2] = {{.fd = r->notify, .events = POLLIN},
-                              {.fd = extra_fd, .events = POLLIN}};
+        struct pollfd p[2] = {
+            {.fd = r->notify, .events = POLLIN},
+            {.fd = extra_fd,  .events = POLLIN}
+        };
         if (poll(p, 2, (int)(left * 1e3) + 1) < 0 || p[1].revents)
             return;
     }
@@ -252,8 +254,8 @@ Figure *jreader_figure(JournalReader *r, const json_t *event, Err *err)
     return jfigure_rebuild(event, r->dir, err);
 }
 
-bool jreader_out(JournalReader *r, int cell, int64_t from, size_t max, char **text, size_t *n,
-                 Err *err)
+bool jreader_out(JournalReader *r, int cell, int64_t from, size_t max, char **text,
+                 size_t *n, Err *err)
 {
     char path[PATH_MAX + 32];
     struct stat st;

@@ -1,6 +1,7 @@
-/* jval.c -- own writer, because jansson prints 0.1 as 0.10000000000000001: 15 digits are tried,
- * then 16, then 17, the first that reads back equal wins. Reading is jansson's, behind a scan
- * that refuses deep nesting before its recursive parser sees it. */
+/* jval.c -- own writer, because jansson prints 0.1 as 0.10000000000000001: 15 digits
+ * are tried, then 16, then 17, the first that reads back equal wins. Reading is
+ * jansson's, behind a scan that refuses deep nesting before its recursive parser sees
+ * it. */
 #include "lab/jval.h"
 
 #include <math.h>
@@ -180,7 +181,9 @@ static bool dump(const json_t *v, int indent, int depth, Str *out)
     switch (json_typeof(v)) {
     case JSON_OBJECT: return dump_object(v, indent, depth, out);
     case JSON_ARRAY: return dump_array(v, indent, depth, out);
-    case JSON_STRING: dump_string(json_string_value(v), json_string_length(v), out); break;
+    case JSON_STRING:
+        dump_string(json_string_value(v), json_string_length(v), out);
+        break;
     case JSON_INTEGER: str_addf(out, "%lld", (long long)json_integer_value(v)); break;
     case JSON_REAL: dump_real(json_real_value(v), out); break;
     case JSON_TRUE: str_add(out, "true"); break;
@@ -193,7 +196,8 @@ static bool dump(const json_t *v, int indent, int depth, Str *out)
 bool jval_dump(const json_t *v, int indent, Str *out, Err *err)
 {
     if (!v)
-        return err_set(err, ERR_MEMORY, "out of memory while a record was put together");
+        return err_set(err, ERR_MEMORY,
+                       "out of memory while a record was put together");
     if (!dump(v, indent, 0, out))
         return err_set(err, ERR_FORMAT, "a value is nested deeper than %d levels",
                        JVAL_DEPTH);
@@ -226,13 +230,14 @@ json_t *jval_parse(const char *s, size_t n, Err *err)
 {
     json_error_t at;
     if (!shallow(s, n)) {
-        err_set(err, ERR_FORMAT, "the JSON is nested deeper than %d levels", JVAL_DEPTH);
+        err_set(err, ERR_FORMAT, "the JSON is nested deeper than %d levels",
+                JVAL_DEPTH);
         return NULL;
     }
     json_t *v = json_loadb(s, n, JSON_DECODE_ANY, &at);
     if (!v)
-        err_set(err, ERR_FORMAT, "not JSON at line %d, column %d (%s)", at.line, at.column,
-                at.text);
+        err_set(err, ERR_FORMAT, "not JSON at line %d, column %d (%s)", at.line,
+                at.column, at.text);
     return v;
 }
 

@@ -1,8 +1,9 @@
-/* jval.h -- JSON values as cleave writes and reads them: compact lines or indented files, numbers
- * in the shortest form that reads back to the same bits, NaN and infinities as the strings "nan",
- * "inf", "-inf" (JSON has none), strings always valid UTF-8, at most 64 levels of nesting.
- * Values are jansson's; everything returned is a new reference that the caller releases.
- * A NULL value in jansson's functions means out of memory. */
+/* jval.h -- JSON values as cleave writes and reads them: compact lines or indented
+ * files, numbers in the shortest form that reads back to the same bits, NaN and
+ * infinities as the strings "nan", "inf", "-inf" (JSON has none), strings always valid
+ * UTF-8, at most 64 levels of nesting. Values are jansson's; everything returned is a
+ * new reference that the caller releases. A NULL value in jansson's functions means out
+ * of memory. */
 #ifndef CLEAVE_LAB_JVAL_H
 #define CLEAVE_LAB_JVAL_H
 #include <jansson.h>

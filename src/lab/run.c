@@ -1,5 +1,6 @@
-/* run.c -- run.json is a JSON object in memory, written whole each time. A process is told from a
- * later one with the same pid by its start time in /proc (clock ticks since boot). */
+/* run.c -- run.json is a JSON object in memory, written whole each time. A process is
+ * told from a later one with the same pid by its start time in /proc (clock ticks since
+ * boot). */
 #include "lab/run.h"
 
 #include <errno.h>
@@ -63,7 +64,8 @@ static void random_id(char dst[7])
     dst[6] = '\0';
 }
 
-/* In a folder that nobody knows yet the file needs no rename, and no wait for the disk. */
+/* In a folder that nobody knows yet the file needs no rename, and no wait for the disk.
+ */
 static bool copy_script(const char *dir, const char *text, size_t n, Err *err)
 {
     char path[PATH_MAX];
@@ -108,7 +110,8 @@ bool run_make_dir(const char *root, const char *script, char *dst, size_t cap, E
             break;
     }
     if (!ok) {
-        err_set(err, ERR_IO, "cannot make the run folder '%s': %s", dst, strerror(errno));
+        err_set(err, ERR_IO, "cannot make the run folder '%s': %s", dst,
+                strerror(errno));
         goto done;
     }
     ok = copy_script(dst, text, n, err);
@@ -210,7 +213,8 @@ bool run_set(Run *r, const char *key, json_t *taken_value, Err *err)
     r->dirty = r->dirty || ok;
     pthread_mutex_unlock(&r->lock);
     journal_poke(r->journal);
-    return ok || err_set(err, ERR_MEMORY, "out of memory while noting '%s' of the run", key);
+    return ok ||
+           err_set(err, ERR_MEMORY, "out of memory while noting '%s' of the run", key);
 }
 
 bool run_save(Run *r, Err *err)
@@ -236,10 +240,11 @@ bool run_finish(Run *r, const char *state, json_t *taken_result, Err *err)
     json_t *result = taken_result ? taken_result : json_null();
     double now = clock_wall();
     pthread_mutex_lock(&r->lock);
-    bool ok = jval_set(r->json, "state", json_string(state)) &&
-              json_object_set(r->json, "result", result) == 0 &&
-              set_time(r->json, "end", now) &&
-              jval_set(r->json, "seconds", json_real(round((now - r->start) * 1e3) / 1e3));
+    bool ok =
+        jval_set(r->json, "state", json_string(state)) &&
+        json_object_set(r->json, "result", result) == 0 &&
+        set_time(r->json, "end", now) &&
+        jval_set(r->json, "seconds", json_real(round((now - r->start) * 1e3) / 1e3));
     r->dirty = true;
     pthread_mutex_unlock(&r->lock);
     if (!ok) {
@@ -247,9 +252,12 @@ bool run_finish(Run *r, const char *state, json_t *taken_result, Err *err)
         return err_set(err, ERR_MEMORY, "out of memory while finishing the run");
     }
     if (taken_result)
-        ok = journal_event(r->journal, "result", json_pack("{s:O}", "result", result), err);
+        ok = journal_event(r->journal, "result", json_pack("{s:O}", "result", result),
+                           err);
     json_decref(result);
-    return ok && journal_event(r->journal, "state", json_pack("{s:s}", "state", state), err) &&
+    return ok &&
+           journal_event(r->journal, "state", json_pack("{s:s}", "state", state),
+                         err) &&
            run_save(r, err);
 }
 

@@ -1,9 +1,10 @@
-/* run.h -- a run: a directory runs/<time>-<name>-<id>/ that holds run.json, the journal, the
- * script as run, figures, tensors and report.md. run.json is rewritten atomically; states are
- * "running", "done", "failed" (script error), "stopped" (interrupted), "crashed" (killed).
- * Live: on this host, its process is there (same pid and same start); from another host, the
- * heartbeat is younger than 60 s. A run that says running and is not live reads as crashed.
- * Threads: run_set() and run_save() may be called from any thread. */
+/* run.h -- a run: a directory runs/<time>-<name>-<id>/ that holds run.json, the
+ * journal, the script as run, figures, tensors and report.md. run.json is rewritten
+ * atomically; states are "running", "done", "failed" (script error), "stopped"
+ * (interrupted), "crashed" (killed). Live: on this host, its process is there (same pid
+ * and same start); from another host, the heartbeat is younger than 60 s. A run that
+ * says running and is not live reads as crashed. Threads: run_set() and run_save() may
+ * be called from any thread. */
 #ifndef CLEAVE_LAB_RUN_H
 #define CLEAVE_LAB_RUN_H
 #include <jansson.h>
@@ -12,23 +13,27 @@
 #include "lab/journal.h"
 
 typedef struct Run Run;
-/* Makes the directory under `root` (NULL: $CLEAVE_RUNS, then ./runs) and copies the script into it
- * as script.lua; dst is its path. Nothing stays behind on failure. */
-bool run_make_dir(const char *root, const char *script, char *dst, size_t cap, Err *err);
-/* By the kernel: opens the journal and fills run.json (state running, pid, host, start) in
- * memory; the file is written by run_save(). */
+/* Makes the directory under `root` (NULL: $CLEAVE_RUNS, then ./runs) and copies the
+ * script into it as script.lua; dst is its path. Nothing stays behind on failure. */
+bool run_make_dir(const char *root, const char *script, char *dst, size_t cap,
+                  Err *err);
+/* By the kernel: opens the journal and fills run.json (state running, pid, host, start)
+ * in memory; the file is written by run_save(). */
 Run *run_open(const char *dir, Err *err);
 void run_close(Run *r); /* NULL is fine */
 Journal *run_journal(Run *r);
 const char *run_dir(const Run *r);
-/* A member of run.json; in the file after run_save(), run_finish() or the kernel's next tick. */
+/* A member of run.json; in the file after run_save(), run_finish() or the kernel's next
+ * tick. */
 bool run_set(Run *r, const char *key, json_t *taken_value, Err *err);
 bool run_save(Run *r, Err *err); /* does nothing when nothing changed */
 bool run_unsaved(Run *r);
-/* Writes the `result` and `state` events, then run.json with state, result, end and seconds. */
+/* Writes the `result` and `state` events, then run.json with state, result, end and
+ * seconds. */
 bool run_finish(Run *r, const char *state, json_t *taken_result, Err *err);
-/* By the parent, after the child died: marks a run that still says running (or whose run.json was
- * never written) as crashed, with the reason; a finished one is left alone. */
+/* By the parent, after the child died: marks a run that still says running (or whose
+ * run.json was never written) as crashed, with the reason; a finished one is left
+ * alone. */
 bool run_mark_crashed(const char *dir, const char *why, Err *err);
 /* The state as a reader should see it, "crashed" included. */
 bool run_state(const char *dir, char dst[16], Err *err);

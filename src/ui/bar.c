@@ -11,8 +11,8 @@
 
 enum { BAR_CELLS = 20 };
 #define PLAIN_EVERY 5.0
-#define PLAIN_STEP 0.1
-#define PLAIN_GAP 1.0
+#define PLAIN_STEP  0.1
+#define PLAIN_GAP   1.0
 
 void bar_event(Bar *b, const json_t *event)
 {

@@ -1,6 +1,7 @@
-/* bar.h -- progress on the error stream: on a terminal one line that rewrites itself, elsewhere
- * a plain line now and then (after each 10 % but at most one a second, or after 5 s).
- * It keeps time by the events' own clock, so a replay prints what the live run did. */
+/* bar.h -- progress on the error stream: on a terminal one line that rewrites itself,
+ * elsewhere a plain line now and then (after each 10 % but at most one a second, or
+ * after 5 s). It keeps time by the events' own clock, so a replay prints what the live
+ * run did. */
 #ifndef CLEAVE_UI_BAR_H
 #define CLEAVE_UI_BAR_H
 #include <jansson.h>

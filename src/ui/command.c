@@ -1,5 +1,5 @@
-/* command.c -- the table, and what reads it. Options may stand anywhere after the command's
- * name, as --name value or --name=value; "--" ends them. */
+/* command.c -- the table, and what reads it. Options may stand anywhere after the
+ * command's name, as --name value or --name=value; "--" ends them. */
 #include "ui/command.h"
 
 #include <math.h>
@@ -19,12 +19,13 @@ enum { MAX_NAMES = 32 };
 static Exit command_show_help(const Operands *ops, const void *config);
 static Exit command_version(const Operands *ops, const void *config);
 
-#define CORE_ROWS                                                                        \
-    {"threads", OPT_INT, offsetof(CoreOptions, threads), "0", 0, 256, NULL,              \
-     "threads to compute with; 0: one a core, at most 8. Results do not depend on it"},  \
-    {"isa", OPT_STR, offsetof(CoreOptions, isa), "", 0, 0, NULL,                         \
-     "instruction set: baseline, avx2 or avx512; empty: the best this machine has"},     \
-    {"mem", OPT_STR, offsetof(CoreOptions, mem), "", 0, 0, NULL,                         \
+// clang-format off: rows of unequal length
+#define CORE_ROWS                                                                      \
+    {"threads", OPT_INT, offsetof(CoreOptions, threads), "0", 0, 256, NULL,            \
+     "threads to compute with; 0: one a core, at most 8. Results do not depend on it"},\
+    {"isa", OPT_STR, offsetof(CoreOptions, isa), "", 0, 0, NULL,                       \
+     "instruction set: baseline, avx2 or avx512; empty: the best of this machine"},    \
+    {"mem", OPT_STR, offsetof(CoreOptions, mem), "", 0, 0, NULL,                       \
      "memory budget, as 512M or 4G; empty: three quarters of the machine's memory"}
 
 static const OptRow core_options[] = {CORE_ROWS};
@@ -51,15 +52,21 @@ const CommandRow command_rows[] = {
      "Exit code: 0 done, 1 script error, 2 usage, 3 the kernel died or could not\n"
      "record the run, 130 interrupted.\n",
      1, -1, run_options, ARRAY_LEN(run_options), command_run},
-    {"help", "[name]", "the API reference: a name, a command, or the list of all names", "",
-     0, 1, help_options, ARRAY_LEN(help_options), command_show_help},
-    {"doctor", "", "check terminal, locale, BLAS kernels, threads, data and numerics",
-     "Exit code 0 when everything works, 1 when something does not.\n", 0, 0,
-     core_options, ARRAY_LEN(core_options), command_doctor},
-    {"version", "", "print the version", "", 0, 0, NULL, 0, command_version},
-    {"--kernel-run", "DIR script.lua [name=value ...]", NULL, "", 2, -1, core_options,
-     ARRAY_LEN(core_options), command_kernel},
+    {"help", "[name]",
+     "the API reference: a name, a command, or the list of all names",
+     "", 0, 1, help_options, ARRAY_LEN(help_options), command_show_help},
+    {"doctor", "",
+     "check terminal, locale, BLAS kernels, threads, data and numerics",
+     "Exit code 0 when everything works, 1 when something does not.\n",
+     0, 0, core_options, ARRAY_LEN(core_options), command_doctor},
+    {"version", "",
+     "print the version",
+     "", 0, 0, NULL, 0, command_version},
+    {"--kernel-run", "DIR script.lua [name=value ...]",
+     NULL,
+     "", 2, -1, core_options, ARRAY_LEN(core_options), command_kernel},
 };
+// clang-format on
 const size_t command_n_rows = ARRAY_LEN(command_rows);
 
 Exit command_fail(Exit code, const char *fmt, ...)
@@ -114,8 +121,8 @@ void command_help(const CommandRow *row, Str *out)
         return;
     }
     str_addf(out, "usage: cleave %s%s%s%s\n\n%s.\n", row->name,
-             row->n_options ? " [options]" : "", row->operands[0] ? " " : "", row->operands,
-             row->doc ? row->doc : "started by cleave itself");
+             row->n_options ? " [options]" : "", row->operands[0] ? " " : "",
+             row->operands, row->doc ? row->doc : "started by cleave itself");
     if (row->n_options)
         str_add(out, "\noptions:\n");
     for (size_t i = 0; i < row->n_options; i++)
@@ -195,12 +202,13 @@ bool command_apply_core(const CoreOptions *core, Err *err)
     const char *mem = core->mem[0] ? core->mem : getenv("CLEAVE_MEM");
     size_t bytes;
     if (core->isa[0] && !isa_force(core->isa))
-        return err_set(err, ERR_OPTION,
-                       "--isa '%s': this machine offers baseline%s; baseline always works",
-                       core->isa,
-                       isa_level() == ISA_AVX512 ? ", avx2 and avx512"
-                       : isa_level() == ISA_AVX2 ? " and avx2"
-                                                 : "");
+        return err_set(
+            err, ERR_OPTION,
+            "--isa '%s': this machine offers baseline%s; baseline always works",
+            core->isa,
+            isa_level() == ISA_AVX512 ? ", avx2 and avx512"
+            : isa_level() == ISA_AVX2 ? " and avx2"
+                                      : "");
     if (mem && mem[0]) {
         if (!parse_bytes(mem, &bytes))
             return err_set(err, ERR_OPTION,
@@ -211,8 +219,8 @@ bool command_apply_core(const CoreOptions *core, Err *err)
 }
 
 /* One option of a command; *i moves over its value. */
-static bool take_option(const CommandRow *row, int argc, char **argv, int *i, void *config,
-                        Err *err)
+static bool take_option(const CommandRow *row, int argc, char **argv, int *i,
+                        void *config, Err *err)
 {
     char name[64], where[64];
     const char *arg = argv[*i] + 2, *eq = strchr(arg, '=');
@@ -240,8 +248,8 @@ static bool take_option(const CommandRow *row, int argc, char **argv, int *i, vo
 }
 
 /* Sorts arguments into options and operands. help: --help was among them. */
-static bool parse(const CommandRow *row, Operands *ops, int first, void *config, bool *help,
-                  Err *err)
+static bool parse(const CommandRow *row, Operands *ops, int first, void *config,
+                  bool *help, Err *err)
 {
     bool options = true;
     if (!opt_defaults(row->options, row->n_options, config, err))
@@ -256,8 +264,8 @@ static bool parse(const CommandRow *row, Operands *ops, int first, void *config,
             if (!take_option(row, ops->argc, ops->argv, &i, config, err))
                 return false;
         } else if (options && a[0] == '-' && a[1]) {
-            return err_set(err, ERR_OPTION, "unknown option '%s'; see cleave %s --help", a,
-                           row->name);
+            return err_set(err, ERR_OPTION, "unknown option '%s'; see cleave %s --help",
+                           a, row->name);
         } else {
             ops->item[ops->n++] = ops->argv[i];
         }
@@ -312,10 +320,10 @@ static Exit unknown(const char *name)
     }
     const char *near = text_nearest(name, names, n);
     if (near)
-        return command_fail(EXIT_USAGE, "unknown command '%s'; did you mean '%s'?", name,
-                            near);
-    return command_fail(EXIT_USAGE, "unknown command '%s'; cleave --help lists them all",
-                        name);
+        return command_fail(EXIT_USAGE, "unknown command '%s'; did you mean '%s'?",
+                            name, near);
+    return command_fail(EXIT_USAGE,
+                        "unknown command '%s'; cleave --help lists them all", name);
 }
 
 Exit command_main(int argc, char **argv)

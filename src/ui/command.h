@@ -1,7 +1,7 @@
-/* command.h -- the command line as one table. A row names a command, its operands, what it
- * does, its options (as OptRow, so they are typed, checked and documented like every other
- * setting) and its function; parsing, --help and "did you mean" all read this table.
- * Functions return an exit code and print their own errors with command_fail(). */
+/* command.h -- the command line as one table. A row names a command, its operands, what
+ * it does, its options (as OptRow, so they are typed, checked and documented like every
+ * other setting) and its function; parsing, --help and "did you mean" all read this
+ * table. Functions return an exit code and print their own errors with command_fail(). */
 #ifndef CLEAVE_UI_COMMAND_H
 #define CLEAVE_UI_COMMAND_H
 #include "base/option.h"
@@ -17,9 +17,9 @@ typedef struct Operands {
 
 /* Memory, threads and instruction set of the process that computes. */
 typedef struct CoreOptions {
-    int64_t threads;        /* 0: as many as cores, at most 8 */
-    char isa[OPT_STR_CAP];  /* "": the best there is */
-    char mem[OPT_STR_CAP];  /* "": three quarters of the machine's */
+    int64_t threads;       /* 0: as many as cores, at most 8 */
+    char isa[OPT_STR_CAP]; /* "": the best there is */
+    char mem[OPT_STR_CAP]; /* "": three quarters of the machine's */
 } CoreOptions;
 typedef struct RunOptions {
     CoreOptions core; /* first: commands with CoreOptions only share its rows */

@@ -1,6 +1,7 @@
-/* doctor.c -- one row a check: what was found, and whether it is good enough. The numeric
- * checks compare with sums in double, on sizes that are odd for every kernel (130 and 257
- * are one past a block), so that a library built wrongly for this CPU shows. */
+/* doctor.c -- one row a check: what was found, and whether it is good enough. The
+ * numeric checks compare with sums in double, on sizes that are odd for every kernel
+ * (130 and 257 are one past a block), so that a library built wrongly for this CPU
+ * shows. */
 #include <langinfo.h>
 #include <math.h>
 #include <stdio.h>
@@ -83,7 +84,8 @@ static bool check_data(Str *say)
     char dir[4096];
     Dataset train, test;
     Err err = {0};
-    if (!dataset_mnist_dir(dir, sizeof dir, &err) || !dataset_mnist(&train, &test, &err)) {
+    if (!dataset_mnist_dir(dir, sizeof dir, &err) ||
+        !dataset_mnist(&train, &test, &err)) {
         str_add(say, err.msg);
         return false;
     }
@@ -123,7 +125,8 @@ static bool check_gemm(Str *say)
     tensor_release(&a);
     tensor_release(&b);
     tensor_release(&c);
-    str_addf(say, "product of %d x %d matrices, largest error %.1e", GEMM_N, GEMM_N, worst);
+    str_addf(say, "product of %d x %d matrices, largest error %.1e", GEMM_N, GEMM_N,
+             worst);
     if (err.code)
         str_addf(say, " (%s)", err.msg);
     return ok && worst < 1e-4;
@@ -153,8 +156,8 @@ static bool check_cholesky(Str *say)
     }
     tensor_release(&a);
     tensor_release(&l);
-    str_addf(say, "Cholesky factor of a %d x %d matrix, largest error %.1e", CHOL_N, CHOL_N,
-             worst);
+    str_addf(say, "Cholesky factor of a %d x %d matrix, largest error %.1e", CHOL_N,
+             CHOL_N, worst);
     if (err.code)
         str_addf(say, " (%s)", err.msg);
     return ok && worst < 1e-9;
@@ -164,9 +167,14 @@ static const struct {
     const char *name;
     bool (*check)(Str *say);
 } checks[] = {
-    {"version", check_version},   {"terminal", check_terminal}, {"locale", check_locale},
-    {"blas", check_blas},         {"core", check_core},         {"data", check_data},
-    {"multiply", check_gemm},     {"factor", check_cholesky},
+    {"version",  check_version },
+    {"terminal", check_terminal},
+    {"locale",   check_locale  },
+    {"blas",     check_blas    },
+    {"core",     check_core    },
+    {"data",     check_data    },
+    {"multiply", check_gemm    },
+    {"factor",   check_cholesky},
 };
 
 Exit command_doctor(const Operands *ops, const void *config)

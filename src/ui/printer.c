@@ -1,6 +1,6 @@
-/* printer.c -- output is gathered and written once a batch: one write(2) to each stream, the
- * output stream first. `shown` counts the bytes of the current cell's log that were
- * printed, so the rest can be found after a crash. */
+/* printer.c -- output is gathered and written once a batch: one write(2) to each
+ * stream, the output stream first. `shown` counts the bytes of the current cell's log
+ * that were printed, so the rest can be found after a crash. */
 #include "ui/printer.h"
 
 #include <errno.h>
@@ -19,12 +19,12 @@ enum { PIECE = 256 << 10, FLUSH_AT = 1 << 20 };
 struct Printer {
     JournalReader *reader;
     PrintStyle style;
-    Str out, err;     /* gathered for the streams */
+    Str out, err; /* gathered for the streams */
     bool out_closed, err_closed;
-    bool mid_line;    /* the output stream stands behind text without a newline */
+    bool mid_line; /* the output stream stands behind text without a newline */
     int cell;
-    int64_t shown;    /* bytes of the cell's log that were printed */
-    char rest[4];     /* the start of a code point whose end is yet to come */
+    int64_t shown; /* bytes of the cell's log that were printed */
+    char rest[4];  /* the start of a code point whose end is yet to come */
     size_t n_rest;
     Bar bar;
 };
@@ -67,7 +67,8 @@ static void write_out(int fd, Str *t, bool *closed)
         }
     }
     str_clear(t);
-    t->oom = false; /* a batch that did not fit in memory is lost on screen, not on disk */
+    t->oom =
+        false; /* a batch that did not fit in memory is lost on screen, not on disk */
 }
 
 /* The progress line leaves before and returns after what is written now. */
@@ -139,7 +140,8 @@ static void show_log(Printer *p, int64_t to)
         size_t n, max = PIECE;
         if (to >= 0 && to - p->shown < (int64_t)max)
             max = to > p->shown ? (size_t)(to - p->shown) : 0;
-        if (max == 0 || !jreader_out(p->reader, p->cell, p->shown, max, &text, &n, NULL))
+        if (max == 0 ||
+            !jreader_out(p->reader, p->cell, p->shown, max, &text, &n, NULL))
             return;
         add_text(p, text, n, false);
         p->shown += (int64_t)n;
@@ -167,7 +169,8 @@ static void add_line(Printer *p, const char *text)
     str_addc(&p->out, '\n');
 }
 
-/* --- one function for each kind of event --------------------------------------------- */
+/* --- one function for each kind of event ---------------------------------------------
+ */
 
 static void on_start(Printer *p, const json_t *ev)
 {
@@ -279,9 +282,15 @@ static const struct {
     const char *kind;
     void (*show)(Printer *, const json_t *);
 } shows[] = {
-    {"start", on_start},   {"out", on_out},           {"log", on_text},
-    {"value", on_text},    {"metric", on_metric},     {"figure", on_figure},
-    {"error", on_error},   {"progress", on_progress}, {"done", on_done},
+    {"start",    on_start   },
+    {"out",      on_out     },
+    {"log",      on_text    },
+    {"value",    on_text    },
+    {"metric",   on_metric  },
+    {"figure",   on_figure  },
+    {"error",    on_error   },
+    {"progress", on_progress},
+    {"done",     on_done    },
 };
 
 bool printer_catch_up(Printer *p, Err *err)

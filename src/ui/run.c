@@ -1,7 +1,7 @@
-/* run.c -- `cleave run`: a thin parent that starts the kernel in a session of its own, follows
- * its journal and passes interrupts on. Signals reach the loop through a pipe, because a library's
- * thread may be the one that receives them. The kernel is made by posix_spawn (fork and exec in
- * one), so no library's fork handlers run. */
+/* run.c -- `cleave run`: a thin parent that starts the kernel in a session of its own,
+ * follows its journal and passes interrupts on. Signals reach the loop through a pipe,
+ * because a library's thread may be the one that receives them. The kernel is made by
+ * posix_spawn (fork and exec in one), so no library's fork handlers run. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -45,7 +45,8 @@ static bool take_signals(Err *err)
     return true;
 }
 
-/* --- starting the kernel ------------------------------------------------------------- */
+/* --- starting the kernel -------------------------------------------------------------
+ */
 
 static void drop_argv(char **argv)
 {
@@ -82,7 +83,8 @@ static pid_t spawn(char **argv, Err *err)
     posix_spawnattr_t attr;
     sigset_t dflt, none;
     pid_t pid = -1;
-    /* products are cut and spread by the program's own pool, so the library needs no threads */
+    /* products are cut and spread by the program's own pool, so the library needs no
+     * threads */
     setenv("OPENBLAS_NUM_THREADS", "1", 0);
     posix_spawn_file_actions_init(&files);
     posix_spawnattr_init(&attr);
@@ -105,7 +107,8 @@ static pid_t spawn(char **argv, Err *err)
     return -1;
 }
 
-/* --- following it ---------------------------------------------------------------------- */
+/* --- following it
+ * ---------------------------------------------------------------------- */
 
 typedef struct Follow {
     pid_t pid;
@@ -135,8 +138,9 @@ static void offer(Follow *f)
     if (f->asked_at == 0 || f->offered || clock_now() - f->asked_at < PATIENCE)
         return;
     f->offered = true;
-    printer_remark(f->printer, "the kernel has not reacted for 5 s; press Ctrl-C again to "
-                               "kill it (what is written stays)");
+    printer_remark(f->printer,
+                   "the kernel has not reacted for 5 s; press Ctrl-C again to "
+                   "kill it (what is written stays)");
 }
 
 static void take_wakes(Follow *f)
@@ -155,7 +159,8 @@ static void take_wakes(Follow *f)
     }
 }
 
-/* Prints until the kernel has ended; its wait status, or -1 when the terminal hung up. */
+/* Prints until the kernel has ended; its wait status, or -1 when the terminal hung up.
+ */
 static int follow(Follow *f)
 {
     int status;
@@ -181,9 +186,11 @@ static int follow(Follow *f)
     return status;
 }
 
-/* --- the end ---------------------------------------------------------------------------- */
+/* --- the end
+ * ---------------------------------------------------------------------------- */
 
-static void say_death(const Follow *f, int status, const char *dir, char *dst, size_t cap)
+static void say_death(const Follow *f, int status, const char *dir, char *dst,
+                      size_t cap)
 {
     int signo = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     const char *hint = "";
@@ -192,10 +199,12 @@ static void say_death(const Follow *f, int status, const char *dir, char *dst, s
     else if (signo == SIGKILL)
         hint = ", which is what the system does when memory runs out";
     if (signo)
-        snprintf(dst, cap, "the kernel was killed by signal %d (%s)%s; what it wrote is in %s",
+        snprintf(dst, cap,
+                 "the kernel was killed by signal %d (%s)%s; what it wrote is in %s",
                  signo, strsignal(signo), hint, dir);
     else
-        snprintf(dst, cap, "the kernel ended unexpectedly with status %d; what it wrote is in %s",
+        snprintf(dst, cap,
+                 "the kernel ended unexpectedly with status %d; what it wrote is in %s",
                  WEXITSTATUS(status), dir);
 }
 
@@ -240,7 +249,8 @@ static bool check_operands(const Operands *ops, const RunOptions *o, PrintStyle 
     struct stat st;
     const char *script = ops->item[0];
     if (stat(script, &st) != 0 || access(script, R_OK) != 0)
-        return err_set(err, ERR_OPTION, "cannot open '%s': %s", script, strerror(errno));
+        return err_set(err, ERR_OPTION, "cannot open '%s': %s", script,
+                       strerror(errno));
     if (S_ISDIR(st.st_mode))
         return err_set(err, ERR_OPTION, "'%s' is a folder, not a Lua script", script);
     for (int i = 1; i < ops->n; i++) {

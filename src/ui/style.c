@@ -126,7 +126,8 @@ static bool cut_off(const char *s, size_t n)
     return true;
 }
 
-static void show_rune(const Stream *s, uint32_t r, const char *bytes, size_t n, Str *out)
+static void show_rune(const Stream *s, uint32_t r, const char *bytes, size_t n,
+                      Str *out)
 {
     if (r == '\n' || r == '\t' || (r >= 0x20 && r < 0x7F))
         str_addc(out, (char)r);

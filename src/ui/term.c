@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 /* Terminals whose descriptions come in packages of their own, or in none. */
-static const char *const modern[] = {"xterm-", "foot",    "wezterm", "alacritty",
+static const char *const modern[] = {"xterm-",  "foot",    "wezterm", "alacritty",
                                      "ghostty", "contour", "rio"};
 
 static bool is_modern(const char *name)

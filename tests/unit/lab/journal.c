@@ -1,5 +1,6 @@
-/* What a journal must survive: torn and foreign lines, a full disk, a killed writer, failing
- * allocations, hostile figure events; and what it promises: order, numbering, rates. */
+/* What a journal must survive: torn and foreign lines, a full disk, a killed writer,
+ * failing allocations, hostile figure events; and what it promises: order, numbering,
+ * rates. */
 #include "lab/journal.h"
 
 #include <math.h>
@@ -65,7 +66,8 @@ static void order_is_the_scripts(void **state)
     assert_true(journal_end_cell(j, "done", 0.25, &err));
     journal_close(j);
 
-    static const char *const kinds[] = {"start", "out", "metric", "out", "value", "done"};
+    static const char *const kinds[] = {"start", "out",   "metric",
+                                        "out",   "value", "done"};
     JournalReader *r = jreader_open(folder, &err);
     assert_non_null(r);
     for (int i = 0; i < 6; i++) {
@@ -164,7 +166,8 @@ static void foreign_lines_cost_a_sentence_each(void **state)
     char deep[500];
     memset(deep, '[', 200);
     strcpy(deep + 200, "\n");
-    write_text("events.jsonl", "w", "\n[]\n{}\n{\"ev\":3}\nnull\n\xff\xfe\n{\"ev\":\"x\"\n");
+    write_text("events.jsonl", "w",
+               "\n[]\n{}\n{\"ev\":3}\nnull\n\xff\xfe\n{\"ev\":\"x\"\n");
     write_text("events.jsonl", "a", deep);
     write_text("events.jsonl", "a", "{\"ev\":\"log\"}\n");
     JournalReader *r = jreader_open(folder, &err);
@@ -194,7 +197,8 @@ static void progress_is_ten_a_second_and_the_last_is_kept(void **state)
     double start = clock_now();
     for (done = 1; clock_now() - start < 1.6; done++) {
         /* many short pieces of work, each with an end that should be kept */
-        assert_true(journal_progress(j, done % 50, 50, done % 100 < 50 ? "a" : "b", &err));
+        assert_true(
+            journal_progress(j, done % 50, 50, done % 100 < 50 ? "a" : "b", &err));
         if (done % 100 == 0)
             assert_true(journal_tick(j, &err));
         nap(0.0002);
@@ -380,8 +384,8 @@ static void check_after_kill(int64_t promised)
 
 static void killed_writer_loses_nothing_promised(void **state)
 {
-    int64_t *promised = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-                             -1, 0);
+    int64_t *promised =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(promised, MAP_FAILED);
     int64_t some = 0;
     for (int round = 0; round < 50; round++) {
@@ -463,7 +467,8 @@ static void too_deep_a_value_is_refused_and_harmless(void **state)
     journal_close(j);
 }
 
-/* --- figures ------------------------------------------------------------------------- */
+/* --- figures -------------------------------------------------------------------------
+ */
 
 static Figure *read_figure(Err *err)
 {
@@ -554,21 +559,28 @@ static void hostile_figures_are_refused(void **state)
     static const char *const lines[] = {
         "{\"ev\":\"figure\"}",
         "{\"ev\":\"figure\",\"kind\":\"images\"}",
-        "{\"ev\":\"figure\",\"kind\":\"images\",\"n\":1,\"h\":2,\"w\":2,\"scale\":\"each\","
+        "{\"ev\":\"figure\",\"kind\":\"images\",\"n\":1,\"h\":2,\"w\":2,\"scale\":"
+        "\"each\","
         "\"blob\":\"../blob\"}",
-        "{\"ev\":\"figure\",\"kind\":\"images\",\"n\":1,\"h\":2,\"w\":2,\"scale\":\"each\","
+        "{\"ev\":\"figure\",\"kind\":\"images\",\"n\":1,\"h\":2,\"w\":2,\"scale\":"
+        "\"each\","
         "\"blob\":\"/etc/hostname\"}",
-        "{\"ev\":\"figure\",\"kind\":\"images\",\"n\":1,\"h\":2,\"w\":3,\"scale\":\"each\","
+        "{\"ev\":\"figure\",\"kind\":\"images\",\"n\":1,\"h\":2,\"w\":3,\"scale\":"
+        "\"each\","
         "\"blob\":\"blob\"}",
-        "{\"ev\":\"figure\",\"kind\":\"images\",\"n\":1,\"h\":1,\"w\":2,\"scale\":\"each\","
+        "{\"ev\":\"figure\",\"kind\":\"images\",\"n\":1,\"h\":1,\"w\":2,\"scale\":"
+        "\"each\","
         "\"blob\":\"blob\"}",
         "{\"ev\":\"figure\",\"kind\":\"images\",\"n\":65536,\"h\":65536,\"w\":65536,"
         "\"scale\":\"each\",\"blob\":\"blob\"}",
-        "{\"ev\":\"figure\",\"kind\":\"images\",\"n\":-1,\"h\":2,\"w\":2,\"scale\":\"each\","
+        "{\"ev\":\"figure\",\"kind\":\"images\",\"n\":-1,\"h\":2,\"w\":2,\"scale\":"
+        "\"each\","
         "\"blob\":\"blob\"}",
-        "{\"ev\":\"figure\",\"kind\":\"images\",\"n\":1,\"h\":2,\"w\":2,\"scale\":\"odd\","
+        "{\"ev\":\"figure\",\"kind\":\"images\",\"n\":1,\"h\":2,\"w\":2,\"scale\":"
+        "\"odd\","
         "\"blob\":\"blob\"}",
-        "{\"ev\":\"figure\",\"kind\":\"images\",\"n\":1,\"h\":2,\"w\":2,\"scale\":\"each\","
+        "{\"ev\":\"figure\",\"kind\":\"images\",\"n\":1,\"h\":2,\"w\":2,\"scale\":"
+        "\"each\","
         "\"blob\":\"blob\",\"labels\":[]}",
         "{\"ev\":\"figure\",\"kind\":\"table\",\"rows\":2,\"cols\":2,\"head\":[\"a\"],"
         "\"numeric\":[true,true],\"cells\":[\"\",\"\",\"\",\"\"]}",
@@ -586,15 +598,17 @@ static void hostile_figures_are_refused(void **state)
         if (got || !err.msg[0])
             fail_msg("accepted: %s", lines[i]);
     }
-    write_text("events.jsonl", "w",
-               "{\"ev\":\"figure\",\"kind\":\"images\",\"n\":1,\"h\":2,\"w\":2,\"scale\":"
-               "\"each\",\"blob\":\"blob\"}\n");
+    write_text(
+        "events.jsonl", "w",
+        "{\"ev\":\"figure\",\"kind\":\"images\",\"n\":1,\"h\":2,\"w\":2,\"scale\":"
+        "\"each\",\"blob\":\"blob\"}\n");
     Figure *fine = read_figure(&err);
     assert_non_null(fine);
     figure_free(fine);
 }
 
-/* --- failing allocations -------------------------------------------------------------- */
+/* --- failing allocations
+ * -------------------------------------------------------------- */
 
 static bool whole_cycle(Err *err)
 {
@@ -604,9 +618,10 @@ static bool whole_cycle(Err *err)
     bool more;
     Journal *j = journal_open(folder, err);
     Figure *f = j ? figure_images(1, 2, 2, px, false, err) : NULL;
-    bool ok = f && journal_begin_cell(j, 1, "c", err) && journal_out(j, "x\n", 2, err) &&
-              journal_metric(j, 1, names, &v, 1, err) && journal_figure(j, f, "f", err) &&
-              journal_end_cell(j, "done", 0, err);
+    bool ok = f && journal_begin_cell(j, 1, "c", err) &&
+              journal_out(j, "x\n", 2, err) &&
+              journal_metric(j, 1, names, &v, 1, err) &&
+              journal_figure(j, f, "f", err) && journal_end_cell(j, "done", 0, err);
     JournalReader *r = ok ? jreader_open(folder, err) : NULL;
     ok = ok && r;
     while (ok) {

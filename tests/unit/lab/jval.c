@@ -1,4 +1,5 @@
-/* JSON values: shortest numbers that come back with the same bits, cleaned strings, depth. */
+/* JSON values: shortest numbers that come back with the same bits, cleaned strings,
+ * depth. */
 #include "lab/jval.h"
 
 #include <math.h>
@@ -51,7 +52,8 @@ static void numbers_are_short_and_exact(void **state)
 static void strings_are_valid_utf8(void **state)
 {
     (void)state;
-    dumps_as(jval_text("a\0b", 3), "\"a\xEF\xBF\xBD" "b\"");
+    dumps_as(jval_text("a\0b", 3), "\"a\xEF\xBF\xBD"
+                                   "b\"");
     dumps_as(jval_text("\xC3\x28\xFF", 3), "\"\xEF\xBF\xBD(\xEF\xBF\xBD\"");
     dumps_as(jval_str("\"\\\n\t\x1b\x7f"), "\"\\\"\\\\\\n\\t\\u001b\\u007f\"");
     dumps_as(jval_str(NULL), "null");

@@ -104,8 +104,8 @@ static void finished_run_says_everything(void **state)
     json_t *o = run_json(dir);
     assert_int_equal(jval_get_int(o, "threads", 0), 2);
     assert_int_equal(jval_get_int(o, "pid", 0), getpid());
-    assert_true(jval_to_number(json_object_get(json_object_get(o, "result"), "acc"), 0) ==
-                0.97);
+    assert_true(jval_to_number(json_object_get(json_object_get(o, "result"), "acc"),
+                               0) == 0.97);
     assert_true(strlen(jval_get(o, "end", "")) == 24);
     json_decref(o);
     assert_true(run_mark_crashed(dir, "too late", &err));
@@ -122,7 +122,8 @@ static void dead_process_reads_as_crashed(void **state)
     pid_t pid = fork();
     if (pid == 0) {
         Run *r = run_open(dir, NULL);
-        _exit(!(r && run_save(r, NULL) && journal_event(run_journal(r), "log", NULL, NULL)));
+        _exit(!(r && run_save(r, NULL) &&
+                journal_event(run_journal(r), "log", NULL, NULL)));
     }
     int status;
     waitpid(pid, &status, 0);
@@ -174,7 +175,10 @@ static void other_hosts_are_judged_by_their_heartbeat(void **state)
     assert_string_equal(now, "running");
     assert_true(path_join(path, sizeof path, dir, "heartbeat", NULL));
     double old = clock_wall() - 61;
-    struct timeval t[2] = {{(time_t)old, 0}, {(time_t)old, 0}};
+    struct timeval t[2] = {
+        {(time_t)old, 0},
+        {(time_t)old, 0}
+    };
     assert_int_equal(utimes(path, t), 0);
     assert_true(run_state(dir, now, &err));
     assert_string_equal(now, "crashed");

@@ -22,9 +22,34 @@ static inline real dot(int64_t n, const real *a, int64_t step, const real *b)
     return s;
 }
 
+/* c = A^T b with A [K,M]: rows of A gathered, never its columns walked. */
+static void transposed_vector(SmallProduct p, const real *a, const real *b, real *c)
+{
+    for (int64_t m = 0; m < p.M; m++)
+        c[m] = b[0] * a[m];
+    int64_t k = 1;
+    for (; k + 4 <= p.K; k += 4) {
+        const real f0 = b[k], f1 = b[k + 1], f2 = b[k + 2], f3 = b[k + 3];
+        const real *a0 = a + k * p.M, *a1 = a0 + p.M, *a2 = a1 + p.M, *a3 = a2 + p.M;
+#pragma omp simd
+        for (int64_t m = 0; m < p.M; m++)
+            c[m] += (f0 * a0[m] + f1 * a1[m]) + (f2 * a2[m] + f3 * a3[m]);
+    }
+    for (; k < p.K; k++) {
+        const real f = b[k], *ak = a + k * p.M;
+#pragma omp simd
+        for (int64_t m = 0; m < p.M; m++)
+            c[m] += f * ak[m];
+    }
+}
+
 static void one_product(SmallProduct p, const real *a, const real *b, real *c)
 {
     int64_t row = p.a_trans ? 1 : p.K, step = p.a_trans ? p.M : 1;
+    if (p.N == 1 && p.a_trans && p.M > 1) {
+        transposed_vector(p, a, b, c);
+        return;
+    }
     for (int64_t m = 0; m < p.M; m++, c += p.N) {
         const real *am = a + m * row;
         if (!p.b_trans && p.K != 1) {

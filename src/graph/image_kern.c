@@ -22,9 +22,12 @@ static double KERN(tv)(int64_t h, int64_t w, const void *xp)
     double across = 0, down = 0;
     for (int64_t i = 0; i < h; i++) {
         real sa = 0, sd = 0;
-        for (int64_t j = 0; j + 1 < w; j++)
+#pragma omp simd reduction(+ : sa)
+        for (int64_t j = 0; j < w - 1; j++)
             sa += size_of(x[i * w + j + 1] - x[i * w + j]);
-        for (int64_t j = 0; i + 1 < h && j < w; j++)
+        const int64_t last = i + 1 < h ? w : 0;
+#pragma omp simd reduction(+ : sd)
+        for (int64_t j = 0; j < last; j++)
             sd += size_of(x[(i + 1) * w + j] - x[i * w + j]);
         across += (double)sa;
         down += (double)sd;
@@ -40,20 +43,20 @@ static void KERN(tv_grad)(int64_t h, int64_t w, const void *xp, double dy, void 
     real *dx = dxp;
     real fa = (real)(w > 1 ? dy / (double)(h * (w - 1)) : 0);
     real fd = (real)(h > 1 ? dy / (double)((h - 1) * w) : 0);
-    for (int64_t i = 0; i < h * w; i++)
-        dx[i] = 0;
-    for (int64_t i = 0; i < h; i++)
-        for (int64_t j = 0; j + 1 < w; j++) {
-            real s = fa * sign_of(x[i * w + j + 1] - x[i * w + j]);
-            dx[i * w + j + 1] += s;
-            dx[i * w + j] -= s;
-        }
-    for (int64_t i = 0; i + 1 < h; i++)
-        for (int64_t j = 0; j < w; j++) {
-            real s = fd * sign_of(x[(i + 1) * w + j] - x[i * w + j]);
-            dx[(i + 1) * w + j] += s;
-            dx[i * w + j] -= s;
-        }
+    for (int64_t i = 0; i < h; i++) {
+        const real *at = x + i * w;
+        const real *up = i > 0 ? at - w : at, *below = i + 1 < h ? at + w : at;
+        real *d = dx + i * w;
+#pragma omp simd
+        for (int64_t j = 0; j < w; j++) /* an edge is its own neighbour: sign 0 */
+            d[j] = fd * (sign_of(at[j] - up[j]) + sign_of(at[j] - below[j]));
+#pragma omp simd
+        for (int64_t j = 1; j < w; j++)
+            d[j] += fa * sign_of(at[j] - at[j - 1]);
+#pragma omp simd
+        for (int64_t j = 0; j < w - 1; j++)
+            d[j] += fa * sign_of(at[j] - at[j + 1]);
+    }
 }
 
 /* Weights of the neighbours before and after position i of n in the sum that makes output i. */
@@ -141,22 +144,43 @@ static void KERN(smooth3)(int64_t h, int64_t w, const void *xp, int adjoint, voi
     }
 }
 
+/* line_j += the sums over s image lines and cs neighbours from x_j on, j < n. */
+static void box_part(int64_t w, int64_t s, const real *x, int64_t n, int64_t cs, real *column,
+                     real *line)
+{
+    int64_t m = n + cs - 1;
+    for (int64_t j = 0; j < m; j++)
+        column[j] = 0;
+    for (int64_t r = 0; r < s; r++) {
+#pragma omp simd
+        for (int64_t j = 0; j < m; j++)
+            column[j] += x[r * w + j];
+    }
+    for (int64_t c = 0; c < cs; c++) {
+#pragma omp simd
+        for (int64_t j = 0; j < n; j++)
+            line[j] += column[j + c];
+    }
+}
+
+/* Sums down the s lines of a window, then s neighbours across, BOX_TILE outputs at a time. */
 static void KERN(box)(int64_t h, int64_t w, int64_t s, const void *xp, void *yp)
 {
+    enum { BOX_TILE = 128 };
     const real *x = xp;
-    real *y = yp;
+    real *y = yp, column[2 * BOX_TILE];
     int64_t ow = w - s + 1, oh = h - s + 1;
-    for (int64_t i = 0; i < oh; i++) {
-        real *line = y + i * ow;
-        for (int64_t j = 0; j < ow; j++)
-            line[j] = 0;
-        for (int64_t r = i; r < i + s; r++)
-            for (int64_t c = 0; c < s; c++) {
-#pragma omp simd
-                for (int64_t j = 0; j < ow; j++)
-                    line[j] += x[r * w + c + j];
+    for (int64_t i = 0; i < oh; i++)
+        for (int64_t j0 = 0; j0 < ow; j0 += BOX_TILE) {
+            int64_t n = ow - j0 < BOX_TILE ? ow - j0 : BOX_TILE;
+            real *line = y + i * ow + j0;
+            for (int64_t j = 0; j < n; j++)
+                line[j] = 0;
+            for (int64_t c0 = 0; c0 < s; c0 += BOX_TILE) {
+                int64_t cs = s - c0 < BOX_TILE ? s - c0 : BOX_TILE;
+                box_part(w, s, x + i * w + j0 + c0, n, cs, column, line);
             }
-    }
+        }
 }
 
 static void KERN(spread)(int64_t h, int64_t w, int64_t s, const void *xp, void *yp)

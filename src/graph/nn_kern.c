@@ -6,52 +6,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "tensor/vmath.h"
+#include "graph/line_kern.h"
 
-enum { LANES = 16, ROW_CHUNK = 256 };
-
-static inline real line_max(int64_t n, int64_t stride, const real *x)
-{
-    real top = x[0];
-    for (int64_t i = 1; i < n; i++)
-        top = x[i * stride] > top ? x[i * stride] : top;
-    return top;
-}
-
-/* y_i = e^(x_i - top), contiguous y; returns the sum. */
-static inline real exps(int64_t n, int64_t stride, const real *x, real top, real *y)
-{
-    real lane[LANES] = {0}, s = 0;
-    int64_t i = 0;
-    if (stride == 1) {
-#pragma omp simd
-        for (int64_t j = 0; j < n; j++)
-            y[j] = v_exp(x[j] - top);
-    } else {
-        for (int64_t j = 0; j < n; j++)
-            y[j] = v_exp(x[j * stride] - top);
-    }
-    for (; i + LANES <= n; i += LANES)
-        for (int l = 0; l < LANES; l++)
-            lane[l] += y[i + l];
-    for (; i < n; i++)
-        s += y[i];
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int l = 0; l < half; l++)
-            lane[l] += lane[l + half];
-    return s + lane[0];
-}
-
-/* Sum of e^(x - top) in pieces that live on the stack. */
-static real sum_exps(int64_t n, int64_t stride, const real *x, real top)
-{
-    real piece[ROW_CHUNK], s = 0;
-    for (int64_t i = 0; i < n; i += ROW_CHUNK) {
-        int64_t m = n - i < ROW_CHUNK ? n - i : ROW_CHUNK;
-        s += exps(m, stride, x + i * stride, top, piece);
-    }
-    return s;
-}
+enum { SHORT_LINE = 48 };
 
 static void KERN(softmax)(int64_t n, int64_t stride, const void *xp, void *yp)
 {
@@ -61,12 +18,12 @@ static void KERN(softmax)(int64_t n, int64_t stride, const void *xp, void *yp)
         return;
     top = line_max(n, stride, x);
     if (stride == 1) {
-        factor = 1 / exps(n, 1, x, top, y);
+        factor = 1 / line_exps(n, 1, x, top, y);
         for (int64_t i = 0; i < n; i++)
             y[i] *= factor;
         return;
     }
-    factor = 1 / sum_exps(n, stride, x, top);
+    factor = 1 / line_sum_exps(n, stride, x, top);
     for (int64_t i = 0; i < n; i++)
         y[i * stride] = factor * v_exp(x[i * stride] - top);
 }
@@ -74,7 +31,7 @@ static void KERN(softmax)(int64_t n, int64_t stride, const void *xp, void *yp)
 static real line_lse(int64_t n, int64_t stride, const real *x)
 {
     real top = line_max(n, stride, x);
-    return top + v_log(sum_exps(n, stride, x, top));
+    return top + v_log(line_sum_exps(n, stride, x, top));
 }
 
 static void KERN(log_softmax)(int64_t n, int64_t stride, const void *xp, void *yp)
@@ -134,6 +91,23 @@ static inline int_of_real magnitude(real x)
     return u & (int_of_real)(((uint64_t)1 << (8 * sizeof u - 1)) - 1);
 }
 
+/* Short lines: an element is kept when fewer than k go before it. */
+static void topk_short(int64_t n, int64_t stride, const real *x, int64_t k, int gate, real *y)
+{
+    int_of_real m[SHORT_LINE];
+    for (int64_t i = 0; i < n; i++)
+        m[i] = magnitude(x[i * stride]);
+    for (int64_t i = 0; i < n; i++) {
+        int_of_real before = 0, own = m[i];
+        for (int64_t j = 0; j < i; j++)
+            before += m[j] >= own;
+        for (int64_t j = i + 1; j < n; j++)
+            before += m[j] > own;
+        real v = x[i * stride];
+        y[i * stride] = before < k ? (gate ? v : 1) : 0;
+    }
+}
+
 /* The largest t that at least k magnitudes reach, bit by bit. */
 static int_of_real kth_largest(int64_t n, int64_t stride, const real *x, int64_t k)
 {
@@ -153,6 +127,10 @@ static void KERN(topk)(int64_t n, int64_t stride, const void *xp, int64_t k, int
 {
     const real *x = xp;
     real *y = yp;
+    if (n <= SHORT_LINE) {
+        topk_short(n, stride, x, k, gate, y);
+        return;
+    }
     int_of_real t = k > 0 ? kth_largest(n, stride, x, k) : 0;
     int64_t ties = k;
     for (int64_t i = 0; i < n; i++)
@@ -173,7 +151,7 @@ static void KERN(xent)(int64_t rows, int64_t C, const void *xp, const int32_t *l
     const real *x = xp;
     for (int64_t r = 0; r < rows; r++, x += C) {
         real top = line_max(C, 1, x);
-        real lse = v_log(sum_exps(C, 1, x, top));
+        real lse = v_log(line_sum_exps(C, 1, x, top));
         loss[r] = (double)(lse - (x[label[r]] - top));
     }
 }
@@ -185,7 +163,7 @@ static void KERN(xent_grad)(int64_t rows, int64_t C, const void *xp, const int32
     real *dx = dxp;
     for (int64_t r = 0; r < rows; r++, x += C, dx += C) {
         real top = line_max(C, 1, x);
-        real scale = f / exps(C, 1, x, top, dx);
+        real scale = f / line_exps(C, 1, x, top, dx);
         for (int64_t c = 0; c < C; c++)
             dx[c] *= scale;
         dx[label[r]] -= f;
@@ -238,7 +216,29 @@ static double KERN(get)(const void *x)
     return (double)*(const real *)x;
 }
 
+static void KERN(gather_tile)(int64_t n, int64_t stride, int64_t width, const void *xp,
+                              void *tile)
+{
+    const real *x = xp;
+    real *t = tile;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t c = 0; c < width; c++)
+            t[c * n + i] = x[i * stride + c];
+}
+
+static void KERN(scatter_tile)(int64_t n, int64_t stride, int64_t width, const void *tile,
+                               void *yp)
+{
+    const real *t = tile;
+    real *y = yp;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t c = 0; c < width; c++)
+            y[i * stride + c] = t[c * n + i];
+}
+
 const NnTable KERN(nn_table) = {
+    .gather_tile = KERN(gather_tile),
+    .scatter_tile = KERN(scatter_tile),
     .softmax = KERN(softmax),
     .log_softmax = KERN(log_softmax),
     .normalize = KERN(normalize),

@@ -23,6 +23,9 @@ typedef struct NnTable {
     void (*nll)(int64_t rows, int64_t C, const void *x, const int32_t *label, double *loss);
     /* One block: sum of (a - b)^2. */
     double (*squared_difference)(int64_t n, const void *a, const void *b);
+    /* `width` neighbouring lines a stride long to contiguous ones, and back. */
+    void (*gather_tile)(int64_t n, int64_t stride, int64_t width, const void *x, void *tile);
+    void (*scatter_tile)(int64_t n, int64_t stride, int64_t width, const void *tile, void *y);
     void (*put)(double v, void *y);
     double (*get)(const void *x);
 } NnTable;

@@ -229,7 +229,7 @@ static double cost_stencil(const Spec *in, int n_in, const OpAttr *a)
 static double cost_box(const Spec *in, int n_in, const OpAttr *a)
 {
     (void)n_in;
-    return (double)(a->i[2] * a->i[2]) * (double)spec_count(&in[0]);
+    return 2.0 * (double)a->i[2] * (double)spec_count(&in[0]);
 }
 
 /* ---- backward ---------------------------------------------------------------------------- */

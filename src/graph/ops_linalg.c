@@ -14,6 +14,18 @@ bool gemm_any(bool f64, bool ta, bool tb, int64_t M, int64_t N, int64_t K, const
     lda = lda > 0 ? lda : 1;
     ldb = ldb > 0 ? ldb : 1;
     int64_t ldc = N > 0 ? N : 1;
+    if (M * N > 0 && K > 0 && (M == 1 || N == 1)) {
+        /* One side is a vector: C or C^T is matrix times vector. */
+        bool trans = N == 1 ? ta : !tb;
+        int64_t outputs = N == 1 ? M : N, ld = N == 1 ? lda : ldb;
+        const void *mat = N == 1 ? A : B, *vec = N == 1 ? B : A;
+        int64_t rows = trans ? K : outputs, cols = trans ? outputs : K;
+        if (f64)
+            blas_gemv_f64(trans, rows, cols, 1.0, mat, ld, vec, beta, C);
+        else
+            blas_gemv_f32(trans, rows, cols, 1.0f, mat, ld, vec, (float)beta, C);
+        return true;
+    }
     if (f64)
         return blas_gemm_f64(ta, tb, M, N, K, 1.0, A, lda, B, ldb, beta, C, ldc, err);
     return blas_gemm_f32(ta, tb, M, N, K, 1.0f, A, lda, B, ldb, (float)beta, C, ldc, err);

@@ -8,7 +8,7 @@
 #include "graph/families.h"
 #include "graph/nn_kern.h"
 
-enum { BLOCK = 4096 };
+enum { BLOCK = 4096, TILE_LINES = 16, TILE_BYTES = 1 << 16 };
 
 /* ---- lines ------------------------------------------------------------------------------- */
 
@@ -24,33 +24,62 @@ typedef struct LineJob {
     int64_t top;
 } LineJob;
 
+static void one_line(const LineJob *j, int64_t stride, const char *x, const char *b, char *y)
+{
+    int64_t n = j->v.n;
+    switch (j->kind) {
+    case SOFTMAX:
+        j->k->softmax(n, stride, x, y);
+        break;
+    case LOG_SOFTMAX:
+        j->k->log_softmax(n, stride, x, y);
+        break;
+    case NORMALIZE:
+        j->k->normalize(n, stride, x, j->eps, y);
+        break;
+    case COSINE:
+        j->k->put(j->k->cosine(n, stride, x, b, j->eps), y);
+        break;
+    case TOPK_MASK:
+    case TOPK_GATE:
+        j->k->topk(n, stride, x, j->top, j->kind == TOPK_GATE, y);
+        break;
+    }
+}
+
+/* Neighbouring lines that lie across memory are turned round on the stack, so that every cache
+ * line is used whole and the kernels see unit strides. */
+static void tile_lines(const LineJob *j, int64_t at, int64_t width)
+{
+    _Alignas(64) char tile[TILE_BYTES];
+    size_t line = (size_t)j->v.n * j->size, byte = (size_t)at * j->size;
+    j->k->gather_tile(j->v.n, j->v.inner, width, j->a + byte, tile);
+    for (int64_t c = 0; c < width; c++) {
+        char *x = tile + (size_t)c * line;
+        one_line(j, 1, x, NULL, x);
+    }
+    j->k->scatter_tile(j->v.n, j->v.inner, width, tile, j->y + byte);
+}
+
 static void lines_range(int64_t first, int64_t count, void *ctx)
 {
     const LineJob *j = ctx;
     int64_t n = j->v.n, s = j->v.inner;
-    for (int64_t u = first; u < first + count; u++) {
-        size_t at = (size_t)(u / s * n * s + u % s) * j->size;
-        const char *x = j->a + at;
-        char *y = j->y + at;
-        switch (j->kind) {
-        case SOFTMAX:
-            j->k->softmax(n, s, x, y);
-            break;
-        case LOG_SOFTMAX:
-            j->k->log_softmax(n, s, x, y);
-            break;
-        case NORMALIZE:
-            j->k->normalize(n, s, x, j->eps, y);
-            break;
-        case COSINE:
-            j->k->put(j->k->cosine(n, s, x, j->b + at, j->eps),
-                      j->y + (size_t)u * j->size);
-            break;
-        case TOPK_MASK:
-        case TOPK_GATE:
-            j->k->topk(n, s, x, j->top, j->kind == TOPK_GATE, y);
-            break;
+    bool tiled = s > 1 && n > 0 && j->kind != COSINE &&
+                 (size_t)n * j->size * TILE_LINES <= TILE_BYTES;
+    for (int64_t u = first, width; u < first + count; u += width) {
+        int64_t left = first + count - u, row = s - u % s;
+        int64_t at = u / s * n * s + u % s;
+        width = 1;
+        if (tiled) {
+            width = left < row ? left : row;
+            width = width < TILE_LINES ? width : TILE_LINES;
+            tile_lines(j, at, width);
+            continue;
         }
+        size_t byte = (size_t)at * j->size;
+        char *y = j->kind == COSINE ? j->y + (size_t)u * j->size : j->y + byte;
+        one_line(j, s, j->a + byte, j->b ? j->b + byte : NULL, y);
     }
 }
 

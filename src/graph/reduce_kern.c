@@ -7,9 +7,7 @@
 #include <math.h>
 #include <stddef.h>
 
-#include "tensor/vmath.h"
-
-enum { LANES = 16 };
+#include "graph/line_kern.h"
 
 static double add_lanes(const real *lane)
 {
@@ -90,36 +88,48 @@ static void KERN(column_squares)(int64_t n, int64_t width, int64_t stride, const
     }
 }
 
+/* The first element equal to v (NaN: the first NaN); there is one. */
+static int64_t first_equal(int64_t n, int64_t stride, const real *x, real v)
+{
+    int64_t i = 0;
+    if (stride == 1 && v == v)
+        for (; i + 4 * LANES <= n; i += 4 * LANES) {
+            int_of_real hit = 0;
+#pragma omp simd reduction(| : hit)
+            for (int l = 0; l < 4 * LANES; l++)
+                hit |= x[i + l] == v;
+            if (hit)
+                break;
+        }
+    while (i + 1 < n && !(x[i * stride] == v || (v != v && x[i * stride] != x[i * stride])))
+        i++;
+    return i;
+}
+
 static int64_t KERN(extreme)(int64_t n, int64_t stride, const void *xp, int sign,
                              void *value)
 {
-    const real *x = xp;
-    real s = (real)sign, best = x[0];
-    int64_t at = 0;
-    for (int64_t i = 1; i < n && best == best; i++) {
-        real v = x[i * stride];
-        if (s * v > s * best || v != v) {
-            best = v;
-            at = i;
-        }
-    }
-    if (value)
+    const real *x = xp, s = (real)sign;
+    int nan;
+    real best = s * line_top(n, stride, x, s, &nan);
+    if (nan)
+        best = (real)NAN;
+    if (value) {
         *(real *)value = best;
-    return at;
+        return 0;
+    }
+    return first_equal(n, stride, x, best);
 }
 
 static void KERN(logsumexp)(int64_t n, int64_t stride, const void *xp, void *yp)
 {
     const real *x = xp;
-    real top, sum = 0;
-    KERN(extreme)(n, stride, xp, 1, &top);
-    if (top - top != 0) { /* infinite or NaN: it decides alone */
-        *(real *)yp = top;
-        return;
-    }
-    for (int64_t i = 0; i < n; i++)
-        sum += v_exp(x[i * stride] - top);
-    *(real *)yp = top + v_log(sum);
+    int nan;
+    real top = line_top(n, stride, x, 1, &nan);
+    if (nan || top - top != 0) /* NaN or infinite: it decides alone */
+        *(real *)yp = nan ? (real)NAN : top;
+    else
+        *(real *)yp = top + v_log(line_sum_exps(n, stride, x, top));
 }
 
 static void KERN(cumsum)(int64_t n, int64_t stride, const void *xp, void *yp)

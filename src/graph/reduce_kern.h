@@ -17,8 +17,8 @@ typedef struct ReduceTable {
     /* width <= COL_TILE columns; mean has one value a column (RED_SQUARES) or is NULL. */
     void (*columns[RED_N_SUMS])(int64_t n, int64_t width, int64_t stride, const void *x,
                                 const double *mean, double *sum);
-    /* Largest (sign 1) or smallest (sign -1) of n elements a stride apart, and where. NaN
-     * wins over everything. */
+    /* Largest (sign 1) or smallest (sign -1) of n >= 1 elements a stride apart: stored in
+     * *value, or (value NULL) its position returned. NaN wins over everything. */
     int64_t (*extreme)(int64_t n, int64_t stride, const void *x, int sign, void *value);
     void (*logsumexp)(int64_t n, int64_t stride, const void *x, void *y);
     void (*cumsum)(int64_t n, int64_t stride, const void *x, void *y);

@@ -132,8 +132,10 @@ bool dict_activations(const Dictionary *d, const Tensor *x, Tensor *act, Tensor 
         memset(act, 0, sizeof *act);
     if (logits)
         memset(logits, 0, sizeof *logits);
-    if (x->ndim != 2 || x->dim[1] != d->I || x->dtype != F32)
-        return err_set(err, ERR_SHAPE, "activations: x must be f32[N,%lld]", (long long)d->I);
+    char shape[96];
+    if (x->ndim != 2 || x->dim[1] != d->I || x->dtype != F32 || !tensor_contiguous(x))
+        return err_set(err, ERR_SHAPE, "activations: x is %s, it must be f32[N,%lld] without "
+                       "gaps", tensor_format_shape(x, shape), (long long)d->I);
     bool ok = tensor_new(F32, 2, (int64_t[]){ N, d->R }, &xa, err) &&
               tensor_new(F32, 2, (int64_t[]){ N, d->R }, &xb, err) &&
               blas_gemm_f32(false, true, N, d->R, d->I, 1, x->data, d->I, d->a.data, d->I, 0,

@@ -81,12 +81,20 @@ static bool make_basis(Tensor *left, Tensor *right, Tensor *embed, Err *err)
 }
 
 static bool check_shapes(const Tensor *embed, const Tensor *left, const Tensor *right,
-                         const Tensor *head, Err *err)
+                         const Tensor *head, const Tensor *bias, Err *err)
 {
     char l[96], r[96], h[96], e[96];
     bool ok = left->ndim == 2 && tensor_same_shape(left, right) && head->ndim == 2 &&
               head->dim[1] == left->dim[0] && left->dim[0] > 0 && left->dim[1] > 0 &&
-              (!embed || (embed->ndim == 2 && embed->dim[0] == left->dim[1]));
+              head->dim[0] > 0 &&
+              (!embed || (embed->ndim == 2 && embed->dim[0] == left->dim[1] &&
+                          embed->dim[1] > 0));
+    if (ok && head->dim[0] > INTERACTION_MAX_CLASSES)
+        return err_set(err, ERR_SHAPE, "interaction: %lld classes, at most %d are supported",
+                       (long long)head->dim[0], INTERACTION_MAX_CLASSES);
+    if (ok && bias && (bias->ndim != 1 || bias->dim[0] != head->dim[0]))
+        return err_set(err, ERR_SHAPE, "interaction: bias %s must be [%lld]",
+                       tensor_format_shape(bias, l), (long long)head->dim[0]);
     return ok ? true
               : err_set(err, ERR_SHAPE,
                         "interaction: left %s and right %s must be [H,E], head %s [C,H], embed "
@@ -100,7 +108,7 @@ bool interaction_new(const Tensor *embed, const Tensor *left, const Tensor *righ
 {
     Tensor l = { 0 }, r = { 0 }, h = { 0 };
     memset(out, 0, sizeof *out);
-    if (!check_shapes(embed, left, right, head, err))
+    if (!check_shapes(embed, left, right, head, bias, err))
         return false;
     int64_t C = head->dim[0];
     bool ok = tensor_convert(left, F64, &l, err) && tensor_convert(right, F64, &r, err) &&
@@ -221,7 +229,11 @@ bool interaction_logits(const Interaction *b, const Tensor *x, Tensor *out, Err 
 {
     int64_t N = x->dim[0], E = b->E, C = b->C;
     Tensor e32 = { 0 }, m32 = { 0 }, z = { 0 }, zm = { 0 };
+    char shape[96];
     memset(out, 0, sizeof *out);
+    if (x->dtype != F32 || x->ndim != 2 || x->dim[1] != b->I || !tensor_contiguous(x))
+        return err_set(err, ERR_SHAPE, "logits: x is %s, it must be f32[N,%lld] without gaps",
+                       tensor_format_shape(x, shape), (long long)b->I);
     bool ok = tensor_convert(&b->embed, F32, &e32, err) &&
               tensor_convert(&b->core, F32, &m32, err) &&
               tensor_new(F32, 2, (int64_t[]){ N, E }, &z, err) &&
@@ -351,9 +363,9 @@ static double captured(const Spectrum *s, int64_t c, int64_t k, bool pairs)
 
 double limit_one_hot(const Spectrum *s, int64_t n, bool pairs, int64_t *count)
 {
-    int64_t used[256] = { 0 };
+    int64_t used[INTERACTION_MAX_CLASSES] = { 0 };
     double total = 0, sum = 0;
-    int64_t C = s->C < 256 ? s->C : 256;
+    int64_t C = s->C;
     for (int64_t i = 0; i < s->C * s->K; i++)
         total += f64(&s->val)[i] * f64(&s->val)[i];
     for (int64_t i = 0; i < n; i++) {

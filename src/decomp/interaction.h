@@ -8,6 +8,8 @@
 #define CLEAVE_DECOMP_INTERACTION_H
 #include "tensor/tensor.h"
 
+enum { INTERACTION_MAX_CLASSES = 4096 };
+
 typedef struct Interaction {
     int64_t C, E, I;
     Tensor embed; /* f64 [E,I] */

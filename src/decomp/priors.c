@@ -49,22 +49,24 @@ static Val build_sparsity(const PriorCtx *p)
     return g_scale(p->g, prior_weighted_mean(p, l1), 1 / sqrt((double)p->I));
 }
 
-/* f32 [I] or [I,2] constants over the image grid. */
+/* Constants [I,n] over the image grid. */
 typedef double GridFn(double y, double x);
 
 static Val grid_const(const PriorCtx *p, int n, GridFn *const *fn)
 {
     Err err;
     Tensor t = { 0 };
+    int64_t at[2];
     if (!graph_ok(p->g))
         return VAL_NONE;
-    if (!tensor_new(F32, 2, (int64_t[]){ p->I, n }, &t, &err))
+    if (!tensor_new(graph_spec(p->g, p->q).dtype, 2, (int64_t[]){ p->I, n }, &t, &err))
         return graph_fail(p->g, err.code, "%s", err.msg);
     for (int64_t i = 0; i < p->I; i++) {
         double y = p->height > 1 ? 2.0 * (double)(i / p->width) / (double)(p->height - 1) - 1 : 0;
         double x = p->width > 1 ? 2.0 * (double)(i % p->width) / (double)(p->width - 1) - 1 : 0;
-        for (int k = 0; k < n; k++)
-            ((float *)t.data)[i * n + k] = (float)fn[k](y, x);
+        at[0] = i;
+        for (at[1] = 0; at[1] < n; at[1]++)
+            tensor_set(&t, at, fn[at[1]](y, x));
     }
     Val v = graph_const(p->g, &t);
     tensor_release(&t);

@@ -12,34 +12,37 @@
 #include "tensor/lapack.h"
 #include "tensor/rng.h"
 
+/* The k-th pair of class c as component r; zero when there are no more eigenvalues. */
+static void fill_pair(const Spectrum *s, int64_t c, int64_t k, int64_t r, Dictionary *d)
+{
+    const double *v = (double *)s->val.data + c * s->K;
+    ((float *)d->head.data)[r * s->C + c] = 1;
+    if (k >= s->K)
+        return;
+    const double *wp = (double *)s->filter.data + (c * s->K + k) * s->I;
+    const double *wn = (double *)s->filter.data + (c * s->K + s->K - 1 - k) * s->I;
+    double p = sqrt(fmax(v[k], 0)), n = sqrt(fmax(-v[s->K - 1 - k], 0));
+    for (int64_t i = 0; i < s->I; i++) {
+        ((float *)d->a.data)[r * s->I + i] = (float)(p * wp[i] + n * wn[i]);
+        ((float *)d->b.data)[r * s->I + i] = (float)(p * wp[i] - n * wn[i]);
+    }
+}
+
 bool dict_start_eigen(const Spectrum *s, int64_t R, Dictionary *out, Err *err)
 {
-    int64_t *count = mem_array((size_t)(s->C < 256 ? 256 : s->C), sizeof *count, err);
-    if (!count || !dict_new(R, s->C, s->I, out, err)) {
-        mem_free(count);
-        return false;
-    }
-    limit_one_hot(s, R, true, count);
-    int64_t r = 0;
-    for (int64_t c = 0; c < s->C; c++) {
-        const double *v = (double *)s->val.data + c * s->K;
-        for (int64_t k = 0; k < count[c] && r < R; k++, r++) {
-            int64_t up = k < s->K ? k : 0, down = k < s->K ? s->K - 1 - k : 0;
-            const double *wp = (double *)s->filter.data + (c * s->K + up) * s->I;
-            const double *wn = (double *)s->filter.data + (c * s->K + down) * s->I;
-            double p = sqrt(fmax(v[up], 0)), n = sqrt(fmax(-v[down], 0));
-            float *a = (float *)out->a.data + r * s->I, *b = (float *)out->b.data + r * s->I;
-            for (int64_t i = 0; i < s->I; i++) {
-                a[i] = (float)(p * wp[i] + n * wn[i]);
-                b[i] = (float)(p * wp[i] - n * wn[i]);
-            }
-            ((float *)out->head.data)[r * s->C + c] = 1;
-        }
+    memset(out, 0, sizeof *out);
+    int64_t *count = mem_array((size_t)s->C, sizeof *count, err), r = 0;
+    bool ok = count && dict_new(R, s->C, s->I, out, err);
+    if (ok) {
+        limit_one_hot(s, R, true, count);
+        for (int64_t c = 0; c < s->C; c++)
+            for (int64_t k = 0; k < count[c]; k++)
+                fill_pair(s, c, k, r++, out);
+        dict_find_owners(out);
+        dict_balance(out);
     }
     mem_free(count);
-    dict_find_owners(out);
-    dict_balance(out);
-    return true;
+    return ok;
 }
 
 /* A Haar-distributed orthogonal matrix: QR of a Gaussian one with R's diagonal positive. */
@@ -90,10 +93,10 @@ static bool move_class(Dictionary *d, const int64_t *rows, int64_t n, double *P,
         }
     bool ok = true;
     for (int pass = 0; ok && pass < 2; pass++) {
-        key.step = key.step * 4 + 1;
-        ok = rotate(P, n, I, key, err);
-        key.step++;
-        ok = ok && rotate(N, n, I, key, err);
+        RngKey turn = { key.seed, key.stream, key.step * 4 + (uint64_t)pass * 2 };
+        ok = rotate(P, n, I, turn, err);
+        turn.step++;
+        ok = ok && rotate(N, n, I, turn, err);
         for (int64_t k = 0; ok && pass == 0 && k < n; k++) {
             double t = 0;
             RngKey boost = { key.seed, rng_stream("gauge.boost"), key.step };
@@ -228,7 +231,7 @@ bool dict_start_anchors(const Interaction *b, const Tensor *S, const Tensor *anc
     Spectrum s = { 0 };
     int64_t R = anchors->dim[0] / 2;
     memset(out, 0, sizeof *out);
-    int64_t *count = mem_array((size_t)(b->C < 256 ? 256 : b->C), sizeof *count, err);
+    int64_t *count = mem_array((size_t)b->C, sizeof *count, err);
     bool ok = count && spectrum_new(b, S, &s, err) && dict_new(R, b->C, b->I, out, err);
     if (ok) {
         limit_one_hot(&s, R, true, count);

@@ -88,9 +88,11 @@ static void show_pair(const float *a, const float *b, int64_t n, bool raw, float
         minus[i] = (float)((double)a[i] * t - (double)b[i] / t);
     }
     double p = norm(plus, n) + 1e-12, m = norm(minus, n) + 1e-12;
+    /* of a single eigenvector the other picture is rounding noise: show nothing */
+    double noise = 1e-6 * fmax(p, m);
     for (int64_t i = 0; i < n; i++) {
-        plus[i] = (float)((double)plus[i] / p);
-        minus[i] = (float)((double)minus[i] / m);
+        plus[i] = p > noise ? (float)((double)plus[i] / p) : 0;
+        minus[i] = m > noise ? (float)((double)minus[i] / m) : 0;
     }
 }
 

@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+enum { PIECE = 4096, STRIP = 1024 };
+
 static inline real size_of(real x)
 {
     return x < 0 ? -x : x;
@@ -13,7 +15,7 @@ static inline real size_of(real x)
 
 static inline real sign_of(real x)
 {
-    return (real)(x > 0) - (real)(x < 0);
+    return x > 0 ? 1 : x < 0 ? -1 : 0;
 }
 
 static double KERN(tv)(int64_t h, int64_t w, const void *xp)
@@ -21,42 +23,47 @@ static double KERN(tv)(int64_t h, int64_t w, const void *xp)
     const real *x = xp;
     double across = 0, down = 0;
     for (int64_t i = 0; i < h; i++) {
-        real sa = 0, sd = 0;
-#pragma omp simd reduction(+ : sa)
+        real s = 0;
+#pragma omp simd reduction(+ : s)
         for (int64_t j = 0; j < w - 1; j++)
-            sa += size_of(x[i * w + j + 1] - x[i * w + j]);
-        const int64_t last = i + 1 < h ? w : 0;
-#pragma omp simd reduction(+ : sd)
-        for (int64_t j = 0; j < last; j++)
-            sd += size_of(x[(i + 1) * w + j] - x[i * w + j]);
-        across += (double)sa;
-        down += (double)sd;
+            s += size_of(x[i * w + j + 1] - x[i * w + j]);
+        across += (double)s;
+    }
+    for (int64_t k = 0; k < (h - 1) * w; k += PIECE) {
+        const int64_t n = (h - 1) * w - k < PIECE ? (h - 1) * w - k : PIECE;
+        real s = 0;
+#pragma omp simd reduction(+ : s)
+        for (int64_t j = k; j < k + n; j++)
+            s += size_of(x[j + w] - x[j]);
+        down += (double)s;
     }
     across = w > 1 ? across / (double)(h * (w - 1)) : 0;
     down = h > 1 ? down / (double)((h - 1) * w) : 0;
     return across + down;
 }
 
+/* Across first, over the image as one line whose row ends are then put right; down is added. */
 static void KERN(tv_grad)(int64_t h, int64_t w, const void *xp, double dy, void *dxp)
 {
     const real *x = xp;
-    real *dx = dxp;
-    real fa = (real)(w > 1 ? dy / (double)(h * (w - 1)) : 0);
-    real fd = (real)(h > 1 ? dy / (double)((h - 1) * w) : 0);
+    real *d = dxp;
+    const real fa = (real)(w > 1 ? dy / (double)(h * (w - 1)) : 0);
+    const real fd = (real)(h > 1 ? dy / (double)((h - 1) * w) : 0);
+#pragma omp simd
+    for (int64_t k = 1; k < h * w - 1; k++)
+        d[k] = fa * (sign_of(x[k] - x[k - 1]) + sign_of(x[k] - x[k + 1]));
     for (int64_t i = 0; i < h; i++) {
         const real *at = x + i * w;
-        const real *up = i > 0 ? at - w : at, *below = i + 1 < h ? at + w : at;
-        real *d = dx + i * w;
-#pragma omp simd
-        for (int64_t j = 0; j < w; j++) /* an edge is its own neighbour: sign 0 */
-            d[j] = fd * (sign_of(at[j] - up[j]) + sign_of(at[j] - below[j]));
-#pragma omp simd
-        for (int64_t j = 1; j < w; j++)
-            d[j] += fa * sign_of(at[j] - at[j - 1]);
-#pragma omp simd
-        for (int64_t j = 0; j < w - 1; j++)
-            d[j] += fa * sign_of(at[j] - at[j + 1]);
+        d[i * w] = w > 1 ? fa * sign_of(at[0] - at[1]) : 0;
+        if (w > 1)
+            d[i * w + w - 1] = fa * sign_of(at[w - 1] - at[w - 2]);
     }
+#pragma omp simd
+    for (int64_t k = w; k < h * w; k++)
+        d[k] += fd * sign_of(x[k] - x[k - w]);
+#pragma omp simd
+    for (int64_t k = 0; k < (h - 1) * w; k++)
+        d[k] += fd * sign_of(x[k] - x[k + w]);
 }
 
 /* Weights of the neighbours before and after position i of n in the sum that makes output i. */
@@ -71,65 +78,65 @@ static inline void edge_weights(int64_t n, int64_t i, int adjoint, real *before,
     }
 }
 
-/* y = centre x + before neighbour + after neighbour along the rows of one image line; += when
- * add. */
-static void across(int64_t w, const real *x, real centre, real side, int adjoint, int add,
-                   real *y)
-{
-    for (int64_t j = 0; j < w; j++) {
-        if (j == 2 && w > 4) { /* inside, where both weights are 1 */
-#pragma omp simd
-            for (int64_t k = 2; k < w - 2; k++)
-                y[k] = (add ? y[k] : 0) + (centre * x[k] + side * (x[k - 1] + x[k + 1]));
-            j = w - 2;
-        }
-        real b, a;
-        edge_weights(w, j, adjoint, &b, &a);
-        real v = (centre + (w == 1 ? 2 * side : 0)) * x[j];
-        v += side * ((j > 0 ? b * x[j - 1] : 0) + (j + 1 < w ? a * x[j + 1] : 0));
-        y[j] = (add ? y[j] : 0) + v;
-    }
-}
-
-/* The same down the columns: y line i from the lines before, at and after it. */
-static void down(int64_t h, int64_t w, int64_t i, const real *x, real centre, real side,
-                 int adjoint, real *y)
+/* One pixel of a pass across. */
+static inline real across_at(int64_t w, int64_t j, const real *x, real centre, real side,
+                             int adjoint)
 {
     real b, a;
-    edge_weights(h, i, adjoint, &b, &a);
-    const real *at = x + i * w;
-    const real *up = i > 0 ? at - w : at, *below = i + 1 < h ? at + w : at;
-    real c = centre + (h == 1 ? 2 * side : 0);
-    b *= side;
-    a *= side;
+    edge_weights(w, j, adjoint, &b, &a);
+    real v = (centre + (w == 1 ? 2 * side : 0)) * x[j];
+    return v + side * ((j > 0 ? b * x[j - 1] : 0) + (j + 1 < w ? a * x[j + 1] : 0));
+}
+
+/* y = centre x + side (both neighbours in the row). The rows are taken as one long line; the two
+ * pixels at each end of a row are then put right. */
+static void across(int64_t h, int64_t w, const real *x, real centre, real side, int adjoint,
+                   real *y)
+{
 #pragma omp simd
-    for (int64_t j = 0; j < w; j++)
-        y[j] = c * at[j] + (b * up[j] + a * below[j]);
+    for (int64_t k = 1; k < h * w - 1; k++)
+        y[k] = centre * x[k] + side * (x[k - 1] + x[k + 1]);
+    for (int64_t i = 0; i < h; i++)
+        for (int64_t e = 0; e < 4 && e < w; e++) {
+            int64_t j = e < 2 ? e : w < 4 ? e : w - 4 + e;
+            y[i * w + j] = across_at(w, j, x + i * w, centre, side, adjoint);
+        }
+}
+
+/* The same with the neighbours above and below, for rows first..last-1; y starts at row
+ * `first`. */
+static void down(int64_t h, int64_t w, int64_t first, int64_t last, const real *x, real centre,
+                 real side, int adjoint, int add, real *y)
+{
+    for (int64_t i = first; i < last; i++) {
+        real b, a;
+        edge_weights(h, i, adjoint, &b, &a);
+        /* rows of equal weights are one long row */
+        int64_t rows = i >= 2 && i < h - 2 ? (last < h - 2 ? last : h - 2) - i : 1;
+        const real *at = x + i * w, c = centre + (h == 1 ? 2 * side : 0);
+        const real *up = i > 0 ? at - w : at, *below = i + 1 < h ? at + w : at;
+        real *d = y + (i - first) * w;
+        b *= side;
+        a *= side;
+#pragma omp simd
+        for (int64_t j = 0; j < rows * w; j++)
+            d[j] = (add ? d[j] : 0) + (c * at[j] + (b * up[j] + a * below[j]));
+        i += rows - 1;
+    }
 }
 
 static void KERN(laplacian)(int64_t h, int64_t w, const void *xp, int adjoint, void *yp)
 {
-    const real *x = xp;
-    real *y = yp;
-    for (int64_t i = 0; i < h; i++) {
-        down(h, w, i, x, -2, 1, adjoint, y + i * w);
-        across(w, x + i * w, -2, 1, adjoint, 1, y + i * w);
-    }
+    across(h, w, xp, -2, 1, adjoint, yp);
+    down(h, w, 0, h, xp, -2, 1, adjoint, 1, yp);
 }
 
-/* A line at a time: down into a line of its own, then across into the result. */
-static void KERN(smooth3)(int64_t h, int64_t w, const void *xp, int adjoint, void *yp)
+/* Images wider than the strip: pixel by pixel, the three columns of sums each time. */
+static void smooth_wide(int64_t h, int64_t w, const real *x, int adjoint, real *y)
 {
-    enum { TILE = 64 };
-    const real third = (real)1 / 3, *x = xp;
-    real *y = yp, line[TILE + 2];
-    for (int64_t i = 0; i < h; i++) {
-        if (w <= TILE) {
-            down(h, w, i, x, third, third, adjoint, line);
-            across(w, line, third, third, adjoint, 0, y + i * w);
-            continue;
-        }
-        for (int64_t j = 0; j < w; j++) { /* wide images: column by column */
+    const real third = (real)1 / 3;
+    for (int64_t i = 0; i < h; i++)
+        for (int64_t j = 0; j < w; j++) {
             real v[3], before, after, b, a;
             edge_weights(w, j, adjoint, &before, &after);
             edge_weights(h, i, adjoint, &b, &a);
@@ -141,6 +148,22 @@ static void KERN(smooth3)(int64_t h, int64_t w, const void *xp, int adjoint, voi
             }
             y[i * w + j] = third * third * (v[1] + (before * v[0] + after * v[2]));
         }
+}
+
+/* Strips of rows: down into the strip, then across into the result. */
+static void KERN(smooth3)(int64_t h, int64_t w, const void *xp, int adjoint, void *yp)
+{
+    const real third = (real)1 / 3, *x = xp;
+    real *y = yp, strip[STRIP];
+    if (w > STRIP) {
+        smooth_wide(h, w, x, adjoint, y);
+        return;
+    }
+    int64_t rows = STRIP / w;
+    for (int64_t i = 0; i < h; i += rows) {
+        int64_t last = i + rows < h ? i + rows : h;
+        down(h, w, i, last, x, third, third, adjoint, 0, strip);
+        across(last - i, w, strip, third, third, adjoint, y + i * w);
     }
 }
 

@@ -259,9 +259,9 @@ static bool grad_tv(Graph *g, OpGrad *d)
 #define IMAGES " x is [..., h*w], each image row by row."
 #define STENCIL_TEST                                                                   \
     {                                                                                  \
-        .shapes = "2x20; 12; 3x1; 2x2; 4; 2x5; 2x3x9; 0x6; 2x140; 60x784",             \
+        .shapes = "2x20; 12; 3x1; 2x2; 4; 2x5; 2x3x9; 0x6; 2x140; 60x784; 2200",       \
         .attrs = "h=4 w=5; h=4 w=3; h=1 w=1; h=1 w=2; h=2 w=2; h=5 w=1; h=3 w=3; h=2 w=3; " \
-                 "h=2 w=70; h=28 w=28"                                                 \
+                 "h=2 w=70; h=28 w=28; h=2 w=1100"                                     \
     }
 #define BOX_DOC "the sums of all size by size windows that lie inside"
 

@@ -405,6 +405,8 @@ static void test_images(void **state)
     for (size_t i = 0; i < ARRAY_LEN(sides); i++)
         for (size_t j = 0; j < ARRAY_LEN(sides); j++)
             image_case(sides[i], sides[j]);
+    image_case(3, 1100);
+    image_case(1, 1100);
     Tensor x = t_random(7, F64, 2, DIMS(1, 28 * 28), -1, 1);
     Tensor y = run1("box_sum", &x, &(OpAttr){.i = {28, 28, 7}});
     assert_int_equal(tensor_count(&y), 22 * 22);

@@ -133,8 +133,8 @@ Val g_einsum(Graph *g, const char *spec, Val a, Val b)
     Val in[2] = {a, b};
     OpAttr at = {0};
     if (!text_copy(at.text, sizeof at.text, spec))
-        return graph_fail(g, ERR_SHAPE, "einsum: '%s' is longer than %zu characters", spec,
-                          sizeof at.text - 1);
+        return graph_fail(g, ERR_SHAPE, "einsum: '%s' is longer than %zu characters",
+                          spec, sizeof at.text - 1);
     return g_call(g, "einsum", in, b == VAL_NONE ? 1 : 2, &at);
 }
 
@@ -190,7 +190,8 @@ static Val draw(Graph *g, const char *op, const char *stream, DType t, int ndim,
     a.i[!strcmp(op, "bernoulli") ? 3 : 4] = t;
     memcpy(a.list, dim, sizeof *dim * (size_t)ndim);
     if (!text_copy(a.text, sizeof a.text, stream))
-        return graph_fail(g, ERR_OPTION, "%s: stream name '%s' is too long", op, stream);
+        return graph_fail(g, ERR_OPTION, "%s: stream name '%s' is too long", op,
+                          stream);
     return g_call(g, op, NULL, 0, &a);
 }
 

@@ -1,5 +1,6 @@
-/* einsum_kern.c -- small products one after another. With B stored [K,N] a row of C gathers
- * rows of B; with both stored along K every element is a dot product in 16 lanes. */
+/* einsum_kern.c -- small products one after another. With B stored [K,N] a row of C
+ * gathers rows of B; with both stored along K every element is a dot product in 16
+ * lanes. */
 #include "graph/einsum_kern.h"
 
 enum { LANES = 16 };
@@ -68,8 +69,8 @@ static void one_product(SmallProduct p, const real *a, const real *b, real *c)
     }
 }
 
-static void KERN(products)(int64_t count, SmallProduct p, const void *ap, const void *bp,
-                           void *cp)
+static void KERN(products)(int64_t count, SmallProduct p, const void *ap,
+                           const void *bp, void *cp)
 {
     const real *a = ap, *b = bp;
     real *c = cp;

@@ -1,7 +1,7 @@
-/* ew_kern.c -- elementwise loops, one per op and form, that the compiler turns into vectors:
- * every body is one expression without branches or calls that do not inline. An output may be
- * one of the inputs, so no pointer is restrict; the simd pragma says that elements do not
- * depend on each other. */
+/* ew_kern.c -- elementwise loops, one per op and form, that the compiler turns into
+ * vectors: every body is one expression without branches or calls that do not inline.
+ * An output may be one of the inputs, so no pointer is restrict; the simd pragma says
+ * that elements do not depend on each other. */
 #include "graph/ew_kern.h"
 
 #include <math.h>
@@ -9,18 +9,18 @@
 #include "tensor/vmath.h"
 
 #ifdef KERN_F64
-#define C(x) x
-#define M_RINT rint
+#define C(x)    x
+#define M_RINT  rint
 #define M_FLOOR floor
-#define M_ABS fabs
+#define M_ABS   fabs
 #else
-#define C(x) x##f
-#define M_RINT rintf
+#define C(x)    x##f
+#define M_RINT  rintf
 #define M_FLOOR floorf
-#define M_ABS fabsf
+#define M_ABS   fabsf
 #endif
 
-/* ---- one element ------------------------------------------------------------------------- */
+/* ---- one element ----------------------------------------------------------------- */
 
 static inline real sign_of(real x)
 {
@@ -38,10 +38,11 @@ static inline real smaller(real a, real b)
     return a < b || a != a ? a : b;
 }
 
-/* ---- loops ------------------------------------------------------------------------------- */
+/* ---- loops ----------------------------------------------------------------------- */
 
 #define UNARY(name, expr)                                                              \
-    static void KERN(u_##name)(int64_t n, const void *xp, void *yp, double k, double k2) \
+    static void KERN(u_##name)(int64_t n, const void *xp, void *yp, double k,          \
+                               double k2)                                              \
     {                                                                                  \
         const real *xs = xp;                                                           \
         real *ys = yp;                                                                 \
@@ -55,7 +56,7 @@ static inline real smaller(real a, real b)
     }
 UNARY(neg, -x)
 UNARY(abs, M_ABS(x))
-UNARY(square, x * x)
+UNARY(square, (x * x))
 UNARY(sqrt, v_sqrt(x))
 UNARY(rsqrt, v_rsqrt(x))
 UNARY(exp, v_exp(x))
@@ -73,9 +74,9 @@ UNARY(erf, v_erf(x))
 UNARY(sign, sign_of(x))
 UNARY(floor, M_FLOOR(x))
 UNARY(round, M_RINT(x))
-UNARY(scale, K * x)
+UNARY(scale, K *x)
 UNARY(shift, x + K)
-UNARY(clamp, x < K ? K : x > K2 ? K2 : x)
+UNARY(clamp, x<K ? K : x> K2 ? K2 : x)
 
 #define FORM(fn, in_t, out_t, ia, ib, expr)                                            \
     static void fn(int64_t n, const void *ap, const void *bp, void *yp)                \
@@ -96,7 +97,7 @@ UNARY(clamp, x < K ? K : x > K2 ? K2 : x)
     FORM(KERN(sv_##name), real, real, a0, bs[i], expr)
 BINARY(add, a + b)
 BINARY(sub, a - b)
-BINARY(mul, a *b)
+BINARY(mul, (a * b))
 BINARY(div, a / b)
 BINARY(pow, v_pow(a, b))
 BINARY(maximum, larger(a, b))
@@ -108,9 +109,9 @@ BINARY(ge, a >= b ? C(1.0) : C(0.0))
 BINARY(eq, a == b ? C(1.0) : C(0.0))
 BINARY(ne, a != b ? C(1.0) : C(0.0))
 BINARY(relu_grad, a > 0 ? b : C(0.0))
-BINARY(gelu_grad, b *v_gelu_grad(a))
-BINARY(sigmoid_grad, b *a *(C(1.0) - a))
-BINARY(tanh_grad, b *(C(1.0) - a * a))
+BINARY(gelu_grad, (b * v_gelu_grad(a)))
+BINARY(sigmoid_grad, (b * a * (C(1.0) - a)))
+BINARY(tanh_grad, (b * (C(1.0) - a * a)))
 
 #define COMPARE_I32(name, op)                                                          \
     FORM(KERN(ivv_##name), int32_t, float, as[i], bs[i], a op b ? 1.0f : 0.0f)         \
@@ -129,7 +130,8 @@ static void KERN(choose)(int64_t n, const void *cp, int sc, const void *ap, int 
     const real *c = cp, *a = ap, *b = bp;
     real *y = yp;
     if (sc && sa && sb) {
-        _Pragma("omp simd") for (int64_t i = 0; i < n; i++)
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++)
             y[i] = c[i] != 0 ? a[i] : b[i];
         return;
     }
@@ -138,8 +140,7 @@ static void KERN(choose)(int64_t n, const void *cp, int sc, const void *ap, int 
 }
 
 #define U_ENTRY(name) [EW_##name] = KERN(u_##name),
-#define B_ENTRY(name)                                                                  \
-    [EB_##name] = {KERN(vv_##name), KERN(vs_##name), KERN(sv_##name)},
+#define B_ENTRY(name) [EB_##name] = {KERN(vv_##name), KERN(vs_##name), KERN(sv_##name)},
 #define C_ENTRY(name)                                                                  \
     [EC_##name] = {KERN(ivv_##name), KERN(ivs_##name), KERN(isv_##name)},
 const EwTable KERN(ew_table) = {

@@ -1,7 +1,7 @@
-/* image_kern.c -- stencils on one image. A pass along an axis is a three-point stencil whose
- * weights differ only at the edges: reflection doubles a neighbour. Forward, the doubled
- * neighbour belongs to the first and last output; in the transposed map it belongs to the
- * first and last input. */
+/* image_kern.c -- stencils on one image. A pass along an axis is a three-point stencil
+ * whose weights differ only at the edges: reflection doubles a neighbour. Forward, the
+ * doubled neighbour belongs to the first and last output; in the transposed map it
+ * belongs to the first and last input. */
 #include "graph/image_kern.h"
 
 #include <stddef.h>
@@ -42,7 +42,8 @@ static double KERN(tv)(int64_t h, int64_t w, const void *xp)
     return across + down;
 }
 
-/* Across first, over the image as one line whose row ends are then put right; down is added. */
+/* Across first, over the image as one line whose row ends are then put right; down is
+ * added. */
 static void KERN(tv_grad)(int64_t h, int64_t w, const void *xp, double dy, void *dxp)
 {
     const real *x = xp;
@@ -66,8 +67,10 @@ static void KERN(tv_grad)(int64_t h, int64_t w, const void *xp, double dy, void 
         d[k] += fd * sign_of(x[k] - x[k + w]);
 }
 
-/* Weights of the neighbours before and after position i of n in the sum that makes output i. */
-static inline void edge_weights(int64_t n, int64_t i, int adjoint, real *before, real *after)
+/* Weights of the neighbours before and after position i of n in the sum that makes
+ * output i. */
+static inline void edge_weights(int64_t n, int64_t i, int adjoint, real *before,
+                                real *after)
 {
     if (adjoint) {
         *before = i == 0 ? 0 : i == 1 ? 2 : 1;
@@ -79,8 +82,8 @@ static inline void edge_weights(int64_t n, int64_t i, int adjoint, real *before,
 }
 
 /* One pixel of a pass across. */
-static inline real across_at(int64_t w, int64_t j, const real *x, real centre, real side,
-                             int adjoint)
+static inline real across_at(int64_t w, int64_t j, const real *x, real centre,
+                             real side, int adjoint)
 {
     real b, a;
     edge_weights(w, j, adjoint, &b, &a);
@@ -88,10 +91,10 @@ static inline real across_at(int64_t w, int64_t j, const real *x, real centre, r
     return v + side * ((j > 0 ? b * x[j - 1] : 0) + (j + 1 < w ? a * x[j + 1] : 0));
 }
 
-/* y = centre x + side (both neighbours in the row). The rows are taken as one long line; the two
- * pixels at each end of a row are then put right. */
-static void across(int64_t h, int64_t w, const real *x, real centre, real side, int adjoint,
-                   real *y)
+/* y = centre x + side (both neighbours in the row). The rows are taken as one long
+ * line; the two pixels at each end of a row are then put right. */
+static void across(int64_t h, int64_t w, const real *x, real centre, real side,
+                   int adjoint, real *y)
 {
 #pragma omp simd
     for (int64_t k = 1; k < h * w - 1; k++)
@@ -105,8 +108,8 @@ static void across(int64_t h, int64_t w, const real *x, real centre, real side, 
 
 /* The same with the neighbours above and below, for rows first..last-1; y starts at row
  * `first`. */
-static void down(int64_t h, int64_t w, int64_t first, int64_t last, const real *x, real centre,
-                 real side, int adjoint, int add, real *y)
+static void down(int64_t h, int64_t w, int64_t first, int64_t last, const real *x,
+                 real centre, real side, int adjoint, int add, real *y)
 {
     for (int64_t i = first; i < last; i++) {
         real b, a;
@@ -168,8 +171,8 @@ static void KERN(smooth3)(int64_t h, int64_t w, const void *xp, int adjoint, voi
 }
 
 /* line_j += the sums over s image lines and cs neighbours from x_j on, j < n. */
-static void box_part(int64_t w, int64_t s, const real *x, int64_t n, int64_t cs, real *column,
-                     real *line)
+static void box_part(int64_t w, int64_t s, const real *x, int64_t n, int64_t cs,
+                     real *column, real *line)
 {
     int64_t m = n + cs - 1;
     for (int64_t j = 0; j < m; j++)
@@ -186,7 +189,8 @@ static void box_part(int64_t w, int64_t s, const real *x, int64_t n, int64_t cs,
     }
 }
 
-/* Sums down the s lines of a window, then s neighbours across, BOX_TILE outputs at a time. */
+/* Sums down the s lines of a window, then s neighbours across, BOX_TILE outputs at a
+ * time. */
 static void KERN(box)(int64_t h, int64_t w, int64_t s, const void *xp, void *yp)
 {
     enum { BOX_TILE = 128 };

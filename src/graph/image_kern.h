@@ -1,5 +1,6 @@
-/* image_kern.h -- loops over one image of h rows and w columns. Reflection leaves the edge
- * pixel itself out: position -1 is position 1. A side of one pixel reflects onto itself. */
+/* image_kern.h -- loops over one image of h rows and w columns. Reflection leaves the
+ * edge pixel itself out: position -1 is position 1. A side of one pixel reflects onto
+ * itself. */
 #ifndef CLEAVE_GRAPH_IMAGE_KERN_H
 #define CLEAVE_GRAPH_IMAGE_KERN_H
 #include <stdint.h>

@@ -1,6 +1,6 @@
-/* line_kern.h -- inline loops over one line of n elements, a stride apart, that several kernel
- * files share. Contiguous lines run in 16 lanes that are combined in a fixed order, so a result
- * depends on the line alone. Include from *_kern.c only. */
+/* line_kern.h -- inline loops over one line of n elements, a stride apart, that several
+ * kernel files share. Contiguous lines run in 16 lanes that are combined in a fixed
+ * order, so a result depends on the line alone. Include from *_kern.c only. */
 #ifndef CLEAVE_GRAPH_LINE_KERN_H
 #define CLEAVE_GRAPH_LINE_KERN_H
 #include <stdint.h>
@@ -9,9 +9,10 @@
 
 enum { LANES = 16, LINE_PIECE = 256 };
 
-/* The largest of sign * x, n >= 1; *nan tells whether there is a NaN (the value is then of no
- * use). A maximum does not depend on the order, so the compiler may choose it. */
-static inline real line_top(int64_t n, int64_t stride, const real *x, real sign, int *nan)
+/* The largest of sign * x, n >= 1; *nan tells whether there is a NaN (the value is then
+ * of no use). A maximum does not depend on the order, so the compiler may choose it. */
+static inline real line_top(int64_t n, int64_t stride, const real *x, real sign,
+                            int *nan)
 {
     real top = sign * x[0];
     int_of_real bad = 0;
@@ -49,7 +50,8 @@ static inline real line_max(int64_t n, int64_t stride, const real *x)
 }
 
 /* y_i = e^(x_i - top), contiguous y; returns the sum. */
-static inline real line_exps(int64_t n, int64_t stride, const real *x, real top, real *y)
+static inline real line_exps(int64_t n, int64_t stride, const real *x, real top,
+                             real *y)
 {
     real lane[LANES] = {0}, s = 0;
     int64_t i = 0;

@@ -1,6 +1,6 @@
-/* nn_kern.c -- softmax and friends. The largest element is subtracted before exp; a line is
- * walked in order, so its result depends on the line alone. Contiguous lines, the usual
- * case, get loops with a unit stride that vectorise. */
+/* nn_kern.c -- softmax and friends. The largest element is subtracted before exp; a
+ * line is walked in order, so its result depends on the line alone. Contiguous lines,
+ * the usual case, get loops with a unit stride that vectorise. */
 #include "graph/nn_kern.h"
 
 #include <math.h>
@@ -61,7 +61,8 @@ static double line_dot(int64_t n, int64_t stride, const real *a, const real *b)
     return s;
 }
 
-static void KERN(normalize)(int64_t n, int64_t stride, const void *xp, double eps, void *yp)
+static void KERN(normalize)(int64_t n, int64_t stride, const void *xp, double eps,
+                            void *yp)
 {
     const real *x = xp;
     real *y = yp;
@@ -80,7 +81,7 @@ static double KERN(cosine)(int64_t n, int64_t stride, const void *ap, const void
     return line_dot(n, stride, a, b) / (d > eps ? d : eps);
 }
 
-/* ---- the k largest ----------------------------------------------------------------------- */
+/* ---- the k largest --------------------------------------------------------------- */
 
 /* Non-negative floats are ordered as their bits are. */
 static inline int_of_real magnitude(real x)
@@ -92,7 +93,8 @@ static inline int_of_real magnitude(real x)
 }
 
 /* Short lines: an element is kept when fewer than k go before it. */
-static void topk_short(int64_t n, int64_t stride, const real *x, int64_t k, int gate, real *y)
+static void topk_short(int64_t n, int64_t stride, const real *x, int64_t k, int gate,
+                       real *y)
 {
     int_of_real m[SHORT_LINE];
     for (int64_t i = 0; i < n; i++)
@@ -143,7 +145,7 @@ static void KERN(topk)(int64_t n, int64_t stride, const void *xp, int64_t k, int
     }
 }
 
-/* ---- losses ------------------------------------------------------------------------------ */
+/* ---- losses ---------------------------------------------------------------------- */
 
 static void KERN(xent)(int64_t rows, int64_t C, const void *xp, const int32_t *label,
                        double *loss)
@@ -156,8 +158,8 @@ static void KERN(xent)(int64_t rows, int64_t C, const void *xp, const int32_t *l
     }
 }
 
-static void KERN(xent_grad)(int64_t rows, int64_t C, const void *xp, const int32_t *label,
-                            double factor, void *dxp)
+static void KERN(xent_grad)(int64_t rows, int64_t C, const void *xp,
+                            const int32_t *label, double factor, void *dxp)
 {
     const real *x = xp, f = (real)factor;
     real *dx = dxp;
@@ -170,7 +172,8 @@ static void KERN(xent_grad)(int64_t rows, int64_t C, const void *xp, const int32
     }
 }
 
-static void KERN(kl)(int64_t rows, int64_t C, const void *pp, const void *qp, double *loss)
+static void KERN(kl)(int64_t rows, int64_t C, const void *pp, const void *qp,
+                     double *loss)
 {
     const real *p = pp, *q = qp;
     for (int64_t r = 0; r < rows; r++, p += C, q += C) {
@@ -226,8 +229,8 @@ static void KERN(gather_tile)(int64_t n, int64_t stride, int64_t width, const vo
             t[c * n + i] = x[i * stride + c];
 }
 
-static void KERN(scatter_tile)(int64_t n, int64_t stride, int64_t width, const void *tile,
-                               void *yp)
+static void KERN(scatter_tile)(int64_t n, int64_t stride, int64_t width,
+                               const void *tile, void *yp)
 {
     const real *t = tile;
     real *y = yp;

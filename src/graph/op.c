@@ -1,9 +1,10 @@
 /* op.c -- the registry of rows, their signatures, and the checks every op shares.
  *
- * Families are listed once. The first use builds, under one lock, a table of all rows, an open
- * hash of their names, and each row's parsed signature; afterwards everything is read-only. An
- * attribute's slot is its position among the attributes of the signature, whatever its type,
- * so row code may write a->i[1] for the second attribute. */
+ * Families are listed once. The first use builds, under one lock, a table of all rows,
+ * an open hash of their names, and each row's parsed signature; afterwards everything
+ * is read-only. An attribute's slot is its position among the attributes of the
+ * signature, whatever its type, so row code may write a->i[1] for the second attribute.
+ */
 #include "graph/op.h"
 
 #include <pthread.h>
@@ -44,7 +45,7 @@ static unsigned hash_name(const char *s)
     return h;
 }
 
-/* ---- signatures -------------------------------------------------------------------------- */
+/* ---- signatures ------------------------------------------------------------------ */
 
 static const char *skip_space(const char *s)
 {
@@ -81,21 +82,12 @@ static void parse_default(OpParam *p)
     p->optional = true;
     p->none = !strcmp(p->def_s, "none");
     switch (p->type) {
-    case 'b':
-        p->def_i = !strcmp(p->def_s, "true");
-        break;
-    case 'd':
-        p->def_i = dtype_parse(p->def_s, &t) ? (int64_t)t : F32;
-        break;
-    case 'f':
-        p->def_f = parse_number(p->def_s);
-        break;
+    case 'b': p->def_i = !strcmp(p->def_s, "true"); break;
+    case 'd': p->def_i = dtype_parse(p->def_s, &t) ? (int64_t)t : F32; break;
+    case 'f': p->def_f = parse_number(p->def_s); break;
     case 'a':
-    case 'i':
-        p->def_i = p->none ? OP_AXIS_NONE : strtoll(p->def_s, NULL, 10);
-        break;
-    default:
-        break;
+    case 'i': p->def_i = p->none ? OP_AXIS_NONE : strtoll(p->def_s, NULL, 10); break;
+    default: break;
     }
 }
 
@@ -192,15 +184,16 @@ void op_attr_defaults(const OpRow *row, OpAttr *a)
     }
 }
 
-/* ---- checks ------------------------------------------------------------------------------ */
+/* ---- checks ---------------------------------------------------------------------- */
 
 bool op_axis(const OpRow *row, int64_t axis, int ndim, int *out, Err *err)
 {
     if (axis == OP_AXIS_NONE)
         return err_set(err, ERR_SHAPE, "%s: an axis is needed", row->name);
     if (axis < -ndim || axis >= ndim)
-        return err_set(err, ERR_SHAPE, "%s: axis %lld is outside a tensor of %d dimensions",
-                       row->name, (long long)(axis >= 0 ? axis + 1 : axis), ndim);
+        return err_set(err, ERR_SHAPE,
+                       "%s: axis %lld is outside a tensor of %d dimensions", row->name,
+                       (long long)(axis >= 0 ? axis + 1 : axis), ndim);
     *out = (int)(axis < 0 ? axis + ndim : axis);
     return true;
 }
@@ -221,7 +214,8 @@ static bool input_count_ok(const OpRow *row, const OpSig *sig, int n_in, Err *er
         snprintf(range, sizeof range, "%d", least);
     else
         snprintf(range, sizeof range, "%d to %d", least, most);
-    return err_set(err, ERR_SHAPE, "%s: takes %s tensors, got %d", row->name, range, n_in);
+    return err_set(err, ERR_SHAPE, "%s: takes %s tensors, got %d", row->name, range,
+                   n_in);
 }
 
 /* Shape rules do not know their row: its name is put in front of their sentence. */
@@ -247,8 +241,8 @@ bool op_shape(const OpRow *row, const Spec *in, int n_in, const OpAttr *a, Spec 
         char sa[96], sb[96];
         bool optional = k >= sig->n_tensors || sig->p[k].optional;
         if (in[k].ndim < 0 && !optional)
-            return err_set(err, ERR_SHAPE, "%s: input %d (%s) is missing", row->name, k + 1,
-                           sig->p[k].name);
+            return err_set(err, ERR_SHAPE, "%s: input %d (%s) is missing", row->name,
+                           k + 1, sig->p[k].name);
         if (in[k].ndim < 0 || !is_float(in[k].dtype))
             continue;
         if (first < 0)
@@ -272,7 +266,7 @@ int op_n_out(const OpRow *row)
     return row->n_out ? row->n_out : !(row->flags & OP_EFFECT);
 }
 
-/* ---- specs ------------------------------------------------------------------------------- */
+/* ---- specs ----------------------------------------------------------------------- */
 
 Spec spec_make(DType t, int ndim, const int64_t *dim)
 {

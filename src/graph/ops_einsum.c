@@ -1,11 +1,11 @@
 /* ops_einsum.c -- Einstein summation of one or two operands.
  *
  * 1. Letters that only one operand has and the result lacks are summed away first.
- * 2. The rest fall into batch (both operands and the result), rows M (first and result),
- *    columns N (second and result) and contracted K (both, not the result).
- * 3. Each operand is used in place if its letters read batch M K or batch K M (a GEMM flag says
- *    which), else copied into that order; the same holds for the result, where batch N M is
- *    had by exchanging the operands.
+ * 2. The rest fall into batch (both operands and the result), rows M (first and
+ * result), columns N (second and result) and contracted K (both, not the result).
+ * 3. Each operand is used in place if its letters read batch M K or batch K M (a GEMM
+ * flag says which), else copied into that order; the same holds for the result, where
+ * batch N M is had by exchanging the operands.
  * 4. Many small products go to a kernel of ours, few large ones to GEMM.
  * Everything is decided by the letters and the shapes. */
 #include <ctype.h>
@@ -27,14 +27,16 @@ typedef struct Term {
 
 typedef struct Ein {
     int n_in;
-    Term in[2], sum[2], use[2]; /* as given; letters summed away; as the product wants */
-    Term out, made;             /* as asked; as the product makes it */
+    Term in[2], sum[2],
+        use[2];     /* as given; letters summed away; as the product wants */
+    Term out, made; /* as asked; as the product makes it */
     bool swap, trans[2];
     int64_t B, M, N, K;
-    size_t at_copy[2], at_sum[2], at_use[2], at_made, at_own, total; /* scratch, bytes */
+    size_t at_copy[2], at_sum[2], at_use[2], at_made, at_own,
+        total; /* scratch, bytes */
 } Ein;
 
-/* ---- letters ----------------------------------------------------------------------------- */
+/* ---- letters --------------------------------------------------------------------- */
 
 static bool has(const Term *t, char c)
 {
@@ -67,7 +69,8 @@ static int64_t count_of(const Term *t)
     return n;
 }
 
-static const char *read_term(const char *s, const char *text, Term *t, Err *err, bool *ok)
+static const char *read_term(const char *s, const char *text, Term *t, Err *err,
+                             bool *ok)
 {
     t->n = 0;
     t->l[0] = '\0';
@@ -75,15 +78,18 @@ static const char *read_term(const char *s, const char *text, Term *t, Err *err,
         if (*s == ' ')
             continue;
         if (!isalpha((unsigned char)*s))
-            *ok = err_set(err, ERR_SHAPE, "'%s' has '%c' where a letter is needed", text, *s);
-        else if (has(t, *s))
-            *ok = err_set(err, ERR_SHAPE,
-                          "'%s' names '%c' twice in one operand; take its diagonal with diag "
-                          "first",
+            *ok = err_set(err, ERR_SHAPE, "'%s' has '%c' where a letter is needed",
                           text, *s);
+        else if (has(t, *s))
+            *ok = err_set(
+                err, ERR_SHAPE,
+                "'%s' names '%c' twice in one operand; take its diagonal with diag "
+                "first",
+                text, *s);
         else if (t->n == MAX_DIM)
-            *ok = err_set(err, ERR_SHAPE, "'%s' has more than %d letters in one operand",
-                          text, MAX_DIM);
+            *ok =
+                err_set(err, ERR_SHAPE, "'%s' has more than %d letters in one operand",
+                        text, MAX_DIM);
         else
             push(t, *s, 0);
         if (!*ok)
@@ -96,8 +102,8 @@ static bool bind_dims(Term *t, const Spec *s, int k, const char *text, Err *err)
 {
     char shape[96];
     if (t->n != s->ndim)
-        return err_set(err, ERR_SHAPE, "'%s' has %d letters for input %d, which is %s", text,
-                       t->n, k + 1, spec_format(s, shape));
+        return err_set(err, ERR_SHAPE, "'%s' has %d letters for input %d, which is %s",
+                       text, t->n, k + 1, spec_format(s, shape));
     memcpy(t->d, s->dim, sizeof *t->d * (size_t)t->n);
     return true;
 }
@@ -147,19 +153,21 @@ static bool parse(const char *text, const Spec *in, int n_in, Ein *e, Err *err)
         return err_set(err, ERR_SHAPE, "'%s' goes on after its result", text);
     for (int k = 0; ok && k < e->out.n; k++)
         if (!find_dim(e, e->out.l[k], &e->out.d[k]))
-            return err_set(err, ERR_SHAPE, "'%s': no operand has '%c'", text, e->out.l[k]);
+            return err_set(err, ERR_SHAPE, "'%s': no operand has '%c'", text,
+                           e->out.l[k]);
     for (int k = 0; ok && n_in > 1 && k < e->in[1].n; k++) {
         int64_t d = 0;
         find_dim(e, e->in[1].l[k], &d);
         if (d != e->in[1].d[k])
-            return err_set(err, ERR_SHAPE, "'%s': '%c' is %lld in one operand and %lld in the "
-                           "other", text, e->in[1].l[k], (long long)d,
-                           (long long)e->in[1].d[k]);
+            return err_set(err, ERR_SHAPE,
+                           "'%s': '%c' is %lld in one operand and %lld in the "
+                           "other",
+                           text, e->in[1].l[k], (long long)d, (long long)e->in[1].d[k]);
     }
     return ok;
 }
 
-/* ---- planning ---------------------------------------------------------------------------- */
+/* ---- planning -------------------------------------------------------------------- */
 
 /* Letters of `from` that are in p (or not), and in q (or not). */
 static Term pick(const Term *from, const Term *p, bool in_p, const Term *q, bool in_q)
@@ -230,7 +238,8 @@ static void plan_use(Ein *e, int k, const Term *batch, const Term *own, const Te
     push_all(&plain, con);
     push_all(&turned, con);
     push_all(&turned, own);
-    e->trans[k] = !same_letters(&e->sum[k], &plain) && same_letters(&e->sum[k], &turned);
+    e->trans[k] =
+        !same_letters(&e->sum[k], &plain) && same_letters(&e->sum[k], &turned);
     e->use[k] = e->trans[k] ? turned : plain;
     if (!same_letters(&e->use[k], &e->sum[k]))
         e->at_use[k] = room(e, &e->use[k], size);
@@ -312,10 +321,11 @@ static double flops_einsum(const Spec *in, int n_in, const OpAttr *a)
                       : 2.0 * (double)e.B * (double)e.M * (double)e.N * (double)e.K;
 }
 
-/* ---- running ----------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------- */
 
 /* Copies contiguous `from` into contiguous `to`, whose letters are those of `from`. */
-static void reorder(DType dt, const Term *from, const void *src, const Term *to, void *dst)
+static void reorder(DType dt, const Term *from, const void *src, const Term *to,
+                    void *dst)
 {
     Tensor x = tensor_wrap(dt, from->n, from->d, (void *)(uintptr_t)src), v = x;
     Tensor y = tensor_wrap(dt, to->n, to->d, dst);
@@ -328,8 +338,8 @@ static void reorder(DType dt, const Term *from, const void *src, const Term *to,
 }
 
 /* Operand k with its lone letters summed; dst NULL: into scratch. */
-static const void *sum_operand(const Ein *e, int k, DType dt, const void *src, char *scratch,
-                               void *dst)
+static const void *sum_operand(const Ein *e, int k, DType dt, const void *src,
+                               char *scratch, void *dst)
 {
     const Term *t = &e->in[k], *kept = &e->sum[k];
     AxisView v;
@@ -347,7 +357,8 @@ static const void *sum_operand(const Ein *e, int k, DType dt, const void *src, c
     return dst;
 }
 
-static const void *use_operand(const Ein *e, int k, DType dt, const void *src, char *scratch)
+static const void *use_operand(const Ein *e, int k, DType dt, const void *src,
+                               char *scratch)
 {
     src = sum_operand(e, k, dt, src, scratch, NULL);
     if (same_letters(&e->use[k], &e->sum[k]))
@@ -378,7 +389,8 @@ static void batch_range(int64_t first, int64_t count, void *ctx)
         j->k->products(count, j->p, a, b, c);
 }
 
-static bool products(const Ein *e, bool f64, const char *a, const char *b, char *c, Err *err)
+static bool products(const Ein *e, bool f64, const char *a, const char *b, char *c,
+                     Err *err)
 {
     int i = e->swap, j = !i;
     int64_t M = e->swap ? e->N : e->M, N = e->swap ? e->M : e->N, K = e->K;
@@ -388,8 +400,13 @@ static bool products(const Ein *e, bool f64, const char *a, const char *b, char 
         return true;
     }
     if (e->B > 1 && (M * N * K <= SMALL_PRODUCT || M == 1 || N == 1)) {
-        BatchJob job = {KERN_PICK(einsum_table, f64), KERN_PICK(ew_table, f64),
-                        {M, N, K, e->trans[i], e->trans[j]}, a, b, c, size};
+        BatchJob job = {KERN_PICK(einsum_table, f64),
+                        KERN_PICK(ew_table, f64),
+                        {M, N, K, e->trans[i], e->trans[j]},
+                        a,
+                        b,
+                        c,
+                        size};
         for_ranges(e->B, rows_grain(M * N * K), batch_range, &job);
         return true;
     }
@@ -418,8 +435,8 @@ static bool run_einsum(const OpArgs *x, Err *err)
         return true;
     if (n_in == 1) {
         bool direct = same_letters(&e.sum[0], &e.out);
-        const void *s = sum_operand(&e, 0, dt, x->in[0]->data, x->scratch,
-                                    direct ? out : NULL);
+        const void *s =
+            sum_operand(&e, 0, dt, x->in[0]->data, x->scratch, direct ? out : NULL);
         if (s != out)
             reorder(dt, &e.sum[0], s, &e.out, out);
         return true;
@@ -436,10 +453,10 @@ static bool run_einsum(const OpArgs *x, Err *err)
     return true;
 }
 
-/* ---- backward ---------------------------------------------------------------------------- */
+/* ---- backward -------------------------------------------------------------------- */
 
-/* d of operand k: the result's gradient times the other operand, summed to the letters that k
- * shares with either; letters k had alone are spread by broadcasting. */
+/* d of operand k: the result's gradient times the other operand, summed to the letters
+ * that k shares with either; letters k had alone are spread by broadcasting. */
 static Val grad_operand(Graph *g, const OpGrad *d, const Ein *e, int k)
 {
     char spec[3 * MAX_LETTERS + 8];
@@ -487,24 +504,29 @@ static bool grad_einsum(Graph *g, OpGrad *d)
 const OpRow ops_einsum[] = {
     {.name = "einsum",
      .sig = "a, b?, spec:s",
-     .doc = "Einstein summation of one or two tensors: every letter is an axis, letters "
-            "missing from the result are summed. Without '->' the result has the letters that "
-            "occur once, in alphabetical order.",
+     .doc =
+         "Einstein summation of one or two tensors: every letter is an axis, letters "
+         "missing from the result are summed. Without '->' the result has the letters "
+         "that "
+         "occur once, in alphabetical order.",
      .formula = "einsum(a, b, 'bi,ij->bj'): y_bj = sum_i a_bi b_ij",
      .shape = shape_einsum,
      .run = run_einsum,
      .grad = grad_einsum,
      .scratch = scratch_einsum,
      .flops = flops_einsum,
-     .test = {.shapes = "3x4,4x5; 3x4,5x4; 4x3,4x5; 3x4,4x5; 5x3x4,5x4x2; 3x4,3x4; 3x4,3x4; "
-                        "3x4,3; 2x3,4x5; 3x4,-; 3x4,-; 2x3x4,-; 2x3x4,-; 3x4x2,2x4x5; "
-                        "3x4x2,5x6; 0x4,4x5; 3x0,0x5; 3,3; 7x2,7x3x4; 40x30,40x30x2; "
-                        "3x2x4,2x5x4; 2x40x30,2x30x50; 3x4,4x5; 2x4x3,4x2",
-              .attrs = "spec=bi,ij->bj; spec=bi,ji->bj; spec=ib,ij->bj; spec=bi,ij->jb; "
-                       "spec=cij,cjk->cik; spec=bi,bi->b; spec=bi,bi->bi; spec=bi,b->bi; "
-                       "spec=ij,kl->kjil; spec=ij->ji; spec=ij->j; spec=ijk->ki; "
-                       "spec=ijk->ik; spec=abc,cbd->ad; spec=abc,de->eb; spec=bi,ij->bj; "
-                       "spec=bi,ij->bj; spec=i,i->; spec=bi,bjk->ikj; spec=bi,bir->br; "
-                       "spec=bhi,hji->bhj; spec=cij,cjk->cik; spec=ij,jk; spec=abc,bd->dca"}},
+     .test =
+         {.shapes =
+              "3x4,4x5; 3x4,5x4; 4x3,4x5; 3x4,4x5; 5x3x4,5x4x2; 3x4,3x4; 3x4,3x4; "
+              "3x4,3; 2x3,4x5; 3x4,-; 3x4,-; 2x3x4,-; 2x3x4,-; 3x4x2,2x4x5; "
+              "3x4x2,5x6; 0x4,4x5; 3x0,0x5; 3,3; 7x2,7x3x4; 40x30,40x30x2; "
+              "3x2x4,2x5x4; 2x40x30,2x30x50; 3x4,4x5; 2x4x3,4x2",
+          .attrs =
+              "spec=bi,ij->bj; spec=bi,ji->bj; spec=ib,ij->bj; spec=bi,ij->jb; "
+              "spec=cij,cjk->cik; spec=bi,bi->b; spec=bi,bi->bi; spec=bi,b->bi; "
+              "spec=ij,kl->kjil; spec=ij->ji; spec=ij->j; spec=ijk->ki; "
+              "spec=ijk->ik; spec=abc,cbd->ad; spec=abc,de->eb; spec=bi,ij->bj; "
+              "spec=bi,ij->bj; spec=i,i->; spec=bi,bjk->ikj; spec=bi,bir->br; "
+              "spec=bhi,hji->bhj; spec=cij,cjk->cik; spec=ij,jk; spec=abc,bd->dca"}},
 };
 const int ops_einsum_count = ARRAY_LEN(ops_einsum);

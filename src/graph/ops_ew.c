@@ -1,15 +1,15 @@
-/* ops_ew.c -- elementwise ops. Unary ops run in pieces of EW_GRAIN elements. Binary ones bring
- * the broadcast to its fewest dimensions by merging neighbours that step alike; what remains
- * innermost is vector with vector, vector with one value, or one value with vector, and one
- * kernel call per innermost run does it. Same shape, a scalar, a row and a column are then
- * the cases with one or two dimensions left. */
+/* ops_ew.c -- elementwise ops. Unary ops run in pieces of EW_GRAIN elements. Binary
+ * ones bring the broadcast to its fewest dimensions by merging neighbours that step
+ * alike; what remains innermost is vector with vector, vector with one value, or one
+ * value with vector, and one kernel call per innermost run does it. Same shape, a
+ * scalar, a row and a column are then the cases with one or two dimensions left. */
 #include <string.h>
 
 #include "graph/build.h"
 #include "graph/ew_kern.h"
 #include "graph/families.h"
 
-/* ---- unary ------------------------------------------------------------------------------- */
+/* ---- unary ----------------------------------------------------------------------- */
 
 typedef struct UnaryJob {
     EwUnary *fn;
@@ -47,7 +47,7 @@ static bool run_unary(const OpArgs *x, int op)
     }
 EW_UNARY_LIST(RUN_UNARY)
 
-/* ---- broadcasting ------------------------------------------------------------------------ */
+/* ---- broadcasting ---------------------------------------------------------------- */
 
 enum { MAX_OPERANDS = 3 };
 typedef struct Steps {
@@ -119,7 +119,8 @@ static void innermost(const BroadcastJob *j, const int64_t *at, int64_t y, int64
     j->form[va == vb ? EW_VV : va ? EW_VS : EW_SV](n, p[0], p[1], dst);
 }
 
-/* One row of the innermost dimension after another, first..first+count-1 of the rest. */
+/* One row of the innermost dimension after another, first..first+count-1 of the rest.
+ */
 static void rows_range(int64_t first, int64_t count, void *ctx)
 {
     const BroadcastJob *j = ctx;
@@ -185,9 +186,17 @@ static bool run_binary(const OpArgs *x, int op)
         (void)err;                                                                     \
         return run_binary(x, EB_##name);                                               \
     }
-RUN_BINARY(add) RUN_BINARY(sub) RUN_BINARY(mul) RUN_BINARY(div) RUN_BINARY(pow)
-RUN_BINARY(maximum) RUN_BINARY(minimum) RUN_BINARY(relu_grad) RUN_BINARY(gelu_grad)
-RUN_BINARY(sigmoid_grad) RUN_BINARY(tanh_grad)
+RUN_BINARY(add)
+RUN_BINARY(sub)
+RUN_BINARY(mul)
+RUN_BINARY(div)
+RUN_BINARY(pow)
+RUN_BINARY(maximum)
+RUN_BINARY(minimum)
+RUN_BINARY(relu_grad)
+RUN_BINARY(gelu_grad)
+RUN_BINARY(sigmoid_grad)
+RUN_BINARY(tanh_grad)
 
 #define RUN_COMPARE(name)                                                              \
     static bool run_##name(const OpArgs *x, Err *err)                                  \
@@ -195,7 +204,8 @@ RUN_BINARY(sigmoid_grad) RUN_BINARY(tanh_grad)
         (void)err;                                                                     \
         BroadcastJob j = {0};                                                          \
         const EwTable *t = KERN_PICK(ew_table, tensor_is_f64(x->in[0]));               \
-        j.form = x->in[0]->dtype == I32 ? t->cmp_i32[EC_##name] : t->binary[EB_##name]; \
+        j.form =                                                                       \
+            x->in[0]->dtype == I32 ? t->cmp_i32[EC_##name] : t->binary[EB_##name];     \
         run_broadcast(&j, x);                                                          \
         return true;                                                                   \
     }
@@ -209,7 +219,7 @@ static bool run_where(const OpArgs *x, Err *err)
     return true;
 }
 
-/* ---- shape rules ------------------------------------------------------------------------- */
+/* ---- shape rules ----------------------------------------------------------------- */
 
 static bool shape_binary(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
 {
@@ -219,7 +229,8 @@ static bool shape_binary(const Spec *in, int n_in, const OpAttr *a, Spec *out, E
            broadcast_dims(&in[0], &in[1], out, err);
 }
 
-static bool shape_compare(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+static bool shape_compare(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                          Err *err)
 {
     if (in[0].dtype != I32 || in[1].dtype != I32)
         return shape_binary(in, n_in, a, out, err);
@@ -251,7 +262,8 @@ static bool shape_cast(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err
     *out = in[0];
     out->dtype = (DType)a->i[0];
     if (a->i[0] < 0 || a->i[0] >= N_DTYPES)
-        return err_set(err, ERR_OPTION, "unknown dtype number %lld", (long long)a->i[0]);
+        return err_set(err, ERR_OPTION, "unknown dtype number %lld",
+                       (long long)a->i[0]);
     return true;
 }
 
@@ -274,11 +286,11 @@ static double cost_12(const Spec *in, int n_in, const OpAttr *a)
     return 12.0 * (double)spec_count(&in[0]);
 }
 
-/* ---- backward ---------------------------------------------------------------------------- */
+/* ---- backward -------------------------------------------------------------------- */
 
 /* din = dout * f, with f made by the expression; X, Y, DY are the values at hand. */
-#define X (d->in[0])
-#define Y (d->out[0])
+#define X  (d->in[0])
+#define Y  (d->out[0])
 #define DY (d->dout[0])
 #define GRAD_UNARY(name, expr)                                                         \
     static bool grad_##name(Graph *g, OpGrad *d)                                       \
@@ -354,8 +366,8 @@ static bool grad_gelu_grad(Graph *g, OpGrad *d)
 {
     Val x = d->in[0], up = d->in[1];
     if (d->need[0]) {
-        Val phi = g_scale(g, g_exp(g, g_scale(g, g_square(g, x), -0.5)),
-                          0.3989422804014327);
+        Val phi =
+            g_scale(g, g_exp(g, g_scale(g, g_square(g, x), -0.5)), 0.3989422804014327);
         Val second = g_mul(g, phi, g_shift(g, g_neg(g, g_square(g, x)), 2.0));
         d->din[0] = g_mul(g, g_mul(g, DY, up), second);
     }
@@ -398,7 +410,7 @@ static bool grad_where(Graph *g, OpGrad *d)
 #undef Y
 #undef DY
 
-/* ---- rows -------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------ */
 
 #define UNARY_SHAPES "3x5; ; 0x4; 1x1; 2x3x4; 40; 17001"
 #define BINARY_SHAPES                                                                  \
@@ -421,7 +433,10 @@ static bool grad_where(Graph *g, OpGrad *d)
         .doc = dc " as 1 or 0. Two floats give their dtype, two i32 give f32; shapes " \
                   "broadcast by NumPy's rule.",                                        \
         .formula = fm, .flags = OP_NODIFF | OP_KINKS, .shape = shape_compare,          \
-        .run = run_##nm, .test = {.shapes = BINARY_SHAPES, .margin = 1e-3}             \
+        .run = run_##nm, .test = {                                                     \
+            .shapes = BINARY_SHAPES,                                                   \
+            .margin = 1e-3                                                             \
+        }                                                                              \
     }
 #define GRAD_ROW(nm, dc, fm, sg, ...)                                                  \
     {                                                                                  \
@@ -455,8 +470,9 @@ const OpRow ops_ew[] = {
     COMPARE(ne, "a differs from b", "y = [a != b]"),
     {.name = "where",
      .sig = "cond, a, b",
-     .doc = "a where cond is not 0, else b. cond is a float tensor (as comparisons give); "
-            "the three shapes broadcast by NumPy's rule.",
+     .doc =
+         "a where cond is not 0, else b. cond is a float tensor (as comparisons give); "
+         "the three shapes broadcast by NumPy's rule.",
      .formula = "y = cond != 0 ? a : b",
      .inplace = 6,
      .flags = OP_KINKS,
@@ -470,8 +486,8 @@ const OpRow ops_ew[] = {
           .test = {.shapes = UNARY_SHAPES, .margin = 1e-3}),
     UNARY(square, "The square.", "y = x^2", .grad = grad_square,
           .test = {.shapes = UNARY_SHAPES}),
-    UNARY(sqrt, "The square root; NaN for a negative x.", "y = sqrt(x)", .grad = grad_sqrt,
-          .test = {.shapes = UNARY_SHAPES, .lo = 0.2, .hi = 4}),
+    UNARY(sqrt, "The square root; NaN for a negative x.", "y = sqrt(x)",
+          .grad = grad_sqrt, .test = {.shapes = UNARY_SHAPES, .lo = 0.2, .hi = 4}),
     UNARY(rsqrt, "One over the square root.", "y = 1 / sqrt(x)", .grad = grad_rsqrt,
           .test = {.shapes = UNARY_SHAPES, .lo = 0.2, .hi = 4}),
     UNARY(exp, "The exponential.", "y = e^x", .grad = grad_exp, .flops = cost_12,
@@ -482,8 +498,8 @@ const OpRow ops_ew[] = {
           .flops = cost_12, .test = {.shapes = UNARY_SHAPES, .lo = -0.7, .hi = 3}),
     UNARY(expm1, "e^x - 1, accurate near 0.", "y = e^x - 1", .grad = grad_expm1,
           .flops = cost_12, .test = {.shapes = UNARY_SHAPES}),
-    UNARY(sin, "The sine; x in radians.", "y = sin x", .grad = grad_sin, .flops = cost_12,
-          .test = {.shapes = UNARY_SHAPES, .lo = -4, .hi = 4}),
+    UNARY(sin, "The sine; x in radians.", "y = sin x", .grad = grad_sin,
+          .flops = cost_12, .test = {.shapes = UNARY_SHAPES, .lo = -4, .hi = 4}),
     UNARY(cos, "The cosine; x in radians.", "y = cos x", .grad = grad_cos,
           .flops = cost_12, .test = {.shapes = UNARY_SHAPES, .lo = -4, .hi = 4}),
     UNARY(tanh, "The hyperbolic tangent.", "y = tanh x", .grad = grad_tanh,
@@ -502,9 +518,11 @@ const OpRow ops_ew[] = {
           .grad = grad_erf, .flops = cost_12,
           .test = {.shapes = UNARY_SHAPES, .lo = -3, .hi = 3}),
     UNARY(sign, "-1, 0 or 1. Its gradient is 0.", "y = sign x",
-          .flags = OP_NODIFF | OP_KINKS, .test = {.shapes = UNARY_SHAPES, .margin = 1e-3}),
+          .flags = OP_NODIFF | OP_KINKS,
+          .test = {.shapes = UNARY_SHAPES, .margin = 1e-3}),
     UNARY(floor, "The largest integer not above x. Its gradient is 0.", "y = floor x",
-          .flags = OP_NODIFF | OP_KINKS, .test = {.shapes = UNARY_SHAPES, .margin = 1e-3}),
+          .flags = OP_NODIFF | OP_KINKS,
+          .test = {.shapes = UNARY_SHAPES, .margin = 1e-3}),
     UNARY(round, "The nearest integer, halves to the even one. Its gradient is 0.",
           "y = round x", .flags = OP_NODIFF | OP_KINKS,
           .test = {.shapes = UNARY_SHAPES, .margin = 1e-3}),
@@ -548,7 +566,8 @@ const OpRow ops_ew[] = {
      .test = {.shapes = "3x5; ; 0x4"}},
     {.name = "cast",
      .sig = "x, dtype:d",
-     .doc = "x converted to another dtype. Floats become integers by truncation, u8 and i32 "
+     .doc = "x converted to another dtype. Floats become integers by truncation, u8 "
+            "and i32 "
             "saturate. The gradient flows between floats only.",
      .formula = NULL,
      .shape = shape_cast,

@@ -1,6 +1,7 @@
-/* ops_image.c -- ops on images that are the last axis of a tensor, h*w pixels row by row; all
- * other axes count images. Stencils reflect at the edges without repeating the edge pixel. Each
- * linear one has its transposed map as a row of its own, so gradients of any order exist. */
+/* ops_image.c -- ops on images that are the last axis of a tensor, h*w pixels row by
+ * row; all other axes count images. Stencils reflect at the edges without repeating the
+ * edge pixel. Each linear one has its transposed map as a row of its own, so gradients
+ * of any order exist. */
 #include "graph/build.h"
 #include "graph/families.h"
 #include "graph/image_kern.h"
@@ -37,18 +38,10 @@ static void image_range(int64_t first, int64_t count, void *ctx)
             j->k->tv_grad(j->h, j->w, x, j->factor * j->k->get(dy), y);
             break;
         }
-        case LAPLACIAN:
-            j->k->laplacian(j->h, j->w, x, j->adjoint, y);
-            break;
-        case SMOOTH:
-            j->k->smooth3(j->h, j->w, x, j->adjoint, y);
-            break;
-        case BOX:
-            j->k->box(j->h, j->w, j->s, x, y);
-            break;
-        case SPREAD:
-            j->k->spread(j->h, j->w, j->s, x, y);
-            break;
+        case LAPLACIAN: j->k->laplacian(j->h, j->w, x, j->adjoint, y); break;
+        case SMOOTH: j->k->smooth3(j->h, j->w, x, j->adjoint, y); break;
+        case BOX: j->k->box(j->h, j->w, j->s, x, y); break;
+        case SPREAD: j->k->spread(j->h, j->w, j->s, x, y); break;
         }
     }
 }
@@ -65,9 +58,15 @@ static int64_t images_of(const Tensor *t)
 static ImageJob image_job(const OpArgs *x, ImageKind kind)
 {
     bool f64 = tensor_is_f64(x->in[0]);
-    ImageJob j = {.k = KERN_PICK(image_table, f64), .x = x->in[0]->data,
-                  .y = x->out[0]->data, .size = f64 ? 8 : 4, .h = x->attr->i[0],
-                  .w = x->attr->i[1], .s = x->attr->i[2], .factor = 1, .kind = kind};
+    ImageJob j = {.k = KERN_PICK(image_table, f64),
+                  .x = x->in[0]->data,
+                  .y = x->out[0]->data,
+                  .size = f64 ? 8 : 4,
+                  .h = x->attr->i[0],
+                  .w = x->attr->i[1],
+                  .s = x->attr->i[2],
+                  .factor = 1,
+                  .kind = kind};
     j.from = j.to = j.h * j.w;
     return j;
 }
@@ -139,7 +138,7 @@ static bool run_tv_grad(const OpArgs *x, Err *err)
     return run_images(x, &j);
 }
 
-/* ---- shape rules ------------------------------------------------------------------------- */
+/* ---- shape rules ----------------------------------------------------------------- */
 
 static bool need_image(const Spec *s, int64_t pixels, const OpAttr *a, Err *err)
 {
@@ -147,16 +146,20 @@ static bool need_image(const Spec *s, int64_t pixels, const OpAttr *a, Err *err)
     if (!need_float(s, 0, err))
         return false;
     if (a->i[0] < 1 || a->i[1] < 1)
-        return err_set(err, ERR_OPTION, "h and w must be at least 1, they are %lld and %lld",
+        return err_set(err, ERR_OPTION,
+                       "h and w must be at least 1, they are %lld and %lld",
                        (long long)a->i[0], (long long)a->i[1]);
     if (s->ndim >= 1 && s->dim[s->ndim - 1] == pixels)
         return true;
-    return err_set(err, ERR_SHAPE, "the last axis must have %lld elements (h %lld, w %lld), "
-                   "x is %s", (long long)pixels, (long long)a->i[0], (long long)a->i[1],
+    return err_set(err, ERR_SHAPE,
+                   "the last axis must have %lld elements (h %lld, w %lld), "
+                   "x is %s",
+                   (long long)pixels, (long long)a->i[0], (long long)a->i[1],
                    spec_format(s, text));
 }
 
-static bool shape_stencil(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+static bool shape_stencil(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                          Err *err)
 {
     (void)n_in;
     *out = in[0];
@@ -168,8 +171,8 @@ static bool size_ok(const OpAttr *a, Err *err)
     int64_t least = a->i[0] < a->i[1] ? a->i[0] : a->i[1];
     if (a->i[2] >= 1 && a->i[2] <= least)
         return true;
-    return err_set(err, ERR_OPTION, "size must be in 1..%lld, it is %lld", (long long)least,
-                   (long long)a->i[2]);
+    return err_set(err, ERR_OPTION, "size must be in 1..%lld, it is %lld",
+                   (long long)least, (long long)a->i[2]);
 }
 
 static bool shape_box(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
@@ -201,7 +204,8 @@ static bool shape_tv(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *
     return true;
 }
 
-static bool shape_tv_grad(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+static bool shape_tv_grad(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                          Err *err)
 {
     Spec y;
     char text[96];
@@ -209,15 +213,17 @@ static bool shape_tv_grad(const Spec *in, int n_in, const OpAttr *a, Spec *out, 
         return false;
     *out = in[0];
     return spec_same_shape(&y, &in[1]) ||
-           err_set(err, ERR_SHAPE, "dy is %s and does not fit", spec_format(&in[1], text));
+           err_set(err, ERR_SHAPE, "dy is %s and does not fit",
+                   spec_format(&in[1], text));
 }
 
 static size_t scratch_tv(const Spec *in, int n_in, const OpAttr *a)
 {
     (void)n_in;
     int64_t pixels = in[0].ndim > 0 ? in[0].dim[in[0].ndim - 1] : 1;
-    return a->i[2] || pixels == 0 ? 0
-                                  : (size_t)(spec_count(&in[0]) / pixels) * sizeof(double);
+    return a->i[2] || pixels == 0
+               ? 0
+               : (size_t)(spec_count(&in[0]) / pixels) * sizeof(double);
 }
 
 static double cost_stencil(const Spec *in, int n_in, const OpAttr *a)
@@ -232,7 +238,7 @@ static double cost_box(const Spec *in, int n_in, const OpAttr *a)
     return 2.0 * (double)a->i[2] * (double)spec_count(&in[0]);
 }
 
-/* ---- backward ---------------------------------------------------------------------------- */
+/* ---- backward -------------------------------------------------------------------- */
 
 #define GRAD_CALL(name, back)                                                          \
     static bool grad_##name(Graph *g, OpGrad *d)                                       \
@@ -254,22 +260,24 @@ static bool grad_tv(Graph *g, OpGrad *d)
     return graph_ok(g);
 }
 
-/* ---- rows -------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------ */
 
 #define IMAGES " x is [..., h*w], each image row by row."
 #define STENCIL_TEST                                                                   \
     {                                                                                  \
         .shapes = "2x20; 12; 3x1; 2x2; 4; 2x5; 2x3x9; 0x6; 2x140; 60x784; 2200",       \
-        .attrs = "h=4 w=5; h=4 w=3; h=1 w=1; h=1 w=2; h=2 w=2; h=5 w=1; h=3 w=3; h=2 w=3; " \
-                 "h=2 w=70; h=28 w=28; h=2 w=1100"                                     \
+        .attrs =                                                                       \
+            "h=4 w=5; h=4 w=3; h=1 w=1; h=1 w=2; h=2 w=2; h=5 w=1; h=3 w=3; h=2 w=3; " \
+            "h=2 w=70; h=28 w=28; h=2 w=1100"                                          \
     }
 #define BOX_DOC "the sums of all size by size windows that lie inside"
 
 const OpRow ops_image[] = {
     {.name = "total_variation",
      .sig = "x, h:i, w:i, per_image:b=false",
-     .doc = "The mean absolute vertical plus the mean absolute horizontal difference of "
-            "neighbouring pixels, averaged over all images or one for each image." IMAGES,
+     .doc =
+         "The mean absolute vertical plus the mean absolute horizontal difference of "
+         "neighbouring pixels, averaged over all images or one for each image." IMAGES,
      .formula = "y = mean |x_i+1,j - x_ij| + mean |x_i,j+1 - x_ij|",
      .flags = OP_KINKS,
      .shape = shape_tv,
@@ -290,10 +298,12 @@ const OpRow ops_image[] = {
      .run = run_tv_grad,
      .flops = cost_stencil,
      .test = {.shapes = "2x20,; 2x20,2; 12,",
-              .attrs = "h=4 w=5; h=4 w=5 per_image=true; h=4 w=3", .margin = 1e-4}},
+              .attrs = "h=4 w=5; h=4 w=5 per_image=true; h=4 w=3",
+              .margin = 1e-4}},
     {.name = "laplacian",
      .sig = "x, h:i, w:i",
-     .doc = "The 5-point Laplacian: the four neighbours minus four times the pixel, reflected "
+     .doc = "The 5-point Laplacian: the four neighbours minus four times the pixel, "
+            "reflected "
             "at the edges." IMAGES,
      .formula = "y_ij = x_i-1,j + x_i+1,j + x_i,j-1 + x_i,j+1 - 4 x_ij",
      .shape = shape_stencil,
@@ -312,7 +322,8 @@ const OpRow ops_image[] = {
      .test = STENCIL_TEST},
     {.name = "smooth3",
      .sig = "x, h:i, w:i",
-     .doc = "The mean of every pixel's 3 by 3 neighbourhood, reflected at the edges." IMAGES,
+     .doc = "The mean of every pixel's 3 by 3 neighbourhood, reflected at the "
+            "edges." IMAGES,
      .formula = "y_ij = 1/9 sum_{-1 <= a,b <= 1} x_i+a,j+b",
      .shape = shape_stencil,
      .run = run_smooth3,
@@ -337,19 +348,22 @@ const OpRow ops_image[] = {
      .grad = grad_box_sum,
      .flops = cost_box,
      .test = {.shapes = "2x20; 12; 2x2x9; 3x784; 0x6",
-              .attrs = "h=4 w=5 size=2; h=4 w=3 size=3; h=3 w=3 size=1; h=28 w=28 size=7; "
-                       "h=2 w=3 size=2"}},
+              .attrs =
+                  "h=4 w=5 size=2; h=4 w=3 size=3; h=3 w=3 size=1; h=28 w=28 size=7; "
+                  "h=2 w=3 size=2"}},
     {.name = "box_spread",
      .sig = "x, h:i, w:i, size:i",
-     .doc = "The transpose of box_sum: every pixel of an h by w image gets the sum of the "
-            "windows that hold it. x is [..., (h-size+1)*(w-size+1)].",
+     .doc =
+         "The transpose of box_sum: every pixel of an h by w image gets the sum of the "
+         "windows that hold it. x is [..., (h-size+1)*(w-size+1)].",
      .formula = "y_ij = sum of x over the windows that hold pixel ij",
      .shape = shape_spread,
      .run = run_box_spread,
      .grad = grad_box_spread,
      .flops = cost_box,
      .test = {.shapes = "2x12; 2; 2x2x9; 3x484; 0x2",
-              .attrs = "h=4 w=5 size=2; h=4 w=3 size=3; h=3 w=3 size=1; h=28 w=28 size=7; "
-                       "h=2 w=3 size=2"}},
+              .attrs =
+                  "h=4 w=5 size=2; h=4 w=3 size=3; h=3 w=3 size=1; h=28 w=28 size=7; "
+                  "h=2 w=3 size=2"}},
 };
 const int ops_image_count = ARRAY_LEN(ops_image);

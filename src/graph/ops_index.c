@@ -1,6 +1,7 @@
-/* ops_index.c -- gathers and scatters. Index data are i32 counted from 0 and checked before
- * anything is written. Gathers copy whole runs; scatters add in the order of the index, and
- * pieces of the pool never share a target, so equal indices add up the same way always. */
+/* ops_index.c -- gathers and scatters. Index data are i32 counted from 0 and checked
+ * before anything is written. Gathers copy whole runs; scatters add in the order of the
+ * index, and pieces of the pool never share a target, so equal indices add up the same
+ * way always. */
 #include <string.h>
 
 #include "graph/build.h"
@@ -13,8 +14,9 @@ static bool index_ok(const char *op, const Tensor *idx, int64_t n, Err *err)
     int64_t count = tensor_count(idx);
     for (int64_t k = 0; k < count; k++)
         if (i[k] < 0 || i[k] >= n)
-            return err_set(err, ERR_SHAPE, "%s: index %d at position %lld is outside 0..%lld",
-                           op, i[k], (long long)k, (long long)n - 1);
+            return err_set(err, ERR_SHAPE,
+                           "%s: index %d at position %lld is outside 0..%lld", op, i[k],
+                           (long long)k, (long long)n - 1);
     return true;
 }
 
@@ -33,11 +35,13 @@ typedef struct IndexJob {
 static IndexJob index_job(const Tensor *indexed, int64_t axis, const Tensor *idx)
 {
     return (IndexJob){.k = KERN_PICK(index_table, tensor_is_f64(indexed)),
-                      .v = axis_view(indexed, axis), .idx = idx->data,
-                      .m = tensor_count(idx), .size = dtype_size(indexed->dtype)};
+                      .v = axis_view(indexed, axis),
+                      .idx = idx->data,
+                      .m = tensor_count(idx),
+                      .size = dtype_size(indexed->dtype)};
 }
 
-/* ---- gather, scatter_add: whole runs ----------------------------------------------------- */
+/* ---- gather, scatter_add: whole runs --------------------------------------------- */
 
 static bool shape_gather(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
 {
@@ -90,7 +94,8 @@ static bool grad_gather(Graph *g, OpGrad *d)
     return graph_ok(g);
 }
 
-static bool shape_scatter_add(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+static bool shape_scatter_add(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                              Err *err)
 {
     char sa[96], sb[96];
     Spec src = {0};
@@ -148,7 +153,7 @@ static bool grad_scatter_add(Graph *g, OpGrad *d)
     return graph_ok(g);
 }
 
-/* ---- take_along, put_along_add: one index an element -------------------------------------- */
+/* ---- take_along, put_along_add: one index an element ----------------------------- */
 
 static bool along_ok(const Spec *in, int64_t attr, Err *err)
 {
@@ -166,7 +171,8 @@ static bool along_ok(const Spec *in, int64_t attr, Err *err)
                    spec_format(&in[0], sa), spec_format(&in[1], sb), axis + 1);
 }
 
-static bool shape_take_along(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+static bool shape_take_along(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                             Err *err)
 {
     (void)n_in;
     *out = in[1];
@@ -215,12 +221,14 @@ static bool grad_take_along(Graph *g, OpGrad *d)
     return graph_ok(g);
 }
 
-static bool shape_put_along(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+static bool shape_put_along(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                            Err *err)
 {
     (void)n_in;
     char sa[96], sb[96];
     *out = in[0];
-    if (!need_float(in, 0, err) || !need_float(in, 2, err) || !along_ok(in, a->i[0], err))
+    if (!need_float(in, 0, err) || !need_float(in, 2, err) ||
+        !along_ok(in, a->i[0], err))
         return false;
     if (spec_same_shape(&in[1], &in[2]))
         return true;
@@ -250,16 +258,19 @@ static bool grad_put_along(Graph *g, OpGrad *d)
     return graph_ok(g);
 }
 
-/* ---- one_hot, batch_u8 ------------------------------------------------------------------- */
+/* ---- one_hot, batch_u8 ----------------------------------------------------------- */
 
-static bool shape_one_hot(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+static bool shape_one_hot(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                          Err *err)
 {
     (void)n_in;
     if (!need_dtype(in, 0, I32, err))
         return false;
     if (a->i[0] < 1 || in[0].ndim == MAX_DIM || !is_float((DType)a->i[1]))
-        return err_set(err, ERR_SHAPE, "n must be at least 1, the dtype f32 or f64, and the "
-                       "index have fewer than %d dimensions", MAX_DIM);
+        return err_set(err, ERR_SHAPE,
+                       "n must be at least 1, the dtype f32 or f64, and the "
+                       "index have fewer than %d dimensions",
+                       MAX_DIM);
     *out = in[0];
     out->dtype = (DType)a->i[1];
     out->dim[out->ndim++] = a->i[0];
@@ -284,7 +295,8 @@ static bool run_one_hot(const OpArgs *x, Err *err)
     return true;
 }
 
-static bool shape_batch_u8(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+static bool shape_batch_u8(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                           Err *err)
 {
     (void)n_in, (void)a;
     char text[96];
@@ -322,44 +334,53 @@ static bool run_batch_u8(const OpArgs *x, Err *err)
     return true;
 }
 
-/* ---- rows -------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------ */
 
 const OpRow ops_index[] = {
     {.name = "gather",
      .sig = "x, idx, axis:a=0",
-     .doc = "The elements of an axis (by default the first) at the places that the i32 index "
-            "says, counted from 0. The index's dimensions take the place of the axis. Any "
-            "dtype.",
+     .doc =
+         "The elements of an axis (by default the first) at the places that the i32 "
+         "index "
+         "says, counted from 0. The index's dimensions take the place of the axis. Any "
+         "dtype.",
      .formula = "y[i, ...] = x[idx[i], ...]",
      .shape = shape_gather,
      .run = run_gather,
      .grad = grad_gather,
      .test = {.shapes = "5x3,4; 5x3,2x2; 5x3x2,3; 3x5,; 5x3,0; 2x5x3,7; 5x0,4",
-              .attrs = "; ; axis=0; axis=1; ; axis=1;", .ints = "1:5"}},
+              .attrs = "; ; axis=0; axis=1; ; axis=1;",
+              .ints = "1:5"}},
     {.name = "scatter_add",
      .sig = "base, idx, src, axis:a=0",
-     .doc = "base with src added at the places of an axis that the i32 index says, counted "
+     .doc = "base with src added at the places of an axis that the i32 index says, "
+            "counted "
             "from 0; equal indices add up. src has the shape that gather would give.",
      .formula = "y = base; y[idx[i], ...] += src[i, ...]",
      .inplace = 1,
      .shape = shape_scatter_add,
      .run = run_scatter_add,
      .grad = grad_scatter_add,
-     .test = {.shapes = "5x3,4,4x3; 5x3,2x4,2x4x3; 2x5x3,7,2x7x3; 5x600,3,3x600; 5x3,0,0x3",
-              .attrs = "; ; axis=1; ;", .ints = "1:5"}},
+     .test = {.shapes =
+                  "5x3,4,4x3; 5x3,2x4,2x4x3; 2x5x3,7,2x7x3; 5x600,3,3x600; 5x3,0,0x3",
+              .attrs = "; ; axis=1; ;",
+              .ints = "1:5"}},
     {.name = "take_along",
      .sig = "x, idx, axis:a=-1",
-     .doc = "One element of an axis (by default the last) for each entry of an i32 index "
-            "counted from 0, which has x's shape but for that axis.",
+     .doc =
+         "One element of an axis (by default the last) for each entry of an i32 index "
+         "counted from 0, which has x's shape but for that axis.",
      .formula = "y[b, i] = x[b, idx[b, i]]",
      .shape = shape_take_along,
      .run = run_take_along,
      .grad = grad_take_along,
      .test = {.shapes = "4x5,4x2; 5x4,2x4; 3x5x2,3x7x2; 5,3; 4x5,4x0",
-              .attrs = "; axis=0; axis=1; ;", .ints = "1:5"}},
+              .attrs = "; axis=0; axis=1; ;",
+              .ints = "1:5"}},
     {.name = "put_along_add",
      .sig = "base, idx, src, axis:a=-1",
-     .doc = "base with src added along an axis at the places of an i32 index counted from 0; "
+     .doc = "base with src added along an axis at the places of an i32 index counted "
+            "from 0; "
             "index and src have one shape. The backward of take_along.",
      .formula = "y = base; y[b, idx[b, i]] += src[b, i]",
      .inplace = 1,
@@ -367,11 +388,13 @@ const OpRow ops_index[] = {
      .run = run_put_along,
      .grad = grad_put_along,
      .test = {.shapes = "4x5,4x2,4x2; 5x4,7x4,7x4; 3x5x2,3x7x2,3x7x2",
-              .attrs = "; axis=0; axis=1", .ints = "1:5"}},
+              .attrs = "; axis=0; axis=1",
+              .ints = "1:5"}},
     {.name = "one_hot",
      .sig = "idx, n:i, dtype:d=f32",
-     .doc = "1 at the place that an i32 index says, counted from 0, in a new last axis of "
-            "length n; 0 elsewhere.",
+     .doc =
+         "1 at the place that an i32 index says, counted from 0, in a new last axis of "
+         "length n; 0 elsewhere.",
      .formula = "y[..., c] = [idx[...] = c]",
      .flags = OP_NODIFF,
      .shape = shape_one_hot,
@@ -379,13 +402,15 @@ const OpRow ops_index[] = {
      .test = {.shapes = "4; 2x3; 0; ", .attrs = "n=5; n=5; n=5; n=5", .ints = "0:5"}},
     {.name = "batch_u8",
      .sig = "images, idx, scale:f=1/255",
-     .doc = "Rows of u8 images [N, ...] chosen by an i32 index [B] counted from 0, flattened "
+     .doc = "Rows of u8 images [N, ...] chosen by an i32 index [B] counted from 0, "
+            "flattened "
             "and scaled: f32 [B, pixels].",
      .formula = "y[b, :] = scale images[idx[b], :]",
      .flags = OP_NODIFF,
      .shape = shape_batch_u8,
      .run = run_batch_u8,
-     .test = {.shapes = "6x4x5,3; 6x784,40; 6,3; 6x4,0", .attrs = "; ; scale=1;",
+     .test = {.shapes = "6x4x5,3; 6x784,40; 6,3; 6x4,0",
+              .attrs = "; ; scale=1;",
               .ints = "0:u8 1:6"}},
 };
 const int ops_index_count = ARRAY_LEN(ops_index);

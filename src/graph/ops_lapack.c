@@ -1,5 +1,5 @@
-/* ops_lapack.c -- factorisations as ops, through tensor/lapack.h. They run on one thread, have no
- * gradient, and allocate their workspace at every run, in plans too. */
+/* ops_lapack.c -- factorisations as ops, through tensor/lapack.h. They run on one
+ * thread, have no gradient, and allocate their workspace at every run, in plans too. */
 #include <string.h>
 
 #include "graph/families.h"
@@ -31,7 +31,8 @@ static int64_t smaller_side(const Spec *s)
 static bool order_of(const char *name, EighOrder *order, Err *err)
 {
     static const char *const names[] = {"descending", "ascending", "magnitude"};
-    static const EighOrder orders[] = {EIGH_DESCENDING, EIGH_ASCENDING, EIGH_BY_MAGNITUDE};
+    static const EighOrder orders[] = {EIGH_DESCENDING, EIGH_ASCENDING,
+                                       EIGH_BY_MAGNITUDE};
     for (size_t k = 0; k < ARRAY_LEN(names); k++)
         if (!strcmp(name, names[k])) {
             *order = orders[k];
@@ -66,7 +67,8 @@ static bool shape_svd(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err 
     (void)n_in, (void)a;
     if (!need_float(in, 0, err) || !need_ndim(in, 0, 2, err))
         return false;
-    int64_t k = smaller_side(&in[0]), u[2] = {in[0].dim[0], k}, vt[2] = {k, in[0].dim[1]};
+    int64_t k = smaller_side(&in[0]), u[2] = {in[0].dim[0], k},
+            vt[2] = {k, in[0].dim[1]};
     out[0] = spec_make(in[0].dtype, 2, u);
     out[1] = spec_make(in[0].dtype, 1, &k);
     out[2] = spec_make(in[0].dtype, 2, vt);
@@ -102,7 +104,8 @@ static bool run_qr(const OpArgs *x, Err *err)
     return hand_over(&r, x->out[1], err) && ok;
 }
 
-static bool shape_cholesky(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+static bool shape_cholesky(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                           Err *err)
 {
     (void)n_in, (void)a;
     *out = in[0];
@@ -123,7 +126,8 @@ static bool shape_lstsq(const Spec *in, int n_in, const OpAttr *a, Spec *out, Er
     if (!need_float(in, 0, err) || !need_float(in, 1, err) || !need_ndim(in, 0, 2, err))
         return false;
     if (in[1].ndim < 1 || in[1].ndim > 2 || in[1].dim[0] != in[0].dim[0])
-        return err_set(err, ERR_SHAPE, "a is %s, so b must be [%lld] or [%lld, k], not %s",
+        return err_set(err, ERR_SHAPE,
+                       "a is %s, so b must be [%lld] or [%lld, k], not %s",
                        spec_format(&in[0], sa), (long long)in[0].dim[0],
                        (long long)in[0].dim[0], spec_format(&in[1], sb));
     *out = in[1];
@@ -161,9 +165,11 @@ static double cost_cube(const Spec *in, int n_in, const OpAttr *a)
 const OpRow ops_lapack[] = {
     {.name = "eigh",
      .sig = "a, order:s=descending",
-     .doc = "Eigenvalues [n] and eigenvectors [n, n] (as columns) of a symmetric matrix, of "
-            "which the lower triangle is read. order: descending, ascending or magnitude "
-            "(largest size first). Every vector's largest entry is positive.",
+     .doc =
+         "Eigenvalues [n] and eigenvectors [n, n] (as columns) of a symmetric matrix, "
+         "of "
+         "which the lower triangle is read. order: descending, ascending or magnitude "
+         "(largest size first). Every vector's largest entry is positive.",
      .formula = "a = v diag(l) v^T",
      .n_out = 2,
      .flags = OP_NODIFF,
@@ -171,10 +177,12 @@ const OpRow ops_lapack[] = {
      .run = run_eigh,
      .flops = cost_cube,
      .test = {.shapes = "5x5; 1x1; 6x6; 4x4",
-              .attrs = "; ; order=magnitude; order=ascending", .tol_f32 = 1e-4}},
+              .attrs = "; ; order=magnitude; order=ascending",
+              .tol_f32 = 1e-4}},
     {.name = "svd",
      .sig = "a",
-     .doc = "The thin singular value decomposition of a [m, n]: u [m, k], s [k] descending, vt "
+     .doc = "The thin singular value decomposition of a [m, n]: u [m, k], s [k] "
+            "descending, vt "
             "[k, n], k = min(m, n). Every column of u has its largest entry positive.",
      .formula = "a = u diag(s) vt",
      .n_out = 3,
@@ -185,7 +193,8 @@ const OpRow ops_lapack[] = {
      .test = {.shapes = "5x3; 3x5; 4x4; 1x1", .tol_f32 = 1e-4}},
     {.name = "qr",
      .sig = "a",
-     .doc = "The thin QR factorisation of a [m, n]: q [m, k] with orthonormal columns, r [k, n] "
+     .doc = "The thin QR factorisation of a [m, n]: q [m, k] with orthonormal columns, "
+            "r [k, n] "
             "upper triangular with a diagonal that is not negative, k = min(m, n).",
      .formula = "a = q r",
      .n_out = 2,
@@ -205,8 +214,10 @@ const OpRow ops_lapack[] = {
      .test = {.shapes = "1x1; 3x3; 8x8", .ints = "0:spd", .tol_f32 = 1e-4}},
     {.name = "lstsq",
      .sig = "a, b, rcond:f=0",
-     .doc = "Least squares: the x of smallest length that minimises |a x - b|, a [m, n], b [m] "
-            "or [m, k]. Singular values below rcond times the largest count as 0 (rcond 0: "
+     .doc = "Least squares: the x of smallest length that minimises |a x - b|, a [m, "
+            "n], b [m] "
+            "or [m, k]. Singular values below rcond times the largest count as 0 "
+            "(rcond 0: "
             "machine precision times the longer side).",
      .formula = "x = argmin |a x - b|",
      .flags = OP_NODIFF,

@@ -1,5 +1,6 @@
-/* ops_linalg.c -- products. All of them end in the GEMM of tensor/blas.h, which cuts by shape. A
- * batched product is a loop of GEMMs. Stored transposes are GEMM flags, never copies. */
+/* ops_linalg.c -- products. All of them end in the GEMM of tensor/blas.h, which cuts by
+ * shape. A batched product is a loop of GEMMs. Stored transposes are GEMM flags, never
+ * copies. */
 #include <string.h>
 
 #include "graph/build.h"
@@ -7,8 +8,8 @@
 #include "graph/thin.h"
 #include "tensor/blas.h"
 
-bool gemm_any(bool f64, bool ta, bool tb, int64_t M, int64_t N, int64_t K, const void *A,
-              const void *B, double beta, void *C, Err *err)
+bool gemm_any(bool f64, bool ta, bool tb, int64_t M, int64_t N, int64_t K,
+              const void *A, const void *B, double beta, void *C, Err *err)
 {
     int64_t lda = ta ? M : K, ldb = tb ? K : N;
     lda = lda > 0 ? lda : 1;
@@ -28,10 +29,11 @@ bool gemm_any(bool f64, bool ta, bool tb, int64_t M, int64_t N, int64_t K, const
     }
     if (f64)
         return blas_gemm_f64(ta, tb, M, N, K, 1.0, A, lda, B, ldb, beta, C, ldc, err);
-    return blas_gemm_f32(ta, tb, M, N, K, 1.0f, A, lda, B, ldb, (float)beta, C, ldc, err);
+    return blas_gemm_f32(ta, tb, M, N, K, 1.0f, A, lda, B, ldb, (float)beta, C, ldc,
+                         err);
 }
 
-/* ---- linear ------------------------------------------------------------------------------ */
+/* ---- linear ---------------------------------------------------------------------- */
 
 static bool shape_linear(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
 {
@@ -40,12 +42,13 @@ static bool shape_linear(const Spec *in, int n_in, const OpAttr *a, Spec *out, E
     if (!need_float(in, 0, err) || !need_float(in, 1, err) || !need_ndim(in, 1, 2, err))
         return false;
     if (in[0].ndim < 1 || in[0].dim[in[0].ndim - 1] != in[1].dim[1])
-        return err_set(err, ERR_SHAPE, "x %s and w %s: the last dimension of x must be %lld",
-                       spec_format(&in[0], sx), spec_format(&in[1], sw),
-                       (long long)in[1].dim[1]);
+        return err_set(
+            err, ERR_SHAPE, "x %s and w %s: the last dimension of x must be %lld",
+            spec_format(&in[0], sx), spec_format(&in[1], sw), (long long)in[1].dim[1]);
     *out = in[0];
     out->dim[out->ndim - 1] = in[1].dim[0];
-    if (n_in > 2 && in[2].ndim >= 0 && (in[2].ndim != 1 || in[2].dim[0] != in[1].dim[0]))
+    if (n_in > 2 && in[2].ndim >= 0 &&
+        (in[2].ndim != 1 || in[2].dim[0] != in[1].dim[0]))
         return err_set(err, ERR_SHAPE, "b must be [%lld], it is %s",
                        (long long)in[1].dim[0], spec_format(&in[2], sx));
     return true;
@@ -86,8 +89,8 @@ static bool run_linear(const OpArgs *x, Err *err)
         BiasJob j = {b->data, x->out[0]->data, (size_t)out * dtype_size(b->dtype)};
         for_ranges(rows, rows_grain(out), bias_rows, &j);
     }
-    return gemm_any(tensor_is_f64(w), false, true, rows, out, in, x->in[0]->data, w->data,
-                    b ? 1.0 : 0.0, x->out[0]->data, err);
+    return gemm_any(tensor_is_f64(w), false, true, rows, out, in, x->in[0]->data,
+                    w->data, b ? 1.0 : 0.0, x->out[0]->data, err);
 }
 
 /* x as a matrix of its rows. */
@@ -115,7 +118,7 @@ static bool grad_linear(Graph *g, OpGrad *d)
     return graph_ok(g);
 }
 
-/* ---- matmul ------------------------------------------------------------------------------ */
+/* ---- matmul ---------------------------------------------------------------------- */
 
 typedef struct MatDims {
     int64_t batch, M, N, K;
@@ -135,11 +138,12 @@ static bool mat_dims(const Spec *in, const OpAttr *a, MatDims *m, Err *err)
     }
     if (fits)
         return true;
-    return err_set(err, ERR_SHAPE,
-                   "%s%s times %s%s: inner dimensions must agree (both 2-D, or both 3-D with "
-                   "one batch size)",
-                   spec_format(p, sa), a->i[0] ? " transposed" : "", spec_format(q, sb),
-                   a->i[1] ? " transposed" : "");
+    return err_set(
+        err, ERR_SHAPE,
+        "%s%s times %s%s: inner dimensions must agree (both 2-D, or both 3-D with "
+        "one batch size)",
+        spec_format(p, sa), a->i[0] ? " transposed" : "", spec_format(q, sb),
+        a->i[1] ? " transposed" : "");
 }
 
 static bool shape_matmul(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
@@ -165,8 +169,9 @@ static bool run_matmul(const OpArgs *x, Err *err)
     char *C = x->out[0]->data;
     for (int64_t b = 0; b < m.batch && m.M * m.N > 0; b++)
         if (!gemm_any(size == 8, x->attr->i[0], x->attr->i[1], m.M, m.N, m.K,
-                      A + (size_t)(b * m.M * m.K) * size, B + (size_t)(b * m.K * m.N) * size,
-                      0.0, C + (size_t)(b * m.M * m.N) * size, err))
+                      A + (size_t)(b * m.M * m.K) * size,
+                      B + (size_t)(b * m.K * m.N) * size, 0.0,
+                      C + (size_t)(b * m.M * m.N) * size, err))
             return false;
     return true;
 }
@@ -192,15 +197,15 @@ static bool grad_matmul(Graph *g, OpGrad *d)
     return graph_ok(g);
 }
 
-/* ---- outer, dot -------------------------------------------------------------------------- */
+/* ---- outer, dot ------------------------------------------------------------------ */
 
 static bool shape_outer(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
 {
     (void)n_in, (void)a;
     int64_t dim[2] = {in[0].dim[0], in[1].dim[0]};
     *out = spec_make(in[0].dtype, 2, dim);
-    return need_float(in, 0, err) && need_float(in, 1, err) && need_ndim(in, 0, 1, err) &&
-           need_ndim(in, 1, 1, err);
+    return need_float(in, 0, err) && need_float(in, 1, err) &&
+           need_ndim(in, 0, 1, err) && need_ndim(in, 1, 1, err);
 }
 
 static bool run_outer(const OpArgs *x, Err *err)
@@ -258,12 +263,13 @@ static double flops_dot(const Spec *in, int n_in, const OpAttr *a)
     return 2.0 * (double)spec_count(&in[0]);
 }
 
-/* ---- rows -------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------ */
 
 const OpRow ops_linalg[] = {
     {.name = "linear",
      .sig = "x, w, b?",
-     .doc = "A linear layer: x [..., I] by weights w [O, I], plus the bias b [O] if given; the "
+     .doc = "A linear layer: x [..., I] by weights w [O, I], plus the bias b [O] if "
+            "given; the "
             "result is [..., O].",
      .formula = "y = x w^T + b",
      .shape = shape_linear,
@@ -274,7 +280,8 @@ const OpRow ops_linalg[] = {
                         "70x33,20x33,20"}},
     {.name = "matmul",
      .sig = "a, b, ta:b=false, tb:b=false",
-     .doc = "The matrix product, each factor transposed if asked. 2-D by 2-D, or 3-D by 3-D "
+     .doc = "The matrix product, each factor transposed if asked. 2-D by 2-D, or 3-D "
+            "by 3-D "
             "for a batch of products.",
      .formula = "y_ij = sum_k a_ik b_kj",
      .shape = shape_matmul,
@@ -283,7 +290,8 @@ const OpRow ops_linalg[] = {
      .flops = flops_matmul,
      .test = {.shapes = "3x4,4x5; 4x3,4x5; 3x4,5x4; 4x3,5x4; 2x3x4,2x4x5; 2x4x3,2x5x4; "
                         "0x4,4x5; 3x0,0x5; 40x50,50x60; 1x1,1x1",
-              .attrs = "; ta=true; tb=true; ta=true tb=true; ; ta=true tb=true; ; ; ;"}},
+              .attrs =
+                  "; ta=true; tb=true; ta=true tb=true; ; ta=true tb=true; ; ; ;"}},
     {.name = "outer",
      .sig = "a, b",
      .doc = "The outer product of two vectors.",

@@ -1,5 +1,5 @@
-/* ops_make.c -- tensors made from nothing or from a pattern: constants, the identity, ranges,
- * triangles and diagonals. */
+/* ops_make.c -- tensors made from nothing or from a pattern: constants, the identity,
+ * ranges, triangles and diagonals. */
 #include <string.h>
 
 #include "graph/build.h"
@@ -10,7 +10,7 @@ static char *element(const Tensor *t, int64_t offset)
     return (char *)t->data + offset * (int64_t)dtype_size(t->dtype);
 }
 
-/* ---- makers ------------------------------------------------------------------------------ */
+/* ---- makers ---------------------------------------------------------------------- */
 
 static bool shape_like(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
 {
@@ -101,9 +101,10 @@ static bool run_arange(const OpArgs *x, Err *err)
     return true;
 }
 
-/* ---- triangles and diagonals ------------------------------------------------------------- */
+/* ---- triangles and diagonals ----------------------------------------------------- */
 
-static bool shape_triangle(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+static bool shape_triangle(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                           Err *err)
 {
     (void)n_in, (void)a;
     char text[96];
@@ -190,7 +191,7 @@ static bool grad_diag(Graph *g, OpGrad *d)
     return graph_ok(g);
 }
 
-/* ---- rows -------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------ */
 
 const OpRow ops_make[] = {
     {.name = "ones_like",
@@ -229,7 +230,8 @@ const OpRow ops_make[] = {
               .attrs = "n=5; n=0; n=7 start=-1 step=0.25"}},
     {.name = "tril",
      .sig = "x, k:i=0",
-     .doc = "The lower triangle of the last two axes, with k diagonals above the main one; "
+     .doc = "The lower triangle of the last two axes, with k diagonals above the main "
+            "one; "
             "the rest is 0.",
      .inplace = 1,
      .shape = shape_triangle,
@@ -238,7 +240,8 @@ const OpRow ops_make[] = {
      .test = {.shapes = "3x4; 2x3x3; 3x3; 0x2", .attrs = "; k=1; k=-1;"}},
     {.name = "triu",
      .sig = "x, k:i=0",
-     .doc = "The upper triangle of the last two axes from the k-th diagonal above the main "
+     .doc = "The upper triangle of the last two axes from the k-th diagonal above the "
+            "main "
             "one on; the rest is 0.",
      .inplace = 1,
      .shape = shape_triangle,
@@ -247,7 +250,8 @@ const OpRow ops_make[] = {
      .test = {.shapes = "3x4; 2x3x3; 3x3; 0x2", .attrs = "; k=1; k=-1;"}},
     {.name = "diag",
      .sig = "x",
-     .doc = "A square matrix with the vector x on its diagonal, or the diagonal of the square "
+     .doc = "A square matrix with the vector x on its diagonal, or the diagonal of the "
+            "square "
             "matrix x.",
      .formula = "y_ij = x_i [i = j], or y_i = x_ii",
      .shape = shape_diag,

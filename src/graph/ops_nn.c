@@ -1,6 +1,6 @@
-/* ops_nn.c -- the softmax family, losses, cosine and gates. Lines along an axis go to the
- * kernels one by one, in pieces of the pool; losses of rows are kept in scratch as doubles
- * and added in order. */
+/* ops_nn.c -- the softmax family, losses, cosine and gates. Lines along an axis go to
+ * the kernels one by one, in pieces of the pool; losses of rows are kept in scratch as
+ * doubles and added in order. */
 #include <math.h>
 #include <string.h>
 
@@ -10,9 +10,16 @@
 
 enum { BLOCK = 4096, TILE_LINES = 16, TILE_BYTES = 1 << 16 };
 
-/* ---- lines ------------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------- */
 
-typedef enum LineKind { SOFTMAX, LOG_SOFTMAX, NORMALIZE, COSINE, TOPK_MASK, TOPK_GATE } LineKind;
+typedef enum LineKind {
+    SOFTMAX,
+    LOG_SOFTMAX,
+    NORMALIZE,
+    COSINE,
+    TOPK_MASK,
+    TOPK_GATE
+} LineKind;
 typedef struct LineJob {
     const NnTable *k;
     const char *a, *b;
@@ -24,31 +31,22 @@ typedef struct LineJob {
     int64_t top;
 } LineJob;
 
-static void one_line(const LineJob *j, int64_t stride, const char *x, const char *b, char *y)
+static void one_line(const LineJob *j, int64_t stride, const char *x, const char *b,
+                     char *y)
 {
     int64_t n = j->v.n;
     switch (j->kind) {
-    case SOFTMAX:
-        j->k->softmax(n, stride, x, y);
-        break;
-    case LOG_SOFTMAX:
-        j->k->log_softmax(n, stride, x, y);
-        break;
-    case NORMALIZE:
-        j->k->normalize(n, stride, x, j->eps, y);
-        break;
-    case COSINE:
-        j->k->put(j->k->cosine(n, stride, x, b, j->eps), y);
-        break;
+    case SOFTMAX: j->k->softmax(n, stride, x, y); break;
+    case LOG_SOFTMAX: j->k->log_softmax(n, stride, x, y); break;
+    case NORMALIZE: j->k->normalize(n, stride, x, j->eps, y); break;
+    case COSINE: j->k->put(j->k->cosine(n, stride, x, b, j->eps), y); break;
     case TOPK_MASK:
-    case TOPK_GATE:
-        j->k->topk(n, stride, x, j->top, j->kind == TOPK_GATE, y);
-        break;
+    case TOPK_GATE: j->k->topk(n, stride, x, j->top, j->kind == TOPK_GATE, y); break;
     }
 }
 
-/* Neighbouring lines that lie across memory are turned round on the stack, so that every cache
- * line is used whole and the kernels see unit strides. */
+/* Neighbouring lines that lie across memory are turned round on the stack, so that
+ * every cache line is used whole and the kernels see unit strides. */
 static void tile_lines(const LineJob *j, int64_t at, int64_t width)
 {
     _Alignas(64) char tile[TILE_BYTES];
@@ -83,13 +81,19 @@ static void lines_range(int64_t first, int64_t count, void *ctx)
     }
 }
 
-static bool run_lines(const OpArgs *x, LineKind kind, int64_t axis, double eps, int64_t top)
+static bool run_lines(const OpArgs *x, LineKind kind, int64_t axis, double eps,
+                      int64_t top)
 {
     bool f64 = tensor_is_f64(x->in[0]);
-    LineJob j = {.k = KERN_PICK(nn_table, f64), .a = x->in[0]->data,
-                 .b = x->n_in > 1 ? x->in[1]->data : NULL, .y = x->out[0]->data,
-                 .size = f64 ? 8 : 4, .v = axis_view(x->in[0], axis), .kind = kind,
-                 .eps = eps, .top = top};
+    LineJob j = {.k = KERN_PICK(nn_table, f64),
+                 .a = x->in[0]->data,
+                 .b = x->n_in > 1 ? x->in[1]->data : NULL,
+                 .y = x->out[0]->data,
+                 .size = f64 ? 8 : 4,
+                 .v = axis_view(x->in[0], axis),
+                 .kind = kind,
+                 .eps = eps,
+                 .top = top};
     for_ranges(j.v.outer * j.v.inner, rows_grain(4 * j.v.n), lines_range, &j);
     return true;
 }
@@ -161,7 +165,7 @@ static double cost_line(const Spec *in, int n_in, const OpAttr *a)
     return 14.0 * (double)spec_count(&in[0]);
 }
 
-/* ---- losses ------------------------------------------------------------------------------ */
+/* ---- losses ---------------------------------------------------------------------- */
 
 typedef struct LossJob {
     const NnTable *k;
@@ -183,14 +187,13 @@ static void loss_rows(int64_t first, int64_t count, void *ctx)
         j->k->xent(count, j->C, j->x + at, j->label + first, j->loss + first);
         break;
     case XENT_GRAD:
-        j->k->xent_grad(count, j->C, j->x + at, j->label + first, j->factor, j->dx + at);
+        j->k->xent_grad(count, j->C, j->x + at, j->label + first, j->factor,
+                        j->dx + at);
         break;
     case NLL:
         j->k->nll(count, j->C, j->x + at, j->label + first, j->loss + first);
         break;
-    case KL:
-        j->k->kl(count, j->C, j->x + at, j->q + at, j->loss + first);
-        break;
+    case KL: j->k->kl(count, j->C, j->x + at, j->q + at, j->loss + first); break;
     }
 }
 
@@ -209,8 +212,11 @@ static LossJob loss_job(const OpArgs *x, int kind)
 {
     const Tensor *t = x->in[0];
     bool f64 = tensor_is_f64(t);
-    LossJob j = {.k = KERN_PICK(nn_table, f64), .x = t->data, .loss = x->scratch,
-                 .C = t->ndim > 0 ? t->dim[t->ndim - 1] : 1, .size = f64 ? 8 : 4,
+    LossJob j = {.k = KERN_PICK(nn_table, f64),
+                 .x = t->data,
+                 .loss = x->scratch,
+                 .C = t->ndim > 0 ? t->dim[t->ndim - 1] : 1,
+                 .size = f64 ? 8 : 4,
                  .kind = kind};
     return j;
 }
@@ -286,21 +292,25 @@ static bool logits_and_labels(const Spec *in, Err *err)
                    spec_format(&in[0], sa), spec_format(&in[1], sb));
 }
 
-static bool shape_label_loss(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+static bool shape_label_loss(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                             Err *err)
 {
     (void)n_in, (void)a;
     *out = spec_make(in[0].dtype, 0, NULL);
     return logits_and_labels(in, err);
 }
 
-static bool shape_xent_grad(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+static bool shape_xent_grad(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                            Err *err)
 {
     (void)n_in, (void)a;
     *out = in[0];
-    return logits_and_labels(in, err) && need_float(in, 2, err) && need_ndim(in, 2, 0, err);
+    return logits_and_labels(in, err) && need_float(in, 2, err) &&
+           need_ndim(in, 2, 0, err);
 }
 
-static bool shape_pair_loss(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+static bool shape_pair_loss(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                            Err *err)
 {
     Spec like;
     *out = spec_make(in[0].dtype, 0, NULL);
@@ -316,7 +326,7 @@ static bool shape_kl(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *
     return true;
 }
 
-/* ---- mse --------------------------------------------------------------------------------- */
+/* ---- mse ------------------------------------------------------------------------- */
 
 typedef struct DiffJob {
     const NnTable *k;
@@ -347,7 +357,7 @@ static bool run_mse(const OpArgs *x, Err *err)
     (void)err;
     bool f64 = tensor_is_f64(x->in[0]);
     DiffJob j = {KERN_PICK(nn_table, f64), x->in[0]->data, x->in[1]->data, x->scratch,
-                 tensor_count(x->in[0]), f64 ? 8 : 4};
+                 tensor_count(x->in[0]),   f64 ? 8 : 4};
     int64_t blocks = (j.n + BLOCK - 1) / BLOCK;
     double s = 0;
     for_ranges(blocks, EW_GRAIN / BLOCK, diff_blocks, &j);
@@ -357,7 +367,7 @@ static bool run_mse(const OpArgs *x, Err *err)
     return true;
 }
 
-/* ---- backward ---------------------------------------------------------------------------- */
+/* ---- backward -------------------------------------------------------------------- */
 
 static Val sum_line(Graph *g, Val x, int64_t axis)
 {
@@ -437,7 +447,8 @@ static bool grad_cross_entropy_grad(Graph *g, OpGrad *d)
     }
     if (d->need[2]) {
         Val in[3] = {x, d->in[1], g_num(g, x, 1.0)};
-        d->din[2] = g_sum(g, g_mul(g, up, g_call(g, "cross_entropy_grad", in, 3, NULL)));
+        d->din[2] =
+            g_sum(g, g_mul(g, up, g_call(g, "cross_entropy_grad", in, 3, NULL)));
     }
     return graph_ok(g);
 }
@@ -483,10 +494,10 @@ static bool grad_kl_div(Graph *g, OpGrad *d)
     return graph_ok(g);
 }
 
-/* ---- rows -------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------ */
 
 #define LINE_SHAPES "3x5; 3x5; 2x3x4; 3x0; 7; 4x700; 1x1; 3x4"
-#define LINE_ATTRS "; axis=0; axis=1; ; ; ; ; axis=none"
+#define LINE_ATTRS  "; axis=0; axis=1; ; ; ; ; axis=none"
 
 const OpRow ops_nn[] = {
     {.name = "softmax",
@@ -501,7 +512,8 @@ const OpRow ops_nn[] = {
      .test = {.shapes = LINE_SHAPES, .attrs = LINE_ATTRS}},
     {.name = "log_softmax",
      .sig = "x, axis:a=-1",
-     .doc = "The logarithm of softmax along an axis (by default the last), computed without "
+     .doc = "The logarithm of softmax along an axis (by default the last), computed "
+            "without "
             "overflow.",
      .formula = "y_i = x_i - ln sum_j e^x_j",
      .inplace = 1,
@@ -512,7 +524,8 @@ const OpRow ops_nn[] = {
      .test = {.shapes = LINE_SHAPES, .attrs = LINE_ATTRS}},
     {.name = "cross_entropy",
      .sig = "logits, labels",
-     .doc = "The mean over rows of -ln softmax(logits)[label]: logits [B, C], labels i32 [B] "
+     .doc = "The mean over rows of -ln softmax(logits)[label]: logits [B, C], labels "
+            "i32 [B] "
             "counted from 0; the result is a scalar.",
      .formula = "y = 1/B sum_b (ln sum_c e^x_bc - x_b,label(b))",
      .shape = shape_label_loss,
@@ -523,7 +536,8 @@ const OpRow ops_nn[] = {
      .test = {.shapes = "4x5,4; 5x5,5; 300x10,300", .ints = "1:5"}},
     {.name = "cross_entropy_grad",
      .sig = "logits, labels, dy",
-     .doc = "The backward of cross_entropy: logits [B, C], labels i32 [B], dy a scalar.",
+     .doc =
+         "The backward of cross_entropy: logits [B, C], labels i32 [B], dy a scalar.",
      .formula = "y = (softmax(x) - onehot(label)) dy / B",
      .shape = shape_xent_grad,
      .run = run_cross_entropy_grad,
@@ -532,7 +546,8 @@ const OpRow ops_nn[] = {
      .test = {.shapes = "4x5,4,; 30x10,30,; 0x3,0,", .ints = "1:5"}},
     {.name = "nll",
      .sig = "logp, labels",
-     .doc = "The mean over rows of -logp[label]: logp [B, C] as log_softmax gives, labels i32 "
+     .doc = "The mean over rows of -logp[label]: logp [B, C] as log_softmax gives, "
+            "labels i32 "
             "[B] counted from 0.",
      .formula = "y = -1/B sum_b logp_b,label(b)",
      .shape = shape_label_loss,
@@ -552,8 +567,10 @@ const OpRow ops_nn[] = {
      .test = {.shapes = "3x4,3x4; ,; 9000,9000; 1,1"}},
     {.name = "kl_div",
      .sig = "p, q",
-     .doc = "The Kullback-Leibler divergence KL(P || Q) of the distributions with logits p and "
-            "q (P is the reference, Q the approximation) along the last axis, averaged over "
+     .doc = "The Kullback-Leibler divergence KL(P || Q) of the distributions with "
+            "logits p and "
+            "q (P is the reference, Q the approximation) along the last axis, averaged "
+            "over "
             "all rows.",
      .formula = "y = mean_b sum_c P_bc (ln P_bc - ln Q_bc)",
      .shape = shape_kl,
@@ -564,7 +581,8 @@ const OpRow ops_nn[] = {
      .test = {.shapes = "4x5,4x5; 7,7; 2x3x4,2x3x4; 300x10,300x10"}},
     {.name = "normalize",
      .sig = "x, axis:a=-1, eps:f=1e-12",
-     .doc = "x divided by its Euclidean length along an axis (by default the last), or by eps "
+     .doc = "x divided by its Euclidean length along an axis (by default the last), or "
+            "by eps "
             "if that is longer.",
      .formula = "y = x / max(|x|, eps)",
      .inplace = 1,
@@ -574,7 +592,8 @@ const OpRow ops_nn[] = {
      .test = {.shapes = LINE_SHAPES, .attrs = LINE_ATTRS}},
     {.name = "cosine",
      .sig = "a, b, axis:a=none, keep:b=false, eps:f=1e-12",
-     .doc = "The cosine of the angle between two tensors of one shape, along an axis or over "
+     .doc = "The cosine of the angle between two tensors of one shape, along an axis "
+            "or over "
             "everything; 0 if either is 0. keep leaves the axis with length 1.",
      .formula = "y = a.b / max(|a| |b|, eps)",
      .shape = shape_cosine,
@@ -585,25 +604,30 @@ const OpRow ops_nn[] = {
               .attrs = "; axis=0; axis=1 keep=true; axis=1; ; axis=1"}},
     {.name = "topk_mask",
      .sig = "x, k:i, axis:a=-1",
-     .doc = "1 at the k elements largest in size along an axis (by default the last; the first "
+     .doc = "1 at the k elements largest in size along an axis (by default the last; "
+            "the first "
             "of equal ones), else 0.",
      .formula = "y_i = [|x_i| among the k largest]",
      .flags = OP_NODIFF | OP_KINKS,
      .shape = shape_topk,
      .run = run_topk_mask,
      .test = {.shapes = "3x5; 4x6; 3x5; 2x0; 2x4x3",
-              .attrs = "k=2; k=1 axis=0; k=5; k=0; k=2 axis=1", .margin = 1e-3}},
+              .attrs = "k=2; k=1 axis=0; k=5; k=0; k=2 axis=1",
+              .margin = 1e-3}},
     {.name = "topk_gate",
      .sig = "x, k:i, axis:a=-1",
-     .doc = "Keeps the k elements largest in size along an axis (by default the last; the "
-            "first of equal ones) and makes the rest 0. The gradient passes straight through "
-            "the kept ones.",
+     .doc =
+         "Keeps the k elements largest in size along an axis (by default the last; the "
+         "first of equal ones) and makes the rest 0. The gradient passes straight "
+         "through "
+         "the kept ones.",
      .formula = "y_i = x_i [|x_i| among the k largest]",
      .flags = OP_KINKS,
      .shape = shape_topk,
      .run = run_topk_gate,
      .grad = grad_topk_gate,
      .test = {.shapes = "3x5; 4x6; 3x5; 2x0; 2x4x3",
-              .attrs = "k=2; k=1 axis=0; k=5; k=0; k=2 axis=1", .margin = 1e-3}},
+              .attrs = "k=2; k=1 axis=0; k=5; k=0; k=2 axis=1",
+              .margin = 1e-3}},
 };
 const int ops_nn_count = ARRAY_LEN(ops_nn);

@@ -1,5 +1,6 @@
-/* ops_random.c -- draws. A draw depends on (seed, stream, step, element) alone: two ops with one
- * stream name in one step give the same numbers, and skipping one changes no other. */
+/* ops_random.c -- draws. A draw depends on (seed, stream, step, element) alone: two ops
+ * with one stream name in one step give the same numbers, and skipping one changes no
+ * other. */
 #include <string.h>
 
 #include "graph/families.h"
@@ -25,7 +26,8 @@ static bool shape_draw(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err
     return draw_spec(a, a->i[4], out, err);
 }
 
-static bool shape_bernoulli(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+static bool shape_bernoulli(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                            Err *err)
 {
     (void)in, (void)n_in;
     if (!(a->f[2] >= 0 && a->f[2] <= 1))
@@ -33,7 +35,8 @@ static bool shape_bernoulli(const Spec *in, int n_in, const OpAttr *a, Spec *out
     return draw_spec(a, a->i[3], out, err);
 }
 
-static bool shape_permutation(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+static bool shape_permutation(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                              Err *err)
 {
     (void)in, (void)n_in;
     int64_t dim[1] = {a->i[0]};
@@ -131,7 +134,8 @@ const OpRow ops_random[] = {
      .run = run_normal,
      .flops = cost_draw,
      .test = {.shapes = "none; none; none; none",
-              .attrs = "shape=3,5; shape= mean=-1; shape=0,3; shape=40,500 stream=u std=2",
+              .attrs =
+                  "shape=3,5; shape= mean=-1; shape=0,3; shape=40,500 stream=u std=2",
               .tol_f32 = 2}},
     {.name = "bernoulli",
      .sig = "shape:I, stream:s=bernoulli, p:f=0.5, dtype:d=f32",

@@ -1,8 +1,9 @@
 /* ops_reduce.c -- reductions over one axis or over everything. A tensor is seen as
- * [outer, n, inner]. With inner == 1 a line is n contiguous elements, summed in blocks of
- * SUM_BLOCK; otherwise columns are summed side by side, COL_TILE at a time. Long lines are cut
- * at fixed places whose partial sums go to scratch as doubles and are added in order, so the
- * bits depend on the shape alone. Attributes of all rows: slot 0 the axis, slot 1 keep. */
+ * [outer, n, inner]. With inner == 1 a line is n contiguous elements, summed in blocks
+ * of SUM_BLOCK; otherwise columns are summed side by side, COL_TILE at a time. Long
+ * lines are cut at fixed places whose partial sums go to scratch as doubles and are
+ * added in order, so the bits depend on the shape alone. Attributes of all rows: slot 0
+ * the axis, slot 1 keep. */
 #include <math.h>
 #include <string.h>
 
@@ -99,8 +100,13 @@ static void add_parts(const SumJob *j)
 
 void sum_run(bool f64, const void *x, AxisView v, double factor, void *y, void *scratch)
 {
-    SumJob j = {.k = KERN_PICK(reduce_table, f64), .x = x, .y = y, .size = f64 ? 8 : 4,
-                .v = v, .factor = factor, .pieces = sum_pieces(v)};
+    SumJob j = {.k = KERN_PICK(reduce_table, f64),
+                .x = x,
+                .y = y,
+                .size = f64 ? 8 : 4,
+                .v = v,
+                .factor = factor,
+                .pieces = sum_pieces(v)};
     j.part = j.pieces > 1 ? scratch : NULL;
     if (v.inner == 1) {
         int64_t length = min64(v.n, SUM_BLOCK);
@@ -137,7 +143,7 @@ static bool run_mean(const OpArgs *x, Err *err)
     return true;
 }
 
-/* ---- second moments ---------------------------------------------------------------------- */
+/* ---- second moments -------------------------------------------------------------- */
 
 typedef enum Moment { VARIANCE, DEVIATION, NORM } Moment;
 typedef struct MomentJob {
@@ -161,7 +167,8 @@ static double line_sum(const MomentJob *j, const char *x, int what, double mean)
 {
     double s = 0;
     for (int64_t i = 0; i < j->v.n; i += SUM_BLOCK)
-        s += j->k->block[what](min64(SUM_BLOCK, j->v.n - i), x + (size_t)i * j->size, mean);
+        s += j->k->block[what](min64(SUM_BLOCK, j->v.n - i), x + (size_t)i * j->size,
+                               mean);
     return s;
 }
 
@@ -200,9 +207,12 @@ static void moment_columns(int64_t first, int64_t count, void *ctx)
 static bool run_moment(const OpArgs *x, Moment kind)
 {
     bool f64 = tensor_is_f64(x->in[0]);
-    MomentJob j = {.k = KERN_PICK(reduce_table, f64), .x = x->in[0]->data,
-                   .y = x->out[0]->data, .size = f64 ? 8 : 4,
-                   .v = axis_view(x->in[0], x->attr->i[0]), .kind = kind};
+    MomentJob j = {.k = KERN_PICK(reduce_table, f64),
+                   .x = x->in[0]->data,
+                   .y = x->out[0]->data,
+                   .size = f64 ? 8 : 4,
+                   .v = axis_view(x->in[0], x->attr->i[0]),
+                   .kind = kind};
     j.divisor = kind == NORM ? 1.0 : (double)(j.v.n - x->attr->i[2]);
     if (j.v.inner == 1) {
         for_ranges(j.v.outer, rows_grain(j.v.n), moment_rows, &j);
@@ -232,7 +242,7 @@ static bool run_norm(const OpArgs *x, Err *err)
     return run_moment(x, NORM);
 }
 
-/* ---- one line at a time ------------------------------------------------------------------ */
+/* ---- one line at a time ---------------------------------------------------------- */
 
 typedef enum LineOp { MAX, MIN, ARGMAX, ARGMIN, LSE, CUMSUM, PROD, PROD_GRAD } LineOp;
 typedef struct LineJob {
@@ -254,23 +264,15 @@ static void lines_range(int64_t first, int64_t count, void *ctx)
         char *y = j->y + (size_t)u * j->size;
         switch (j->op) {
         case MAX:
-        case MIN:
-            j->k->extreme(n, stride, x, j->op == MAX ? 1 : -1, y);
-            break;
+        case MIN: j->k->extreme(n, stride, x, j->op == MAX ? 1 : -1, y); break;
         case ARGMAX:
         case ARGMIN:
             ((int32_t *)(void *)j->y)[u] =
                 (int32_t)j->k->extreme(n, stride, x, j->op == ARGMAX ? 1 : -1, NULL);
             break;
-        case LSE:
-            j->k->logsumexp(n, stride, x, y);
-            break;
-        case CUMSUM:
-            j->k->cumsum(n, stride, x, j->y + at);
-            break;
-        case PROD:
-            j->k->prod(n, stride, x, y);
-            break;
+        case LSE: j->k->logsumexp(n, stride, x, y); break;
+        case CUMSUM: j->k->cumsum(n, stride, x, j->y + at); break;
+        case PROD: j->k->prod(n, stride, x, y); break;
         case PROD_GRAD:
             j->k->prod_grad(n, stride, x, j->dy + (size_t)u * j->size, j->y + at);
             break;
@@ -281,9 +283,13 @@ static void lines_range(int64_t first, int64_t count, void *ctx)
 static bool run_lines(const OpArgs *x, LineOp op)
 {
     bool f64 = tensor_is_f64(x->in[0]);
-    LineJob j = {.k = KERN_PICK(reduce_table, f64), .x = x->in[0]->data,
-                 .dy = op == PROD_GRAD ? x->in[1]->data : NULL, .y = x->out[0]->data,
-                 .size = f64 ? 8 : 4, .v = axis_view(x->in[0], x->attr->i[0]), .op = op};
+    LineJob j = {.k = KERN_PICK(reduce_table, f64),
+                 .x = x->in[0]->data,
+                 .dy = op == PROD_GRAD ? x->in[1]->data : NULL,
+                 .y = x->out[0]->data,
+                 .size = f64 ? 8 : 4,
+                 .v = axis_view(x->in[0], x->attr->i[0]),
+                 .op = op};
     for_ranges(j.v.outer * j.v.inner, rows_grain(j.v.n), lines_range, &j);
     return true;
 }
@@ -303,10 +309,11 @@ RUN_LINES(cumsum, CUMSUM)
 RUN_LINES(prod, PROD)
 RUN_LINES(prod_grad, PROD_GRAD)
 
-/* ---- shape rules ------------------------------------------------------------------------- */
+/* ---- shape rules ----------------------------------------------------------------- */
 
 /* Reductions that have no value for an empty line. */
-static bool shape_extreme(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+static bool shape_extreme(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                          Err *err)
 {
     char text[96];
     if (!shape_reduce(in, n_in, a, out, err))
@@ -333,7 +340,8 @@ static bool shape_cumsum(const Spec *in, int n_in, const OpAttr *a, Spec *out, E
            need_axis(a->i[0], in[0].ndim, &axis, err);
 }
 
-static bool shape_prod_grad(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+static bool shape_prod_grad(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                            Err *err)
 {
     AxisView v = axis_view_spec(&in[0], a->i[0]);
     if (spec_count(&in[1]) != v.outer * v.inner)
@@ -358,7 +366,7 @@ static double cost_lse(const Spec *in, int n_in, const OpAttr *a)
     return 14.0 * cost_input(in, n_in, a);
 }
 
-/* ---- backward ---------------------------------------------------------------------------- */
+/* ---- backward -------------------------------------------------------------------- */
 
 static double line_length(Graph *g, const OpGrad *d)
 {
@@ -446,13 +454,15 @@ static bool grad_prod(Graph *g, OpGrad *d)
     return graph_ok(g);
 }
 
-/* ---- rows -------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------ */
 
-#define AXIS_DOC " Without an axis everything is reduced to a scalar; keep leaves the axis with length 1."
-#define SHAPES                                                                         \
-    "3x5; 3x5; 3x5; 2x3x4; 2x3x4; 9001; 5000x3; 2x300; 4x0; ; 3x2x270; 1x1"
+#define AXIS_DOC                                                                       \
+    " Without an axis everything is reduced to a scalar; keep leaves the axis with "   \
+    "length 1."
+#define SHAPES "3x5; 3x5; 3x5; 2x3x4; 2x3x4; 9001; 5000x3; 2x300; 4x0; ; 3x2x270; 1x1"
 #define ATTRS                                                                          \
-    "; axis=0; axis=1 keep=true; axis=1; keep=true; axis=0; axis=0; axis=-1; axis=0; ; " \
+    "; axis=0; axis=1 keep=true; axis=1; keep=true; axis=0; axis=0; axis=-1; axis=0; " \
+    "; "                                                                               \
     "axis=1 keep=true; axis=0"
 #define FULL_SHAPES "3x5; 3x5; 3x5; 2x3x4; 2x3x4; 901; 50x3; ; 3x2x70"
 #define FULL_ATTRS                                                                     \
@@ -464,31 +474,35 @@ static bool grad_prod(Graph *g, OpGrad *d)
     }
 
 const OpRow ops_reduce[] = {
-    REDUCTION(sum, "The sum along an axis.", "y = sum_i x_i", .flops = cost_input, .shape = shape_reduce,
-              .grad = grad_sum, .scratch = scratch_sum,
+    REDUCTION(sum, "The sum along an axis.", "y = sum_i x_i", .flops = cost_input,
+              .shape = shape_reduce, .grad = grad_sum, .scratch = scratch_sum,
               .test = {.shapes = SHAPES, .attrs = ATTRS}),
-    REDUCTION(mean, "The mean along an axis.", "y = 1/n sum_i x_i", .flops = cost_input, .shape = shape_reduce,
-              .grad = grad_mean, .scratch = scratch_sum,
+    REDUCTION(mean, "The mean along an axis.", "y = 1/n sum_i x_i", .flops = cost_input,
+              .shape = shape_reduce, .grad = grad_mean, .scratch = scratch_sum,
               .test = {.shapes = FULL_SHAPES "; 9001; 5000x3",
                        .attrs = FULL_ATTRS "; ; axis=0"}),
     REDUCTION(max, "The largest element along an axis; NaN if there is one.",
-              "y = max_i x_i", .flops = cost_input, .shape = shape_extreme, .grad = grad_extreme,
-              .flags = OP_KINKS,
+              "y = max_i x_i", .flops = cost_input, .shape = shape_extreme,
+              .grad = grad_extreme, .flags = OP_KINKS,
               .test = {.shapes = FULL_SHAPES, .attrs = FULL_ATTRS, .margin = 1e-4}),
     REDUCTION(min, "The smallest element along an axis; NaN if there is one.",
-              "y = min_i x_i", .flops = cost_input, .shape = shape_extreme, .grad = grad_extreme,
-              .flags = OP_KINKS,
+              "y = min_i x_i", .flops = cost_input, .shape = shape_extreme,
+              .grad = grad_extreme, .flags = OP_KINKS,
               .test = {.shapes = FULL_SHAPES, .attrs = FULL_ATTRS, .margin = 1e-4}),
-    REDUCTION(argmax,
-              "The position of the largest element along an axis, counted from 0, as i32; "
-              "the first of equal ones.",
-              "y = argmax_i x_i", .flops = cost_input, .shape = shape_arg, .flags = OP_NODIFF | OP_KINKS,
-              .test = {.shapes = FULL_SHAPES, .attrs = FULL_ATTRS, .margin = 1e-4}),
-    REDUCTION(argmin,
-              "The position of the smallest element along an axis, counted from 0, as i32; "
-              "the first of equal ones.",
-              "y = argmin_i x_i", .flops = cost_input, .shape = shape_arg, .flags = OP_NODIFF | OP_KINKS,
-              .test = {.shapes = FULL_SHAPES, .attrs = FULL_ATTRS, .margin = 1e-4}),
+    REDUCTION(
+        argmax,
+        "The position of the largest element along an axis, counted from 0, as i32; "
+        "the first of equal ones.",
+        "y = argmax_i x_i", .flops = cost_input, .shape = shape_arg,
+        .flags = OP_NODIFF | OP_KINKS,
+        .test = {.shapes = FULL_SHAPES, .attrs = FULL_ATTRS, .margin = 1e-4}),
+    REDUCTION(
+        argmin,
+        "The position of the smallest element along an axis, counted from 0, as i32; "
+        "the first of equal ones.",
+        "y = argmin_i x_i", .flops = cost_input, .shape = shape_arg,
+        .flags = OP_NODIFF | OP_KINKS,
+        .test = {.shapes = FULL_SHAPES, .attrs = FULL_ATTRS, .margin = 1e-4}),
     REDUCTION(logsumexp, "The logarithm of the sum of exponentials, without overflow.",
               "y = ln sum_i e^x_i", .shape = shape_extreme, .grad = grad_logsumexp,
               .flops = cost_lse, .test = {.shapes = FULL_SHAPES, .attrs = FULL_ATTRS}),
@@ -497,8 +511,8 @@ const OpRow ops_reduce[] = {
               .flops = cost_moment,
               .test = {.shapes = FULL_SHAPES "; 9001; 700x3",
                        .attrs = FULL_ATTRS "; ; axis=0"}),
-    REDUCTION(prod, "The product along an axis.", "y = prod_i x_i", .flops = cost_input, .shape = shape_reduce,
-              .grad = grad_prod,
+    REDUCTION(prod, "The product along an axis.", "y = prod_i x_i", .flops = cost_input,
+              .shape = shape_reduce, .grad = grad_prod,
               .test = {.shapes = "3x5; 3x5; 2x3x4; ; 4x0",
                        .attrs = "; axis=0; axis=1 keep=true; ; axis=1"}),
     {.name = "var",
@@ -510,8 +524,9 @@ const OpRow ops_reduce[] = {
      .grad = grad_var,
      .flops = cost_moment,
      .test = {.shapes = FULL_SHAPES "; 9001; 700x3; 6x4",
-              .attrs = "; axis=0; axis=1 keep=true; axis=1; keep=true; axis=0; axis=0; ; "
-                       "axis=1; ; axis=0; axis=1 ddof=1"}},
+              .attrs =
+                  "; axis=0; axis=1 keep=true; axis=1; keep=true; axis=0; axis=0; ; "
+                  "axis=1; ; axis=0; axis=1 ddof=1"}},
     {.name = "std",
      .sig = "x, axis:a=none, keep:b=false, ddof:i=0",
      .doc = "The standard deviation along an axis; the divisor is n - ddof." AXIS_DOC,
@@ -535,14 +550,14 @@ const OpRow ops_reduce[] = {
               .attrs = "axis=0; axis=1; axis=1; axis=0; axis=-1"}},
     {.name = "prod_grad",
      .sig = "x, dy, axis:a=none",
-     .doc = "The backward of prod: dy times the product of all other elements of the line, "
+     .doc = "The backward of prod: dy times the product of all other elements of the "
+            "line, "
             "right also when some are 0.",
      .formula = "y_i = dy prod_{j != i} x_j",
      .flags = OP_NODIFF,
      .shape = shape_prod_grad,
      .run = run_prod_grad,
      .flops = cost_moment,
-     .test = {.shapes = "3x5,; 3x5,5; 2x3x4,2x1x4",
-              .attrs = "; axis=0; axis=1"}},
+     .test = {.shapes = "3x5,; 3x5,5; 2x3x4,2x1x4", .attrs = "; axis=0; axis=1"}},
 };
 const int ops_reduce_count = ARRAY_LEN(ops_reduce);

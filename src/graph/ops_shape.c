@@ -1,13 +1,14 @@
-/* ops_shape.c -- ops that move elements and compute nothing. Each describes its result as a
- * strided view of the input (strides may be 0 or negative) and copies that view into the
- * output, in pieces of its first dimension when it is large; reshape copies nothing. */
+/* ops_shape.c -- ops that move elements and compute nothing. Each describes its result
+ * as a strided view of the input (strides may be 0 or negative) and copies that view
+ * into the output, in pieces of its first dimension when it is large; reshape copies
+ * nothing. */
 
 #include <string.h>
 
 #include "graph/build.h"
 #include "graph/families.h"
 
-/* ---- views and copies -------------------------------------------------------------------- */
+/* ---- views and copies ------------------------------------------------------------ */
 
 static char *element(const Tensor *t, int64_t offset)
 {
@@ -22,9 +23,10 @@ static bool run_copy(const OpArgs *x, Err *err)
     return true;
 }
 
-/* ---- reshape, transpose, permute --------------------------------------------------------- */
+/* ---- reshape, transpose, permute ------------------------------------------------- */
 
-static bool shape_reshape(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+static bool shape_reshape(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                          Err *err)
 {
     (void)n_in;
     char from[96], to[96];
@@ -44,7 +46,8 @@ static bool shape_reshape(const Spec *in, int n_in, const OpAttr *a, Spec *out, 
         out->dim[open] = count / known;
     else if (open >= 0 || known != count)
         return err_set(err, ERR_SHAPE, "%s has %lld elements and cannot become %s",
-                       spec_format(&in[0], from), (long long)count, spec_format(out, to));
+                       spec_format(&in[0], from), (long long)count,
+                       spec_format(out, to));
     return true;
 }
 
@@ -55,11 +58,13 @@ static bool grad_reshape(Graph *g, OpGrad *d)
     return graph_ok(g);
 }
 
-static bool shape_transpose(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+static bool shape_transpose(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                            Err *err)
 {
     (void)n_in;
     int p, q;
-    if (!need_axis(a->i[0], in[0].ndim, &p, err) || !need_axis(a->i[1], in[0].ndim, &q, err))
+    if (!need_axis(a->i[0], in[0].ndim, &p, err) ||
+        !need_axis(a->i[1], in[0].ndim, &q, err))
         return false;
     *out = in[0];
     out->dim[p] = in[0].dim[q];
@@ -86,7 +91,8 @@ static bool grad_transpose(Graph *g, OpGrad *d)
     return graph_ok(g);
 }
 
-static bool shape_permute(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+static bool shape_permute(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                          Err *err)
 {
     (void)n_in;
     unsigned seen = 0;
@@ -130,7 +136,7 @@ static bool grad_permute(Graph *g, OpGrad *d)
     return graph_ok(g);
 }
 
-/* ---- concat, stack ----------------------------------------------------------------------- */
+/* ---- concat, stack --------------------------------------------------------------- */
 
 static bool shape_concat(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
 {
@@ -240,20 +246,21 @@ static bool grad_stack(Graph *g, OpGrad *d)
     for (int k = 0; k < d->n_in; k++) {
         Spec to = graph_spec(g, d->in[k]);
         if (d->need[k])
-            d->din[k] = g_reshape(g, take_slice(g, d->dout[0], axis, k, k + 1, 1), to.ndim,
-                                  to.dim);
+            d->din[k] = g_reshape(g, take_slice(g, d->dout[0], axis, k, k + 1, 1),
+                                  to.ndim, to.dim);
     }
     return graph_ok(g);
 }
 
-/* ---- slice, pad -------------------------------------------------------------------------- */
+/* ---- slice, pad ------------------------------------------------------------------ */
 
 typedef struct Cut {
     int axis;
     int64_t start, n, step;
 } Cut;
 
-/* Slots: axis, start (a position), stop (excluded; negative: -1 is through the end), step. */
+/* Slots: axis, start (a position), stop (excluded; negative: -1 is through the end),
+ * step. */
 static bool cut_of(const Spec *in, const OpAttr *a, Cut *c, Err *err)
 {
     if (!need_axis(a->i[0], in->ndim, &c->axis, err))
@@ -267,9 +274,9 @@ static bool cut_of(const Spec *in, const OpAttr *a, Cut *c, Err *err)
         return err_set(err, ERR_SHAPE, "step must be at least 1, it is %lld",
                        (long long)c->step);
     if (start < 0 || start > len || stop < 0 || stop > len)
-        return err_set(err, ERR_SHAPE,
-                       "elements %lld to %lld are outside axis %d of length %lld",
-                       (long long)start + 1, (long long)stop, c->axis + 1, (long long)len);
+        return err_set(
+            err, ERR_SHAPE, "elements %lld to %lld are outside axis %d of length %lld",
+            (long long)start + 1, (long long)stop, c->axis + 1, (long long)len);
     c->n = stop > start ? (stop - start + c->step - 1) / c->step : 0;
     return true;
 }
@@ -286,7 +293,8 @@ static bool shape_slice(const Spec *in, int n_in, const OpAttr *a, Spec *out, Er
 }
 
 /* Positions start, start+step, ... of an axis of t, n of them. */
-static Tensor cut_view(const Tensor *t, int axis, int64_t start, int64_t n, int64_t step)
+static Tensor cut_view(const Tensor *t, int axis, int64_t start, int64_t n,
+                       int64_t step)
 {
     Tensor v = *t;
     v.data = n > 0 ? element(t, start * t->stride[axis]) : t->data;
@@ -318,7 +326,8 @@ static bool grad_slice(Graph *g, OpGrad *d)
 }
 
 /* Slots: shape, axis, start, step. */
-static bool shape_slice_into(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+static bool shape_slice_into(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                             Err *err)
 {
     (void)n_in;
     int axis;
@@ -346,8 +355,7 @@ static bool run_slice_into(const OpArgs *x, Err *err)
     int64_t start = x->attr->i[2] < 0 ? x->attr->i[2] + y->dim[axis] : x->attr->i[2];
     if (tensor_count(y) > 0)
         memset(y->data, 0, tensor_bytes(y));
-    copy_view(*x->in[0],
-                     cut_view(y, axis, start, x->in[0]->dim[axis], x->attr->i[3]));
+    copy_view(*x->in[0], cut_view(y, axis, start, x->in[0]->dim[axis], x->attr->i[3]));
     return true;
 }
 
@@ -384,8 +392,8 @@ static bool run_pad(const OpArgs *x, Err *err)
     (void)err;
     int axis = axis_of(x->out[0], x->attr->i[0]);
     fill_tensor(x->out[0], x->attr->f[3]);
-    copy_view(*x->in[0], cut_view(x->out[0], axis, x->attr->i[1],
-                                         x->in[0]->dim[axis], 1));
+    copy_view(*x->in[0],
+              cut_view(x->out[0], axis, x->attr->i[1], x->in[0]->dim[axis], 1));
     return true;
 }
 
@@ -400,7 +408,7 @@ static bool grad_pad(Graph *g, OpGrad *d)
     return graph_ok(g);
 }
 
-/* ---- broadcast_to, sum_to ---------------------------------------------------------------- */
+/* ---- broadcast_to, sum_to -------------------------------------------------------- */
 
 static bool broadcasts_to(const Spec *from, const Spec *to, Err *err)
 {
@@ -472,7 +480,8 @@ static Runs runs_of(const Spec *x, const OpAttr *a)
     return r;
 }
 
-/* The innermost summed run as an axis, and the runs without it; false when none is left. */
+/* The innermost summed run as an axis, and the runs without it; false when none is
+ * left. */
 static bool next_sum(Runs *r, AxisView *v)
 {
     int at = r->n - 1;
@@ -561,7 +570,7 @@ static double cost_in(const Spec *in, int n_in, const OpAttr *a)
     return (double)spec_count(&in[0]);
 }
 
-/* ---- flip, repeat ------------------------------------------------------------------------ */
+/* ---- flip, repeat ---------------------------------------------------------------- */
 
 static bool shape_flip(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
 {
@@ -596,8 +605,10 @@ static bool shape_repeat(const Spec *in, int n_in, const OpAttr *a, Spec *out, E
     if (!need_axis(a->i[0], in[0].ndim, &axis, err))
         return false;
     if (a->i[1] < 0 || in[0].ndim == MAX_DIM)
-        return err_set(err, ERR_SHAPE, "n must be 0 or more and x have fewer than %d "
-                       "dimensions", MAX_DIM);
+        return err_set(err, ERR_SHAPE,
+                       "n must be 0 or more and x have fewer than %d "
+                       "dimensions",
+                       MAX_DIM);
     *out = in[0];
     out->dim[axis] *= a->i[1];
     return true;
@@ -638,12 +649,13 @@ static bool grad_repeat(Graph *g, OpGrad *d)
     return graph_ok(g);
 }
 
-/* ---- rows -------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------ */
 
 const OpRow ops_shape[] = {
     {.name = "reshape",
      .sig = "x, shape:I",
-     .doc = "The same elements in row-major order under another shape; one dimension may be "
+     .doc = "The same elements in row-major order under another shape; one dimension "
+            "may be "
             "-1. Shares memory where it can.",
      .flags = OP_VIEW,
      .shape = shape_reshape,
@@ -670,7 +682,8 @@ const OpRow ops_shape[] = {
               .attrs = "axes=2,0,1; axes=-1,1,0; axes=1,2,0; axes=3,1,2,0"}},
     {.name = "concat",
      .sig = "x*, axis:a=0",
-     .doc = "Joins up to 8 tensors along an existing axis, by default the first; all other "
+     .doc = "Joins up to 8 tensors along an existing axis, by default the first; all "
+            "other "
             "dimensions are equal.",
      .shape = shape_concat,
      .run = run_concat,
@@ -678,7 +691,8 @@ const OpRow ops_shape[] = {
      .test = {.shapes = "2x3,4x3; 2x3,2x1,2x2; 3; 0x2,3x2", .attrs = "; axis=1; ;"}},
     {.name = "stack",
      .sig = "x*, axis:a=0",
-     .doc = "Joins up to 8 tensors of one shape along a new axis, by default the first.",
+     .doc =
+         "Joins up to 8 tensors of one shape along a new axis, by default the first.",
      .shape = shape_stack,
      .run = run_stack,
      .grad = grad_stack,
@@ -686,8 +700,9 @@ const OpRow ops_shape[] = {
               .attrs = "; axis=1; ; axis=-1"}},
     {.name = "slice",
      .sig = "x, axis:a, start:a=0, stop:i=-1, step:i=1",
-     .doc = "Elements start to stop of an axis, counted from 1, both included; negative "
-            "counts from the end. By default all of them.",
+     .doc =
+         "Elements start to stop of an axis, counted from 1, both included; negative "
+         "counts from the end. By default all of them.",
      .shape = shape_slice,
      .run = run_slice,
      .grad = grad_slice,
@@ -696,7 +711,8 @@ const OpRow ops_shape[] = {
                        "axis=0 start=0 stop=-2 step=3; axis=0 start=2 stop=2"}},
     {.name = "slice_into",
      .sig = "x, shape:I, axis:a, start:a=0, step:i=1",
-     .doc = "Zeros of a shape with x at the positions start, start+step ... of an axis: the "
+     .doc = "Zeros of a shape with x at the positions start, start+step ... of an "
+            "axis: the "
             "backward of slice.",
      .shape = shape_slice_into,
      .run = run_slice_into,
@@ -710,8 +726,10 @@ const OpRow ops_shape[] = {
      .shape = shape_pad,
      .run = run_pad,
      .grad = grad_pad,
-     .test = {.shapes = "2x3; 2x3; 0",
-              .attrs = "axis=1 before=1 after=2; axis=0 after=1 value=-1.5; axis=0 before=2"}},
+     .test =
+         {.shapes = "2x3; 2x3; 0",
+          .attrs =
+              "axis=1 before=1 after=2; axis=0 after=1 value=-1.5; axis=0 before=2"}},
     {.name = "broadcast_to",
      .sig = "x, shape:I",
      .doc = "x repeated to a shape by NumPy's rule.",
@@ -730,7 +748,8 @@ const OpRow ops_shape[] = {
      .grad = grad_sum_to_row,
      .scratch = scratch_sum_to,
      .flops = cost_in,
-     .test = {.shapes = "3x4; 3x4; 3x4; 2x3x4; 3x4; 5000x3; 0x3; 2x3x2x3; 9000; 3x5000x2",
+     .test = {.shapes =
+                  "3x4; 3x4; 3x4; 2x3x4; 3x4; 5000x3; 0x3; 2x3x2x3; 9000; 3x5000x2",
               .attrs = "shape=3,1; shape=4; shape=; shape=1,3,1; shape=3,4; shape=3; "
                        "shape=1,3; shape=1,3,1,3; shape=; shape=1,5000,1"}},
     {.name = "flip",
@@ -739,7 +758,8 @@ const OpRow ops_shape[] = {
      .shape = shape_flip,
      .run = run_flip,
      .grad = grad_flip,
-     .test = {.shapes = "3x4; 3x4; 0x2; 5", .attrs = "axis=0; axis=-1; axis=0; axis=0"}},
+     .test = {.shapes = "3x4; 3x4; 0x2; 5",
+              .attrs = "axis=0; axis=-1; axis=0; axis=0"}},
     {.name = "repeat",
      .sig = "x, axis:a, n:i",
      .doc = "Every element of an axis n times in a row, as NumPy's repeat.",

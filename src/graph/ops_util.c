@@ -1,4 +1,5 @@
-/* ops_util.c -- checks, shape rules, loops and backward idioms shared by the families. */
+/* ops_util.c -- checks, shape rules, loops and backward idioms shared by the families.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -6,7 +7,7 @@
 #include "graph/families.h"
 #include "tensor/pool.h"
 
-/* ---- checks ------------------------------------------------------------------------------ */
+/* ---- checks ---------------------------------------------------------------------- */
 
 bool is_float(DType t)
 {
@@ -37,8 +38,8 @@ bool need_dtype(const Spec *in, int k, DType t, Err *err)
     char text[96];
     if (in[k].dtype == t)
         return true;
-    return err_set(err, ERR_SHAPE, "input %d must be %s, it is %s", k + 1, dtype_name(t),
-                   spec_format(&in[k], text));
+    return err_set(err, ERR_SHAPE, "input %d must be %s, it is %s", k + 1,
+                   dtype_name(t), spec_format(&in[k], text));
 }
 
 bool need_ndim(const Spec *in, int k, int ndim, Err *err)
@@ -55,9 +56,9 @@ bool need_axis(int64_t axis, int ndim, int *out, Err *err)
     if (axis == OP_AXIS_NONE)
         return err_set(err, ERR_SHAPE, "an axis is needed");
     if (axis < -ndim || axis >= ndim)
-        return err_set(err, ERR_SHAPE, "axis %lld is outside a tensor of %d dimension%s",
-                       (long long)(axis >= 0 ? axis + 1 : axis), ndim,
-                       ndim == 1 ? "" : "s");
+        return err_set(
+            err, ERR_SHAPE, "axis %lld is outside a tensor of %d dimension%s",
+            (long long)(axis >= 0 ? axis + 1 : axis), ndim, ndim == 1 ? "" : "s");
     *out = (int)(axis < 0 ? axis + ndim : axis);
     return true;
 }
@@ -103,7 +104,7 @@ AxisView axis_view_spec(const Spec *s, int64_t axis)
     return view_around(s->ndim, s->dim, axis);
 }
 
-/* ---- shape rules ------------------------------------------------------------------------- */
+/* ---- shape rules ----------------------------------------------------------------- */
 
 bool shape_float_like(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
 {
@@ -154,17 +155,18 @@ bool broadcast_dims(const Spec *a, const Spec *b, Spec *out, Err *err)
         int64_t da = k <= a->ndim ? a->dim[a->ndim - k] : 1;
         int64_t db = k <= b->ndim ? b->dim[b->ndim - k] : 1;
         if (da != db && da != 1 && db != 1)
-            return err_set(err, ERR_SHAPE,
-                           "%s and %s do not broadcast: dimension %d from the end is %lld "
-                           "and %lld (equal or 1 is needed)",
-                           spec_format(a, sa), spec_format(b, sb), k, (long long)da,
-                           (long long)db);
+            return err_set(
+                err, ERR_SHAPE,
+                "%s and %s do not broadcast: dimension %d from the end is %lld "
+                "and %lld (equal or 1 is needed)",
+                spec_format(a, sa), spec_format(b, sb), k, (long long)da,
+                (long long)db);
         out->dim[out->ndim - k] = da == 1 ? db : da;
     }
     return true;
 }
 
-/* ---- loops ------------------------------------------------------------------------------- */
+/* ---- loops ----------------------------------------------------------------------- */
 
 typedef struct Ranges {
     int64_t n, grain;
@@ -198,7 +200,7 @@ int64_t rows_grain(int64_t row_length)
     return rows > 0 ? rows : 1;
 }
 
-/* ---- copies ---------------------------------------------------------------------------- */
+/* ---- copies ---------------------------------------------------------------------- */
 
 typedef struct CopyJob {
     Tensor src, dst;
@@ -219,8 +221,8 @@ static void copy_rows(int64_t first, int64_t count, void *ctx)
     tensor_copy_into(&src, &dst, NULL);
 }
 
-/* dst and src never overlap here, so the copy cannot fail but for an interrupt, which the
- * executor sees between nodes. */
+/* dst and src never overlap here, so the copy cannot fail but for an interrupt, which
+ * the executor sees between nodes. */
 void copy_view(Tensor src, Tensor dst)
 {
     src.buf = dst.buf = NULL;
@@ -248,7 +250,7 @@ int axis_of(const Tensor *t, int64_t axis)
     return (int)(axis < 0 ? axis + t->ndim : axis);
 }
 
-/* ---- backward idioms --------------------------------------------------------------------- */
+/* ---- backward idioms ------------------------------------------------------------- */
 
 Val grad_sum_to(Graph *g, Val d, Val like)
 {
@@ -282,7 +284,8 @@ Val grad_expand(Graph *g, Val d, Val like, const OpAttr *a)
     return g_call(g, "broadcast_to", &kept, 1, &to);
 }
 
-Val call_axis(Graph *g, const char *op, const Val *in, int n_in, int64_t axis, bool keep)
+Val call_axis(Graph *g, const char *op, const Val *in, int n_in, int64_t axis,
+              bool keep)
 {
     OpAttr a = {.i = {axis, keep}};
     return g_call(g, op, in, n_in, &a);

@@ -1,7 +1,7 @@
-/* reduce_kern.c -- sums in fixed blocks. A block of SUM_BLOCK elements is added in 16 lanes
- * of the element type, the lanes pairwise in double; blocks are added in double by the
- * caller, in order. Columns are added COL_BLOCK rows at a time in the element type, then
- * into doubles. */
+/* reduce_kern.c -- sums in fixed blocks. A block of SUM_BLOCK elements is added in 16
+ * lanes of the element type, the lanes pairwise in double; blocks are added in double
+ * by the caller, in order. Columns are added COL_BLOCK rows at a time in the element
+ * type, then into doubles. */
 #include "graph/reduce_kern.h"
 
 #include <math.h>
@@ -67,8 +67,8 @@ static void KERN(column_sum)(int64_t n, int64_t width, int64_t stride, const voi
     }
 }
 
-static void KERN(column_squares)(int64_t n, int64_t width, int64_t stride, const void *xp,
-                                 const double *mean, double *sum)
+static void KERN(column_squares)(int64_t n, int64_t width, int64_t stride,
+                                 const void *xp, const double *mean, double *sum)
 {
     const real *x = xp;
     real acc[COL_TILE], m[COL_TILE];
@@ -101,7 +101,8 @@ static int64_t first_equal(int64_t n, int64_t stride, const real *x, real v)
             if (hit)
                 break;
         }
-    while (i + 1 < n && !(x[i * stride] == v || (v != v && x[i * stride] != x[i * stride])))
+    while (i + 1 < n &&
+           !(x[i * stride] == v || (v != v && x[i * stride] != x[i * stride])))
         i++;
     return i;
 }
@@ -152,7 +153,8 @@ static void KERN(prod)(int64_t n, int64_t stride, const void *xp, void *yp)
     *(real *)yp = (real)p;
 }
 
-/* Products of everything before and everything after, so a zero among x is no trouble. */
+/* Products of everything before and everything after, so a zero among x is no trouble.
+ */
 static void KERN(prod_grad)(int64_t n, int64_t stride, const void *xp, const void *dyp,
                             void *dxp)
 {

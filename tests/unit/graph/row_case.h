@@ -1,6 +1,6 @@
-/* row_case.h -- a row's test recipe made into tensors. A case is one alternative of the recipe:
- * inputs in f32 or f64 with the same values (f64 samples are f32 numbers), attributes, and
- * the way they are sampled. */
+/* row_case.h -- a row's test recipe made into tensors. A case is one alternative of the
+ * recipe: inputs in f32 or f64 with the same values (f64 samples are f32 numbers),
+ * attributes, and the way they are sampled. */
 #ifndef CLEAVE_TEST_ROW_CASE_H
 #define CLEAVE_TEST_ROW_CASE_H
 #include <math.h>
@@ -57,8 +57,8 @@ static inline void parse_shapes(Case *c, const char *text)
         c->fixed[c->n_in] = N_DTYPES;
         if (!strcmp(item, "-"))
             c->absent[c->n_in] = true;
-        for (int j = 0; item[0] && item[0] != '-' && list_item(item, 'x', j, dim, sizeof dim);
-             j++)
+        for (int j = 0;
+             item[0] && item[0] != '-' && list_item(item, 'x', j, dim, sizeof dim); j++)
             s->dim[s->ndim++] = strtoll(dim, NULL, 10);
         c->n_in++;
     }
@@ -116,8 +116,9 @@ static inline void parse_attrs(Case *c, const char *text)
 static inline void parse_kinds(Case *c)
 {
     char item[32];
-    for (int k = 0; c->row->test.ints && list_item(c->row->test.ints, ' ', k, item,
-                                                   sizeof item); k++) {
+    for (int k = 0;
+         c->row->test.ints && list_item(c->row->test.ints, ' ', k, item, sizeof item);
+         k++) {
         int in = atoi(item);
         const char *kind = strchr(item, ':') + 1;
         if (!strcmp(kind, "spd")) {
@@ -150,7 +151,7 @@ static inline bool case_get(const OpRow *row, int k, Case *c)
     return true;
 }
 
-/* ---- values ------------------------------------------------------------------------------ */
+/* ---- values ---------------------------------------------------------------------- */
 
 static inline double sample(const Case *c, int64_t at, int64_t total)
 {
@@ -221,8 +222,9 @@ static inline void case_inputs(const Case *c, DType t, Tensor *in, const Tensor 
         in[k] = t_make(whole ? c->fixed[k] : t, c->spec[k].ndim, c->spec[k].dim);
         for (int64_t i = 0; i < n; i++) {
             RngKey key = {5, rng_stream("ints"), (uint64_t)k};
-            put_flat(&in[k], i, whole ? (double)rng_below(key, i, c->limit[k])
-                                      : sample(c, at++, total));
+            put_flat(&in[k], i,
+                     whole ? (double)rng_below(key, i, c->limit[k])
+                           : sample(c, at++, total));
         }
         if (c->spd[k])
             make_spd(&in[k]);

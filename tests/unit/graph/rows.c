@@ -1,6 +1,7 @@
-/* rows.c -- what every row must hold, read from its recipe: it is complete; its gradient is the
- * central difference of its f64 kernel; f32 agrees with f64; strided inputs, replay and
- * another number of threads give the same bits; any shape is computed or refused. */
+/* rows.c -- what every row must hold, read from its recipe: it is complete; its
+ * gradient is the central difference of its f64 kernel; f32 agrees with f64; strided
+ * inputs, replay and another number of threads give the same bits; any shape is
+ * computed or refused. */
 #include "row_case.h"
 
 #define EACH_CASE(c)                                                                   \
@@ -9,12 +10,13 @@
 
 enum { MAX_RES = OP_MAX_OUT + OP_MAX_IN, FULL_CHECK = 64, DIRECTIONS = 3 };
 
-/* ---- complete ---------------------------------------------------------------------------- */
+/* ---- complete -------------------------------------------------------------------- */
 
 static void check_param(const OpRow *row, const OpParam *p)
 {
     if (!p->name[0] || !strchr("TifbaAIsd", p->type))
-        fail_msg("%s: signature '%s' has a bad parameter '%s'", row->name, row->sig, p->name);
+        fail_msg("%s: signature '%s' has a bad parameter '%s'", row->name, row->sig,
+                 p->name);
     if (p->type != 'T' && p->optional && !p->none && strchr("aifbd", p->type)) {
         static const char ok[] = "0123456789.-+e/truefalsf3264iu8";
         for (const char *s = p->def_s; *s; s++)
@@ -46,7 +48,7 @@ static void test_complete(void **state)
     assert_null(op_find("no such op"));
 }
 
-/* ---- gradients --------------------------------------------------------------------------- */
+/* ---- gradients ------------------------------------------------------------------- */
 
 typedef struct Check {
     const Case *c;
@@ -196,9 +198,10 @@ static void check_slope(Check *k, int i, const Tensor *dir, int64_t e, double to
     /* rounding of the two values: a few eps of their size over 2h */
     double noise = 4 * 2.2e-16 * fmax(fabs(value[0]), fabs(value[1])) / h;
     if (!(fabs(numeric - slope) <= tol * scale + noise))
-        fail_msg("%s [%s]: input %d, %s %lld: backward %.12g, difference quotient %.12g",
-                 k->c->row->name, k->c->text, i + 1, dir ? "direction" : "element",
-                 (long long)e, slope, numeric);
+        fail_msg(
+            "%s [%s]: input %d, %s %lld: backward %.12g, difference quotient %.12g",
+            k->c->row->name, k->c->text, i + 1, dir ? "direction" : "element",
+            (long long)e, slope, numeric);
 }
 
 static void test_gradients(void **state)
@@ -221,8 +224,8 @@ static void test_gradients(void **state)
             for (int64_t e = 0; n < FULL_CHECK && e < n; e++)
                 check_slope(&k, i, NULL, e, tol);
             for (int d = 0; n > 0 && d < DIRECTIONS; d++) {
-                Tensor dir = t_random(91 + (uint64_t)d, F64, k.in[i].ndim, k.in[i].dim, -1,
-                                      1);
+                Tensor dir =
+                    t_random(91 + (uint64_t)d, F64, k.in[i].ndim, k.in[i].dim, -1, 1);
                 check_slope(&k, i, &dir, d, tol);
                 tensor_release(&dir);
             }
@@ -252,10 +255,10 @@ static void test_nodiff(void **state)
     }
 }
 
-/* ---- f32 against f64 --------------------------------------------------------------------- */
+/* ---- f32 against f64 ------------------------------------------------------------- */
 
-static void close_enough(const Case *c, const char *what, const Tensor *a, const Tensor *b,
-                         double tol)
+static void close_enough(const Case *c, const char *what, const Tensor *a,
+                         const Tensor *b, double tol)
 {
     double top = 0, worst = 0;
     if (!tensor_same_shape(a, b))
@@ -270,8 +273,8 @@ static void close_enough(const Case *c, const char *what, const Tensor *a, const
             case_fail(c, "NaN in one of f32 and f64");
     }
     if (worst > tol * fmax(top, 1e-30))
-        fail_msg("%s [%s]: %s differs by %g of %g between f32 and f64", c->row->name, c->text,
-                 what, worst, top);
+        fail_msg("%s [%s]: %s differs by %g of %g between f32 and f64", c->row->name,
+                 c->text, what, worst, top);
 }
 
 static void test_f32(void **state)
@@ -309,9 +312,10 @@ static void test_f32(void **state)
     }
 }
 
-/* ---- the same bits ----------------------------------------------------------------------- */
+/* ---- the same bits --------------------------------------------------------------- */
 
-static void same_results(const Case *c, const Tensor *a, const Tensor *b, const char *what)
+static void same_results(const Case *c, const Tensor *a, const Tensor *b,
+                         const char *what)
 {
     for (int o = 0; o < case_results(c); o++) {
         bool same = a[o].dtype == U8
@@ -425,7 +429,8 @@ static void replay(const Case *c, Tensor *res)
     run_plan(&k, p);
     for (int o = 0; o < c->n_out; o++) {
         snprintf(name, sizeof name, "o%d", o);
-        assert_true(tensor_copy(plan_output(p, plan_output_index(p, name)), &res[o], NULL));
+        assert_true(
+            tensor_copy(plan_output(p, plan_output_index(p, name)), &res[o], NULL));
     }
     for (int i = 0, r = c->n_out; i < c->n_in && (c->row->flags & OP_EFFECT); i++)
         if (c->row->inplace >> i & 1)
@@ -452,7 +457,7 @@ static void test_replay(void **state)
     }
 }
 
-/* ---- any shape, any failure -------------------------------------------------------------- */
+/* ---- any shape, any failure ------------------------------------------------------ */
 
 typedef struct Attempt {
     const Case *c;
@@ -497,7 +502,7 @@ static Tensor odd_tensor(uint64_t seed, int64_t i)
     return t_make(types[rng_below(key, 20, ARRAY_LEN(types))], n, dim);
 }
 
-/* Random shapes and dtypes are computed, or refused with a sentence that names the op. */
+/* Random shapes and dtypes are computed, or refused in a sentence that names the op. */
 static void test_odd_shapes(void **state)
 {
     (void)state;
@@ -522,8 +527,8 @@ static void test_odd_shapes(void **state)
                 refused++;
                 if (!err.msg[0] || err.code == ERR_NONE)
                     case_fail(&c, "refused without a reason");
-                if (err.code == ERR_SHAPE && strncmp(err.msg, c.row->name,
-                                                     strlen(c.row->name)))
+                if (err.code == ERR_SHAPE &&
+                    strncmp(err.msg, c.row->name, strlen(c.row->name)))
                     fail_msg("%s: '%s' does not name the op", c.row->name, err.msg);
             }
             release_all(in, c.n_in);
@@ -536,10 +541,10 @@ int main(void)
 {
     blas_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_complete),    cmocka_unit_test(test_gradients),
-        cmocka_unit_test(test_nodiff),      cmocka_unit_test(test_f32),
-        cmocka_unit_test(test_strided),     cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_replay),      cmocka_unit_test(test_allocations),
+        cmocka_unit_test(test_complete),   cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_nodiff),     cmocka_unit_test(test_f32),
+        cmocka_unit_test(test_strided),    cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_replay),     cmocka_unit_test(test_allocations),
         cmocka_unit_test(test_odd_shapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,12 @@
-/* rows_ref.c -- structured ops against plain loops in double that share nothing with the
- * kernels, the distributions of the draws, the index and label errors, and the signature
- * parser. */
+/* rows_ref.c -- structured ops against plain loops in double that share nothing with
+ * the kernels, the distributions of the draws, the index and label errors, and the
+ * signature parser. */
 #include <math.h>
 
 #include "graph_support.h"
 
-static Tensor run_op(const char *name, const Tensor *const *in, int n_in, const OpAttr *a)
+static Tensor run_op(const char *name, const Tensor *const *in, int n_in,
+                     const OpAttr *a)
 {
     Err err = {0};
     Tensor out[OP_MAX_OUT];
@@ -22,14 +23,15 @@ static Tensor run1(const char *name, const Tensor *x, const OpAttr *a)
     return run_op(name, (const Tensor *[]){x}, 1, a);
 }
 
-static void expect(const char *what, const Tensor *y, int64_t i, double want, double tol)
+static void expect(const char *what, const Tensor *y, int64_t i, double want,
+                   double tol)
 {
     double got = t_at(y, i);
     if (!(fabs(got - want) <= tol * fmax(1.0, fabs(want))))
         fail_msg("%s [%lld]: %.9g, expected %.9g", what, (long long)i, got, want);
 }
 
-/* ---- einsum ------------------------------------------------------------------------------ */
+/* ---- einsum ---------------------------------------------------------------------- */
 
 static int64_t letter_dim(const char *l, const Tensor *t, char c)
 {
@@ -37,7 +39,8 @@ static int64_t letter_dim(const char *l, const Tensor *t, char c)
     return p ? t->dim[p - l] : -1;
 }
 
-static int64_t offset_of(const char *l, const Tensor *t, const char *all, const int64_t *at)
+static int64_t offset_of(const char *l, const Tensor *t, const char *all,
+                         const int64_t *at)
 {
     int64_t o = 0;
     for (int k = 0; k < t->ndim; k++)
@@ -46,7 +49,8 @@ static int64_t offset_of(const char *l, const Tensor *t, const char *all, const 
 }
 
 /* Sums over every value of every letter. */
-static void einsum_case(const char *la, const char *lb, const char *lo, const int64_t *size)
+static void einsum_case(const char *la, const char *lb, const char *lo,
+                        const int64_t *size)
 {
     static const char all[] = "abcdefg";
     char spec[48];
@@ -105,8 +109,8 @@ static void test_einsum(void **state)
             size[c] = 1 + rng_below(key, draw++, n % 40 == 0 ? 11 : 4);
             for (int t = 0; t < 3; t++) {
                 bool has = t < 2 ? where == 2 || where == t : rng_below(key, draw++, 2);
-                size_t len = strlen(l[t]), at = (size_t)rng_below(key, draw++,
-                                                                  (int64_t)len + 1);
+                size_t len = strlen(l[t]),
+                       at = (size_t)rng_below(key, draw++, (int64_t)len + 1);
                 if (!has)
                     continue;
                 memmove(l[t] + at + 1, l[t] + at, len + 1 - at);
@@ -126,8 +130,8 @@ static void einsum_refuses(const char *spec, const Tensor *a, const Tensor *b,
     Tensor out;
     OpAttr at = {0};
     snprintf(at.text, sizeof at.text, "%s", spec);
-    assert_false(op_eager(op_find("einsum"), (const Tensor *[]){a, b}, b ? 2 : 1, &at, NULL,
-                          &out, &err));
+    assert_false(op_eager(op_find("einsum"), (const Tensor *[]){a, b}, b ? 2 : 1, &at,
+                          NULL, &out, &err));
     assert_int_equal(err.code, ERR_SHAPE);
     assert_has(err.msg, says);
 }
@@ -149,7 +153,7 @@ static void test_einsum_refuses(void **state)
     tensor_release(&b);
 }
 
-/* ---- broadcasting and sums --------------------------------------------------------------- */
+/* ---- broadcasting and sums ------------------------------------------------------- */
 
 static void test_broadcast(void **state)
 {
@@ -206,7 +210,8 @@ static void test_sum_accuracy(void **state)
         want += t_at(&x, i);
     for (int64_t i = 0; i < n; i++)
         squares += (t_at(&x, i) - want / (double)n) * (t_at(&x, i) - want / (double)n);
-    Tensor s = run1("sum", &x, NULL), m = run1("mean", &x, NULL), v = run1("var", &x, NULL);
+    Tensor s = run1("sum", &x, NULL), m = run1("mean", &x, NULL),
+           v = run1("var", &x, NULL);
     expect("sum", &s, 0, want, 1e-7);
     expect("mean", &m, 0, want / (double)n, 1e-7);
     expect("var", &v, 0, squares / (double)n, 1e-6);
@@ -216,7 +221,7 @@ static void test_sum_accuracy(void **state)
     tensor_release(&v);
 }
 
-/* ---- reductions and softmax along any axis ------------------------------------------------ */
+/* ---- reductions and softmax along any axis --------------------------------------- */
 
 typedef double LineFn(int64_t n, const double *x);
 
@@ -336,7 +341,8 @@ static void test_extremes_and_losses(void **state)
     tensor_release(&big);
     tensor_release(&lab);
 
-    Tensor p = t_random(1, F32, 2, DIMS(6, 5), -2, 2), q = t_random(2, F32, 2, DIMS(6, 5), -2, 2);
+    Tensor p = t_random(1, F32, 2, DIMS(6, 5), -2, 2),
+           q = t_random(2, F32, 2, DIMS(6, 5), -2, 2);
     double want = 0;
     for (int64_t r = 0; r < 6; r++) {
         double a[5], b[5];
@@ -345,7 +351,8 @@ static void test_extremes_and_losses(void **state)
             b[c] = tensor_get(&q, DIMS(r, c));
         }
         for (int64_t c = 0; c < 5; c++)
-            want += exp(a[c] - ref_lse(5, a)) * (a[c] - ref_lse(5, a) - b[c] + ref_lse(5, b));
+            want += exp(a[c] - ref_lse(5, a)) *
+                    (a[c] - ref_lse(5, a) - b[c] + ref_lse(5, b));
     }
     Tensor kl = run_op("kl_div", (const Tensor *[]){&p, &q}, 2, NULL);
     expect("kl_div", &kl, 0, want / 6, 1e-5);
@@ -354,7 +361,7 @@ static void test_extremes_and_losses(void **state)
     tensor_release(&q);
 }
 
-/* ---- images ------------------------------------------------------------------------------ */
+/* ---- images ---------------------------------------------------------------------- */
 
 static int64_t reflect(int64_t i, int64_t n)
 {
@@ -421,7 +428,7 @@ static void test_images(void **state)
     tensor_release(&y);
 }
 
-/* ---- index, gates ------------------------------------------------------------------------ */
+/* ---- index, gates ---------------------------------------------------------------- */
 
 static void test_topk(void **state)
 {
@@ -461,8 +468,8 @@ static void test_index_errors(void **state)
             Tensor flat = tensor_wrap(F32, 1, DIMS(4), x.data);
             const Tensor *first = !strcmp(ops[k], "take_along") ? &flat : &x;
             tensor_set(&idx, DIMS(2), bad[b]);
-            assert_false(op_eager(op_find(ops[k]), (const Tensor *[]){first, &idx}, 2, NULL,
-                                  NULL, &out, &err));
+            assert_false(op_eager(op_find(ops[k]), (const Tensor *[]){first, &idx}, 2,
+                                  NULL, NULL, &out, &err));
             assert_has(err.msg, ops[k]);
             assert_has(err.msg, "outside 0..");
         }
@@ -515,7 +522,7 @@ static void test_batch_u8(void **state)
     tensor_release(&y);
 }
 
-/* ---- draws ------------------------------------------------------------------------------- */
+/* ---- draws ----------------------------------------------------------------------- */
 
 static void moments(const Tensor *t, double *mean, double *std)
 {
@@ -535,7 +542,8 @@ static void test_draws(void **state)
     static const struct {
         const char *name;
         double f1, f2, mean, std;
-    } draws[] = {{"uniform", -1, 3, 1, 4 / 3.4641016}, {"normal", 2, 0.5, 2, 0.5},
+    } draws[] = {{"uniform", -1, 3, 1, 4 / 3.4641016},
+                 {"normal", 2, 0.5, 2, 0.5},
                  {"bernoulli", 0.3, 0, 0.3, 0.4582576}};
     for (size_t k = 0; k < ARRAY_LEN(draws); k++)
         for (int f64 = 0; f64 < 2; f64++) {
@@ -570,12 +578,13 @@ static void test_draws(void **state)
     tensor_release(&p);
 }
 
-/* ---- comparisons of integers, signatures --------------------------------------------------- */
+/* ---- comparisons of integers, signatures ----------------------------------------- */
 
 static void test_compare_i32(void **state)
 {
     (void)state;
-    Tensor a = t_make(I32, 1, DIMS(3)), b = t_make(I32, 0, NULL), f = t_make(F32, 0, NULL), o;
+    Tensor a = t_make(I32, 1, DIMS(3)), b = t_make(I32, 0, NULL),
+           f = t_make(F32, 0, NULL), o;
     for (int k = 0; k < 3; k++)
         ((int32_t *)a.data)[k] = k;
     ((int32_t *)b.data)[0] = 1;
@@ -587,7 +596,8 @@ static void test_compare_i32(void **state)
         expect("ge", &z, k, k <= 1, 0);
     }
     Err err = {0};
-    assert_false(op_eager(op_find("eq"), (const Tensor *[]){&a, &f}, 2, NULL, NULL, &o, &err));
+    assert_false(
+        op_eager(op_find("eq"), (const Tensor *[]){&a, &f}, 2, NULL, NULL, &o, &err));
     assert_has(err.msg, "eq: input 1 must be f32 or f64");
     tensor_release(&a);
     tensor_release(&b);

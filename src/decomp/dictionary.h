@@ -23,8 +23,9 @@ bool dict_new(int64_t R, int64_t C, int64_t I, Dictionary *out, Err *err); /* ze
 void dict_done(Dictionary *d);
 void dict_find_owners(Dictionary *d);
 void dict_balance(Dictionary *d);
-/* Displayed patterns [2R,I] f32: rows 2r and 2r+1 are the plus and minus pattern of component r, unit norm;
- * zero where a component has a single eigenvector. * S not NULL: of (S a, S b), what the filters respond to; raw: without balancing, as published. */
+/* Displayed patterns [2R,I] f32: rows 2r and 2r+1 are the plus and minus pattern of component r,
+ * of unit norm (zero where a component has a single eigenvector). S not NULL: of (S a, S b), what
+ * the filters respond to; raw: without balancing, as published. */
 bool dict_patterns(const Dictionary *d, const Tensor *S, bool raw, Tensor *out, Err *err);
 /* Activations [N,R] and logits [N,C] (either may be NULL) of x [N,I] f32. */
 bool dict_activations(const Dictionary *d, const Tensor *x, Tensor *act, Tensor *logits,

@@ -97,6 +97,17 @@ static inline void case_done(Case *k)
     dict_done(&k->d);
 }
 
+static inline double formula_a(int r, int j)
+{
+    double z = (j - 150.0 * (r + 1)) / 200;
+    return cos(.013 * j * (r + 2) + r) * exp(-z * z);
+}
+
+static inline double formula_b(int r, int j)
+{
+    return 2 * sin(.017 * j * (r + 1) + .3 * r);
+}
+
 /* 6 -> 8 -> 3 on 28 x 28 pixels, 5 components, from formulas. */
 static inline Case case_formula(void)
 {
@@ -136,9 +147,8 @@ static inline Case case_formula(void)
     assert_ok(dict_new(5, 3, 784, &k.d, &err), err);
     for (int r = 0; r < 5; r++)
         for (int j = 0; j < 784; j++) {
-            double z = (j - 150.0 * (r + 1)) / 200;
-            d32(&k.d.a)[r * 784 + j] = (float)(cos(.013 * j * (r + 2) + r) * exp(-z * z));
-            d32(&k.d.b)[r * 784 + j] = (float)(2 * sin(.017 * j * (r + 1) + .3 * r));
+            d32(&k.d.a)[r * 784 + j] = (float)formula_a(r, j);
+            d32(&k.d.b)[r * 784 + j] = (float)formula_b(r, j);
         }
     case_finish(&k);
     return k;

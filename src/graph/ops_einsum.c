@@ -334,7 +334,7 @@ static void reorder(DType dt, const Term *from, const void *src, const Term *to,
         v.dim[k] = x.dim[at];
         v.stride[k] = x.stride[at];
     }
-    tensor_copy_into(&v, &y, NULL);
+    copy_view(v, y);
 }
 
 /* Operand k with its lone letters summed; dst NULL: into scratch. */

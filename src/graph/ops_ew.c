@@ -276,7 +276,9 @@ static bool shape_copy(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err
 
 static bool run_cast(const OpArgs *x, Err *err)
 {
-    return tensor_copy_into(x->in[0], x->out[0], err);
+    (void)err;
+    copy_view(*x->in[0], *x->out[0]);
+    return true;
 }
 
 /* Costs: multiply-adds that a polynomial of that kind takes. */

@@ -33,6 +33,39 @@ void canvas_piece(Canvas *c, int row, int col, const char *text, size_t n, uint8
     }
 }
 
+int canvas_cut(Canvas *c, int row, int col, const char *text, int room, int32_t fg,
+               uint8_t attr)
+{
+    size_t left = strlen(text), n = 0;
+    bool cut = clean_width(text) > room;
+    int used = 0;
+    while (n < left) {
+        char one[8];
+        Glyph g;
+        size_t len = glyph_next(text + n, left - n, used, &g);
+        if (used + g.width > room - cut)
+            break;
+        memcpy(one, text + n, len);
+        one[len] = '\0';
+        if (text[n] != '\t')
+            grid_text(c->grid, row, col + used, one, fg, GRID_DEFAULT, attr);
+        used += g.width;
+        n += len;
+    }
+    if (cut && room > 0)
+        canvas_put(c, row, col + used++, '~', fg);
+    return used;
+}
+
+void canvas_put(Canvas *c, int row, int col, uint32_t rune, int32_t fg)
+{
+    Cell *cell = grid_at(c->grid, row, col);
+    if (cell) {
+        cell->rune = rune;
+        cell->fg = fg;
+    }
+}
+
 bool canvas_text(Canvas *c, const char *text, uint8_t attr, Err *err)
 {
     while (*text) {
@@ -46,6 +79,59 @@ bool canvas_text(Canvas *c, const char *text, uint8_t attr, Err *err)
     return true;
 }
 
+static bool draw_figure(Canvas *c, const Figure *f, Err *err);
+
+/* A part beside what was drawn at row `top`, from column `at` on. */
+static bool draw_beside(Canvas *c, const Figure *f, int top, int at, Err *err)
+{
+    Grid g;
+    Canvas part = {.grid = &g, .style = c->style, .width = c->width - at};
+    bool ok = grid_new(FIRST_ROWS, part.width, &g, err) && draw_figure(&part, f, err);
+    int end = top + part.row, below = end > c->row ? end - c->row : 0;
+    ok = ok && canvas_need(c, below, err);
+    for (int i = 0; ok && i < part.row; i++)
+        for (int j = 0; j < part.width; j++) {
+            Cell *to = grid_at(c->grid, top + i, at + j);
+            if (to)
+                *to = *grid_at(&g, i, j);
+        }
+    grid_done(&g);
+    c->row = at_least(c->row, end);
+    return ok;
+}
+
+static int used_columns(const Canvas *c, int top)
+{
+    int most = 0;
+    for (int i = top; i < c->row; i++)
+        for (int j = most; j < c->width; j++) {
+            const Cell *cell = grid_at(c->grid, i, j);
+            if (cell && (cell->rune != ' ' || cell->bg != GRID_DEFAULT))
+                most = j + 1;
+        }
+    return most;
+}
+
+/* Parts stand beside each other where the page is wide enough. */
+static bool draw_page(Canvas *c, const Figure *f, Err *err)
+{
+    enum { ROOM = 36, GUTTER = 3 };
+    for (int i = 0; i < f->n_parts; i++) {
+        int top = c->row;
+        if (i > 0 && !canvas_need(c, 1, err))
+            return false;
+        c->row = top += i > 0; /* blank line */
+        if (!draw_figure(c, f->parts[i], err))
+            return false;
+        int used = used_columns(c, top);
+        if (i + 1 < f->n_parts && f->parts[i + 1]->kind == FIG_BARS &&
+            used + GUTTER + ROOM <= c->width &&
+            !draw_beside(c, f->parts[++i], top, used + GUTTER, err))
+            return false;
+    }
+    return true;
+}
+
 static bool draw_body(Canvas *c, const Figure *f, Err *err)
 {
     switch (f->kind) {
@@ -54,23 +140,39 @@ static bool draw_body(Canvas *c, const Figure *f, Err *err)
     case FIG_TABLE:
         return draw_table(c, f, err);
     case FIG_TEXT:
+        return canvas_text(c, f->text, 0, err);
+    case FIG_PLOT:
+        return draw_plot(c, f, err);
+    case FIG_BARS:
+        return draw_bars(c, f, err);
+    case FIG_HEAT:
+        return draw_heat(c, f, err);
+    case FIG_BIPARTITE:
+        return draw_bipartite(c, f, err);
+    case FIG_BETWEEN:
+        return draw_between(c, f, err);
+    case FIG_PAGE:
         break;
     }
-    return canvas_text(c, f->text, 0, err);
+    return draw_page(c, f, err);
 }
 
-static bool draw_all(Canvas *c, const Figure *f, Err *err)
+static bool draw_figure(Canvas *c, const Figure *f, Err *err)
 {
-    int gap = f->kind == FIG_TABLE; /* a blank line, or the caption looks like a row */
+    /* a blank line, or a table's caption looks like a row */
+    int gap = f->kind == FIG_TABLE;
     if (f->title && !canvas_text(c, f->title, CELL_BOLD, err))
         return false;
     c->row += f->title ? gap : 0;
     if (!draw_body(c, f, err))
         return false;
     c->row += f->caption ? gap : 0;
-    if (f->caption && !canvas_text(c, f->caption, 0, err))
-        return false;
-    return grid_resize(c->grid, c->row, err);
+    return !f->caption || canvas_text(c, f->caption, 0, err);
+}
+
+static bool draw_all(Canvas *c, const Figure *f, Err *err)
+{
+    return draw_figure(c, f, err) && grid_resize(c->grid, c->row, err);
 }
 
 static bool start(Canvas *c, const DrawStyle *style, Grid *out, Err *err)

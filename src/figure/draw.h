@@ -13,15 +13,44 @@ typedef struct Canvas {
     int row;
 } Canvas;
 
+static inline int at_least(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+static inline int at_most(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* Half blocks, braille and box lines instead of ASCII. */
+static inline bool canvas_fine(const Canvas *c)
+{
+    return c->style.utf8 && c->style.level >= LEVEL_256;
+}
+
 /* Makes sure that `rows` rows below c->row exist. */
 bool canvas_need(Canvas *c, int rows, Err *err);
 /* First `n` bytes of a text at (row, col); n as clean_line() gave it. */
 void canvas_piece(Canvas *c, int row, int col, const char *text, size_t n,
                   uint8_t attr);
+/* One line cut to `room` columns (a ~ marks the cut) in a colour; returns the columns
+ * used. */
+int canvas_cut(Canvas *c, int row, int col, const char *text, int room, int32_t fg,
+               uint8_t attr);
+/* One cell, if it is inside. */
+void canvas_put(Canvas *c, int row, int col, uint32_t rune, int32_t fg);
 /* A paragraph wrapped to the width. */
 bool canvas_text(Canvas *c, const char *text, uint8_t attr, Err *err);
 /* The whole page, or only image `only` (0-based, -1: all) as large as it fits in the
  * width and `max_rows` rows of picture; the scale stays the page's. */
 bool draw_images(Canvas *c, const Figure *f, int only, int max_rows, Err *err);
 bool draw_table(Canvas *c, const Figure *f, Err *err);
+bool draw_plot(Canvas *c, const Figure *f, Err *err);
+bool draw_bars(Canvas *c, const Figure *f, Err *err);
+bool draw_heat(Canvas *c, const Figure *f, Err *err);
+bool draw_bipartite(Canvas *c, const Figure *f, Err *err);
+bool draw_between(Canvas *c, const Figure *f, Err *err);
+/* The names of the series with their marks, wrapped; nothing when there are none. */
+bool draw_legend(Canvas *c, const Figure *f, Err *err);
 #endif

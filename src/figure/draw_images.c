@@ -9,7 +9,6 @@
 
 #include "base/intr.h"
 #include "base/mem.h"
-#include "figure/clean.h"
 #include "figure/draw.h"
 #include "figure/map.h"
 #include "figure/sample.h"
@@ -31,16 +30,6 @@ typedef struct Page {
     ImageFacts *facts; /* [n] */
     double *t;         /* [down, across] of the image at hand */
 } Page;
-
-static int at_least(int a, int b)
-{
-    return a > b ? a : b;
-}
-
-static int at_most(int a, int b)
-{
-    return a < b ? a : b;
-}
 
 /* Sizes one panel so that its longer side has `side` pixels, or an integer multiple of
  * the image's own that is not larger. Returns how many images then fit in a row. */
@@ -174,26 +163,13 @@ static void draw_one(const Page *p, Canvas *c, int image, int row, int col)
             }
 }
 
-/* A label cut to the slot (a ~ marks the cut) with the oddity behind it. */
+/* A label cut to the slot with the oddity behind it. */
 static void draw_label(const Page *p, Canvas *c, int image, int row, int col)
 {
     const char *label = p->f->labels && p->f->labels[image] ? p->f->labels[image] : "";
     const char *odd = sample_oddity(&p->facts[image]);
     int odd_cols = *odd ? (int)strlen(odd) + (*label != '\0') : 0;
-    int room = p->slot - odd_cols, used = 0;
-    size_t left = strlen(label), n = 0;
-    bool cut = clean_width(label) > room;
-    while (n < left) {
-        Glyph g;
-        size_t len = glyph_next(label + n, left - n, used, &g);
-        if (used + g.width > room - cut)
-            break;
-        used += g.width;
-        n += len;
-    }
-    canvas_piece(c, row, col, label, n, 0);
-    if (cut)
-        canvas_piece(c, row, col + used++, "~", 1, 0);
+    int used = canvas_cut(c, row, col, label, p->slot - odd_cols, GRID_DEFAULT, 0);
     if (*odd)
         canvas_piece(c, row, col + used + (used > 0), odd, strlen(odd), CELL_BOLD);
 }

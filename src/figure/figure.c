@@ -48,6 +48,16 @@ static bool set_line(char **slot, const char *text, Err *err)
     return true;
 }
 
+static const char *const kind_names[FIG_KINDS] = {
+    "images", "table",     "text",    "plot", "bars",
+    "heat",   "bipartite", "between", "page",
+};
+
+const char *figure_kind_name(FigKind kind)
+{
+    return kind_names[kind];
+}
+
 Figure *figure_images(int n, int h, int w, const float *pixels, bool is_signed,
                       Err *err)
 {
@@ -108,10 +118,34 @@ Figure *figure_text(const char *text, Err *err)
     return f;
 }
 
+static void series_done(Series *s)
+{
+    mem_free(s->name);
+    mem_free(s->x);
+    mem_free(s->y);
+    mem_free(s->lo);
+    mem_free(s->hi);
+    texts_free(s->label, (size_t)s->n);
+}
+
 void figure_free(Figure *f)
 {
     if (!f)
         return;
+    for (int i = 0; i < f->n_series; i++)
+        series_done(&f->series[i]);
+    for (int i = 0; i < f->n_between; i++)
+        mem_free(f->between[i].name);
+    for (int i = 0; i < f->n_parts; i++)
+        figure_free(f->parts[i]);
+    mem_free(f->series);
+    mem_free(f->between);
+    mem_free(f->parts);
+    mem_free(f->edges);
+    mem_free(f->x.label);
+    mem_free(f->y.label);
+    texts_free(f->left, (size_t)f->n_left);
+    texts_free(f->right, (size_t)f->n_right);
     mem_free(f->title);
     mem_free(f->caption);
     mem_free(f->pixels);
@@ -165,6 +199,35 @@ bool figure_set_cell(Figure *f, int row, int col, const char *text, Err *err)
     return set_text(&f->cell[(size_t)row * (size_t)f->n_cols + (size_t)col], text, err);
 }
 
+static bool set_name(char **names, int n, int i, const char *text, const char *what,
+                     Err *err)
+{
+    if (i < 0 || i >= n)
+        return err_set(err, ERR_SHAPE, "a name for %s %d: the figure has %d", what, i, n);
+    return set_text(&names[i], text, err);
+}
+
+bool figure_set_left(Figure *f, int i, const char *text, Err *err)
+{
+    return set_name(f->left, f->n_left, i, text, "row, bar or left node", err);
+}
+
+bool figure_set_right(Figure *f, int i, const char *text, Err *err)
+{
+    return set_name(f->right, f->n_right, i, text, "column or right node", err);
+}
+
+bool figure_set_axis(Figure *f, bool is_y, const char *label, bool log, Err *err)
+{
+    FigAxis *a = is_y ? &f->y : &f->x;
+    if (f->kind != FIG_PLOT && !(f->kind == FIG_BARS && is_y))
+        return err_set(err, ERR_SHAPE, "an axis for a figure of kind %s: only plots "
+                                       "have two, and bars have y",
+                       kind_names[f->kind]);
+    a->log = log;
+    return set_line(&a->label, label, err);
+}
+
 /* "1.5e-05" -> "1.5e-5" */
 static void shorten_exponent(char *s)
 {
@@ -193,7 +256,12 @@ void figure_number(double v, char dst[32])
     } else if ((v == trunc(v) && a < 1e12) || (a >= 999.5 && a < 1e5)) {
         snprintf(dst, 32, "%.0f", v); /* counts stay whole */
     } else {
-        snprintf(dst, 32, "%.4g", v);
-        shorten_exponent(dst);
+        figure_digits(v, 4, dst);
     }
+}
+
+void figure_digits(double v, int digits, char dst[32])
+{
+    snprintf(dst, 32, "%.*g", digits < 1 ? 1 : digits > 17 ? 17 : digits, v);
+    shorten_exponent(dst);
 }

@@ -126,3 +126,77 @@ Cell map_ascii(Map m, double t)
         c.fg = map_colour(m, t > 0 ? fmax(a, 0.65) : -fmax(a, 0.65));
     return c;
 }
+
+/* ---- series ---- */
+
+static const uint8_t on_paper[MAP_SERIES][3] = {
+    {0, 114, 178},  {213, 94, 0},  {0, 158, 115}, {204, 121, 167},
+    {86, 180, 233}, {230, 159, 0}, {90, 90, 90},  {150, 140, 0},
+};
+static const uint8_t on_dark[MAP_SERIES][3] = {
+    {86, 180, 233}, {230, 159, 0}, {0, 190, 140}, {224, 141, 187},
+    {240, 120, 40}, {240, 228, 66}, {190, 190, 190}, {90, 140, 230},
+};
+static const uint8_t series_256[2][MAP_SERIES] = {
+    {74, 214, 36, 175, 208, 227, 250, 68},
+    {25, 166, 29, 169, 74, 172, 240, 100},
+};
+static const uint8_t tint_256[2][MAP_SERIES] = {
+    {17, 58, 22, 53, 52, 58, 237, 17},
+    {189, 223, 194, 225, 195, 229, 253, 230},
+};
+static const uint8_t series_8[2][MAP_SERIES] = {
+    {6, 3, 2, 5, 1, 7, 4, 7},
+    {4, 1, 2, 5, 6, 3, 0, 3},
+};
+
+void map_series_rgb(int i, uint8_t rgb[3])
+{
+    memcpy(rgb, on_paper[i % MAP_SERIES], 3);
+}
+
+char map_series_mark(int i)
+{
+    static const char marks[MAP_SERIES + 1] = "ox+*#%@&";
+    return marks[i % MAP_SERIES];
+}
+
+int32_t map_series(Map m, int i)
+{
+    const uint8_t *c = (m.light ? on_paper : on_dark)[i % MAP_SERIES];
+    switch (m.level) {
+    case LEVEL_MONO:
+        return GRID_DEFAULT;
+    case LEVEL_ANSI:
+        return series_8[m.light][i % MAP_SERIES];
+    case LEVEL_256:
+        return series_256[m.light][i % MAP_SERIES];
+    case LEVEL_TRUE:
+        break;
+    }
+    return GRID_RGB(c[0], c[1], c[2]);
+}
+
+/* A quarter of the colour over the background. */
+int32_t map_tint(Map m, int i)
+{
+    const uint8_t *c = (m.light ? on_paper : on_dark)[i % MAP_SERIES];
+    int back = m.light ? 255 : 0, t[3];
+    if (m.level < LEVEL_256)
+        return GRID_DEFAULT;
+    if (m.level == LEVEL_256)
+        return tint_256[m.light][i % MAP_SERIES];
+    for (int k = 0; k < 3; k++)
+        t[k] = (3 * back + c[k]) / 4;
+    return GRID_RGB(t[0], t[1], t[2]);
+}
+
+int32_t map_sign(Map m, double v)
+{
+    if (!(v < 0 || v > 0) || m.level == LEVEL_MONO)
+        return GRID_DEFAULT;
+    if (m.level == LEVEL_ANSI)
+        return v > 0 ? 1 : m.light ? 4 : 6;
+    m.is_signed = true;
+    return map_colour(m, v > 0 ? 0.65 : -0.65);
+}

@@ -63,7 +63,7 @@ static void draw(Pen *p, Shape s)
         norm += pow(ink_at(p, &s, i) - mean, 2);
     norm = sqrt(norm);
     for (int64_t i = 0; i < I; i++)
-        p->next[i] = norm > 1e-9 ? (float)((ink_at(p, &s, i) - mean) / norm) : 0;
+        p->next[i] = norm > 1e-100 ? (float)((ink_at(p, &s, i) - mean) / norm) : 0;
     p->next += I;
 }
 

@@ -30,7 +30,7 @@ static bool take_inputs(const OpRow *row, const Tensor *const *in, int n_in, Eag
                 row->name, k + 1, tensor_format_shape(in[k], s));
         }
         if (!tensor_contiguous_of(in[k], &e->in[k], err))
-            return err_prefix(err, "%s: ", row->name);
+            return err_prefix(err, "%s", row->name);
         e->in_ptr[k] = &e->in[k];
     }
     return true;

@@ -70,13 +70,16 @@ typedef enum OpFlag {
 
 /* How the generic tests call an op. Each `shapes` alternative is one case: inputs are separated
  * by commas, alternatives by ';', dims by 'x' ("3x4,1x4; 0x3,0x3; ,"). An empty item is a
- * scalar, '-' an absent optional input. `attrs` uses the same ';' and name=value. */
+ * scalar, '-' an absent optional input; "none": no inputs. `attrs` uses the same ';' and
+ * name=value, with lists as 3,4 and "none" for an absent axis. */
 typedef struct OpTest {
     const char *shapes;
     const char *attrs;    /* per alternative; missing = defaults */
     double lo, hi;        /* sampling range of float inputs; both 0: [-2,2] */
     double margin;        /* distance kept from kinks */
-    const char *ints;     /* "1:10": input 1 is i32 drawn from 0..9; NULL: none */
+    /* "1:10": input 1 is i32 drawn from 0..9; several with blanks between; "0:u8" input 0 is
+     * u8, "0:spd" symmetric positive definite; NULL: none */
+    const char *ints;
     double tol_grad;      /* f64 relative; 0: 1e-6 */
     double tol_f32;       /* f32 against f64, relative to max |out|; 0: 2e-5 */
 } OpTest;

@@ -85,7 +85,7 @@ static bool dw_shape(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *
     (void)n_in, (void)a;
     char sa[96], sb[96];
     if (!need_float(in, 0, err) || !need_ndim(in, 0, 2, err) ||
-        !need_ndim(in, 1, 2, err))
+        !need_float(in, 1, err) || !need_ndim(in, 1, 2, err))
         return false;
     if (in[0].dim[0] != in[1].dim[0])
         return err_set(err, ERR_SHAPE, "dy is %s and x %s; both need the same batch",

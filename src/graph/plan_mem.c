@@ -328,7 +328,7 @@ bool mem_plan(Builder *b)
     size_t scratch = scratch_bytes(p);
     p->memory = mem_alloc(slots + scratch, b->err);
     if (!p->memory)
-        return err_prefix(b->err, "planning a graph of %d nodes: ", p->n_node);
+        return err_prefix(b->err, "planning a graph of %d nodes", p->n_node);
     p->info.nodes = p->n_node;
     p->info.arena_bytes = slots + scratch;
     p->info.no_reuse_bytes += scratch;

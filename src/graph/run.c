@@ -70,7 +70,7 @@ static bool run_step(Plan *p, int i, Err *err)
     if (!s->run(&s->args, err)) {
         const PNode *n = &p->node[i];
         const char *name = p->val[n->n_out ? n->out[0] : n->in[0]].name;
-        return err_prefix(err, "%s%s%s: ", n->row->name, name[0] ? " of " : "", name);
+        return err_prefix(err, "%s%s%s", n->row->name, name[0] ? " of " : "", name);
     }
     if (p->profile)
         p->profile[i] += clock_now() - t0;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/intr.h"
 #include "base/mem.h"
 
 Lb *lb_of(lua_State *L)
@@ -14,9 +15,28 @@ Lb *lb_of(lua_State *L)
     return *(Lb **)lua_getextraspace(L);
 }
 
+/* Pushes "file:line: " of the innermost Lua function; our own recipes are passed over, since
+ * the mistake is their caller's. */
+static void push_place(lua_State *L)
+{
+    lua_Debug ar;
+    for (int level = 0; lua_getstack(L, level, &ar); level++) {
+        lua_getinfo(L, "Sl", &ar);
+        if (ar.currentline > 0 && strncmp(ar.source, "=cleave.", 8) != 0) {
+            lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+            return;
+        }
+    }
+    lua_pushliteral(L, "");
+}
+
 int lb_raise(lua_State *L, const Err *err)
 {
-    return luaL_error(L, "%s", err->msg[0] ? err->msg : "unknown failure");
+    luaL_checkstack(L, 4, "error");
+    push_place(L);
+    lua_pushstring(L, err->msg[0] ? err->msg : "unknown failure");
+    lua_concat(L, 2);
+    return lua_error(L);
 }
 
 int lb_error(lua_State *L, ErrCode code, const char *fmt, ...)
@@ -28,6 +48,64 @@ int lb_error(lua_State *L, ErrCode code, const char *fmt, ...)
     va_end(ap);
     return lb_raise(L, &err);
 }
+
+void lb_poll(lua_State *L)
+{
+    Err err;
+    if (!intr_check(&err))
+        lb_raise(L, &err);
+}
+
+/* --- C memory owned by Lua ---------------------------------------------------------------- */
+
+static int guard_gc(lua_State *L)
+{
+    lb_unguard(lua_touserdata(L, 1));
+    return 0;
+}
+
+LbGuard *lb_push_guard(lua_State *L, void (*release)(void *))
+{
+    LbGuard *g = lua_newuserdatauv(L, sizeof *g, 0);
+    *g = (LbGuard){ .release = release };
+    lb_class(L, "cleave.guard", guard_gc);
+    luaL_setmetatable(L, "cleave.guard");
+    return g;
+}
+
+void lb_unguard(LbGuard *g)
+{
+    if (g->p)
+        g->release(g->p);
+    g->p = NULL;
+}
+
+static int str_gc(lua_State *L)
+{
+    str_done(lua_touserdata(L, 1));
+    return 0;
+}
+
+Str *lb_push_str(lua_State *L)
+{
+    Str *s = lua_newuserdatauv(L, sizeof *s, 0);
+    str_init(s);
+    lb_class(L, "cleave.text", str_gc);
+    luaL_setmetatable(L, "cleave.text");
+    return s;
+}
+
+int lb_push_text(lua_State *L, Str *s)
+{
+    Err err;
+    if (!str_ok(s, &err))
+        return lb_raise(L, &err);
+    lua_pushlstring(L, s->s, s->len);
+    str_done(s);
+    return 1;
+}
+
+/* --- pacing ------------------------------------------------------------------------------- */
 
 /* Lua sees a few dozen bytes where C holds megabytes, so bytes are counted here and a full
  * collection runs when the new ones exceed both 16 MiB and a quarter of what is alive. */
@@ -76,17 +154,45 @@ LTensor *lb_push_tensor(lua_State *L)
     return t;
 }
 
+static bool is_closed(const LTensor *t)
+{
+    return !t->t.data && tensor_count(&t->t) > 0;
+}
+
+LTensor *lb_peek_tensor(lua_State *L, int arg)
+{
+    LTensor *t = luaL_testudata(L, arg, LB_TENSOR);
+    return t && !is_closed(t) ? t : NULL;
+}
+
 LTensor *lb_test_tensor(lua_State *L, int arg)
 {
-    return luaL_testudata(L, arg, LB_TENSOR);
+    LTensor *t = luaL_testudata(L, arg, LB_TENSOR);
+    if (t && is_closed(t))
+        lb_error(L, ERR_STATE, "this tensor was closed: its variable was <close> or its scope "
+                 "has ended");
+    return t;
 }
 
 LTensor *lb_check_tensor(lua_State *L, int arg)
 {
-    LTensor *t = luaL_checkudata(L, arg, LB_TENSOR);
-    if (!t->t.data && tensor_count(&t->t) > 0)
-        luaL_argerror(L, arg, "this tensor was closed");
-    return t;
+    luaL_checkudata(L, arg, LB_TENSOR);
+    return lb_test_tensor(L, arg);
+}
+
+void lb_check_readable(lua_State *L, const LTensor *t, const char *what)
+{
+    if (t->is_state && lb_of(L)->trace)
+        lb_error(L, ERR_STATE, "%s: the values of a state change from call to call, so they "
+                 "cannot be read while a function is traced; use operations such as slice", what);
+}
+
+void lb_push_element(lua_State *L, DType t, double v)
+{
+    if (t == I32 || t == U8)
+        lua_pushinteger(L, (lua_Integer)v);
+    else
+        lua_pushnumber(L, v);
 }
 
 LSym *lb_test_sym(lua_State *L, int arg)
@@ -96,7 +202,7 @@ LSym *lb_test_sym(lua_State *L, int arg)
 
 /* --- options ------------------------------------------------------------------------------ */
 
-void lb_option_value(lua_State *L, int idx, OptValue *v)
+static void option_value(lua_State *L, int idx, OptValue *v)
 {
     memset(v, 0, sizeof *v);
     switch (lua_type(L, idx)) {
@@ -124,6 +230,31 @@ void lb_option_value(lua_State *L, int idx, OptValue *v)
     }
 }
 
+void lb_take_option(lua_State *L, int arg, const char *key)
+{
+    arg = lua_absindex(L, arg);
+    if (!lua_istable(L, arg)) {
+        lua_pushnil(L);
+        return;
+    }
+    lua_newtable(L);
+    int copy = lua_gettop(L);
+    lua_pushnil(L);
+    while (lua_next(L, arg)) {
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_rawset(L, copy);
+    }
+    lua_pushstring(L, key);
+    lua_rawget(L, copy);
+    lua_pushstring(L, key);
+    lua_pushnil(L);
+    lua_rawset(L, copy);
+    lua_pushvalue(L, copy);
+    lua_replace(L, arg);
+    lua_remove(L, copy);
+}
+
 void lb_options(lua_State *L, int arg, const char *where, const OptRow *rows, size_t n,
                 void *cfg)
 {
@@ -143,7 +274,9 @@ void lb_options(lua_State *L, int arg, const char *where, const OptRow *rows, si
                      luaL_typename(L, -2));
         OptValue v;
         const char *key = lua_tostring(L, -2);
-        lb_option_value(L, -1, &v);
+        option_value(L, -1, &v);
+        if (v.type == OPT_STR && strlen(v.s) != lua_rawlen(L, -1))
+            lb_error(L, ERR_OPTION, "%s: option '%s' holds a zero byte", where, key);
         if (v.type == OPT_ENUM)
             lb_error(L, ERR_OPTION, "%s: option '%s' cannot be a %s", where, key, v.s);
         if (!opt_set(rows, n, cfg, key, &v, where, &err))
@@ -154,8 +287,8 @@ void lb_options(lua_State *L, int arg, const char *where, const OptRow *rows, si
 
 int lb_check_shape(lua_State *L, int arg, int64_t dim[MAX_DIM])
 {
-    if (lua_isinteger(L, arg)) {
-        dim[0] = lua_tointeger(L, arg);
+    int exact;
+    if (lua_type(L, arg) == LUA_TNUMBER && (dim[0] = lua_tointegerx(L, arg, &exact), exact)) {
         luaL_argcheck(L, dim[0] >= 0, arg, "a dimension cannot be negative");
         return 1;
     }
@@ -165,9 +298,9 @@ int lb_check_shape(lua_State *L, int arg, int64_t dim[MAX_DIM])
     luaL_argcheck(L, n <= MAX_DIM, arg, "a tensor has at most 6 dimensions");
     for (lua_Integer i = 1; i <= n; i++) {
         lua_rawgeti(L, arg, i);
-        luaL_argcheck(L, lua_isinteger(L, -1) && lua_tointeger(L, -1) >= 0, arg,
+        dim[i - 1] = lua_tointegerx(L, -1, &exact);
+        luaL_argcheck(L, lua_type(L, -1) == LUA_TNUMBER && exact && dim[i - 1] >= 0, arg,
                       "dimensions are integers from 0 on");
-        dim[i - 1] = lua_tointeger(L, -1);
         lua_pop(L, 1);
     }
     return (int)n;

@@ -9,6 +9,7 @@
 #include <lua.h>
 
 #include "base/option.h"
+#include "base/str.h"
 #include "graph/graph.h"
 #include "graph/plan.h"
 #include "lab/run.h"
@@ -37,21 +38,35 @@ LbTable lb_area(int i);
 typedef struct Trace Trace;
 typedef struct Lb {
     Run *run; /* NULL: nothing is recorded */
-    lua_State *main;
     lua_State *volatile current; /* the running coroutine */
     Trace *trace;                /* the function being traced, or NULL */
     uint64_t gc_mark;            /* mem_total() at the last full collection */
-    bool usage;                  /* the error on its way is a wrong setting */
+    size_t lua_bytes;            /* what Lua's own allocator has handed out */
+    char usage[256];             /* the sentence of the last wrong setting */
     bool config_seen;
     int settings;                /* registry reference: table of given k=v texts */
-    int cell;
+    int env;                     /* registry reference: the globals of cells */
 } Lb;
 Lb *lb_of(lua_State *L);
 
-/* Raises *err with position; ERR_INTERRUPT keeps the hook installed. Never returns. */
+/* Raises *err, with file and line of the innermost Lua function that is the user's. Never
+ * returns. */
 int lb_raise(lua_State *L, const Err *err);
-/* Raises a sentence that starts with the running function's name. */
 int lb_error(lua_State *L, ErrCode code, const char *fmt, ...) ATTR_PRINTF(3, 4);
+/* Raises when an interrupt is pending; for loops of ours over Lua values. */
+void lb_poll(lua_State *L);
+
+/* C memory that must survive calls that may raise belongs to a userdata. A guard frees p with
+ * `release` when it is collected; lb_unguard() frees it now. */
+typedef struct LbGuard {
+    void *p;
+    void (*release)(void *);
+} LbGuard;
+LbGuard *lb_push_guard(lua_State *L, void (*release)(void *));
+void lb_unguard(LbGuard *g);
+/* A text that Lua frees; lb_push_text() pushes its contents as a string and frees it. */
+Str *lb_push_str(lua_State *L);
+int lb_push_text(lua_State *L, Str *s);
 
 /* --- userdata kinds ----------------------------------------------------------------- */
 typedef struct LTensor {
@@ -60,8 +75,7 @@ typedef struct LTensor {
     char name[64]; /* of a state, "" otherwise */
 } LTensor;
 typedef struct LSym {
-    Trace *trace;
-    uint64_t id; /* of the trace: a stale symbol is told apart */
+    uint64_t id; /* of its trace: a stale symbol is told apart */
     Val v;
 } LSym;
 #define LB_TENSOR "cleave.tensor"
@@ -77,8 +91,13 @@ typedef struct LSym {
 #define LB_FIGURE "cleave.figure"
 
 LTensor *lb_push_tensor(lua_State *L); /* empty; fill ->t */
-LTensor *lb_test_tensor(lua_State *L, int arg); /* NULL if it is not one */
+LTensor *lb_peek_tensor(lua_State *L, int arg); /* NULL if it is none, or closed */
+LTensor *lb_test_tensor(lua_State *L, int arg); /* NULL if it is none; raises if closed */
 LTensor *lb_check_tensor(lua_State *L, int arg);
+/* Raises for a state inside a traced function, whose values are not known there. */
+void lb_check_readable(lua_State *L, const LTensor *t, const char *what);
+/* One element: an integer for integer dtypes, so that it prints and indexes as such. */
+void lb_push_element(lua_State *L, DType t, double v);
 LSym *lb_test_sym(lua_State *L, int arg);
 void lb_push_sym(lua_State *L, Trace *t, Val v);
 /* An empty figure userdata: fill the pointer; Lua frees it. */
@@ -94,18 +113,20 @@ void lb_class(lua_State *L, const char *kind, lua_CFunction gc);
 /* Reads the option table at arg (absent or nil: defaults) into cfg through the rows. */
 void lb_options(lua_State *L, int arg, const char *where, const OptRow *rows, size_t n,
                 void *cfg);
-/* One option value from the stack top. */
-void lb_option_value(lua_State *L, int idx, OptValue *v);
+/* Takes one key out of an option table: replaces the table at arg by a copy without it and
+ * pushes its value (nil when absent, or when there is no table). */
+void lb_take_option(lua_State *L, int arg, const char *key);
 /* A shape {2,3} or an integer; returns the number of dims. */
 int lb_check_shape(lua_State *L, int arg, int64_t dim[MAX_DIM]);
 DType lb_check_dtype(lua_State *L, int arg, DType dflt);
-/* The field of a plain option table, or the default. Unknown keys are not checked here. */
 
-/* Lua value -> JSON (numbers, strings, booleans, tables to depth 16, scalar tensors); never
- * raises; NULL only when memory is out. */
-json_t *lb_to_json(lua_State *L, int idx, int depth);
-/* Text of any value as the notebook shows it: bounded depth and width, no metamethod of the
- * user's is called. */
+/* --- values for the journal (value.c) -------------------------------------------------- */
+/* Lua value -> JSON: numbers, texts, booleans, small tensors, tables (lists as arrays, anything
+ * else as objects with sorted keys). Cycles, depth over 16 and what follows the first 200,000
+ * values become "...". Never raises and calls no metamethod; NULL when memory is out. */
+json_t *lb_to_json(lua_State *L, int idx);
+/* Text of any value as the notebook shows it: bounded depth and width. Never raises and calls
+ * no metamethod. */
 void lb_format(lua_State *L, int idx, Str *out);
 /* Prints a tensor: shape, then head and tail of its elements. */
 void tensor_format(const Tensor *t, Str *out);
@@ -130,6 +151,10 @@ void lb_open_data(lua_State *L);
 void lb_open_model(lua_State *L);
 void lb_open_decomp(lua_State *L);
 void lb_open_figure(lua_State *L);
+/* sandbox.c: the standard library with what scripts may not have taken out. */
+void lb_open_safe(lua_State *L);
+/* Installs the hook that stops Lua code in L; it removes itself when nothing is pending. */
+void lb_stop_hook(lua_State *L);
 /* Puts a table's functions into cl.* and the class method tables. */
 void lb_install(lua_State *L, const LbFn *fn, size_t n);
 

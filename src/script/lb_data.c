@@ -27,8 +27,17 @@ static int dataset_gc(lua_State *L)
 
 static int sampler_gc(lua_State *L)
 {
-    sampler_done(luaL_checkudata(L, 1, LB_SAMPLER));
+    Sampler *s = luaL_checkudata(L, 1, LB_SAMPLER);
+    sampler_done(s);
+    s->batch = 0;
     return 0;
+}
+
+Sampler *lb_check_sampler(lua_State *L, int arg)
+{
+    Sampler *s = luaL_checkudata(L, arg, LB_SAMPLER);
+    luaL_argcheck(L, s->batch > 0, arg, "this sampler was closed");
+    return s;
 }
 
 /* { train = ..., test = ... } */
@@ -206,7 +215,7 @@ static int cl_sampler(lua_State *L)
 static int sampler_next_fn(lua_State *L)
 {
     Err err;
-    Sampler *s = luaL_checkudata(L, 1, LB_SAMPLER);
+    Sampler *s = lb_check_sampler(L, 1);
     LTensor *out = lb_push_tensor(L), full = { 0 };
     if (!tensor_new(I32, 1, &s->batch, &out->t, &err))
         return lb_raise(L, &err);

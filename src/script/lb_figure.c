@@ -7,7 +7,10 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "figure/figure.h"
+#include "lab/jval.h"
 #include "script/lb.h"
+
+enum { MAX_COLUMNS = 500, MAX_ROWS = 1000000, MAX_NAMED = 1000 };
 
 typedef struct LFigure {
     Figure *f;
@@ -66,7 +69,6 @@ static const OptRow images_options[] = {
 static const size_t n_images_options = ARRAY_LEN(images_options);
 
 /* Number, height and width of the images in a tensor of [h,w], [n,h,w] or flat [n,h*w]. */
-
 static void image_dims(lua_State *L, const Tensor *t, const ImagesCfg *c, int *n, int *h,
                        int *w)
 {
@@ -93,11 +95,15 @@ static void image_dims(lua_State *L, const Tensor *t, const ImagesCfg *c, int *n
                  tensor_format_shape(t, shape));
 }
 
+/* The list of labels is on stack index `labels`, or nil. */
 static void set_labels(lua_State *L, int labels, Figure *f)
 {
     Err err;
-    if (!labels)
+    if (lua_isnil(L, labels))
         return;
+    if (!lua_istable(L, labels))
+        lb_error(L, ERR_OPTION, "cl.images: labels must be a list of texts, got a %s",
+                 luaL_typename(L, labels));
     for (int i = 0; i < f->n; i++) {
         if (lua_rawgeti(L, labels, i + 1) != LUA_TNIL) {
             const char *text = luaL_tolstring(L, -1, NULL);
@@ -113,29 +119,12 @@ static int cl_images(lua_State *L)
 {
     Err err;
     ImagesCfg c;
-    int n = 0, h = 0, w = 0, labels = 0;
+    int n = 0, h = 0, w = 0;
     LTensor *src = lb_check_tensor(L, 1);
     lua_settop(L, 2);
-    if (lua_istable(L, 2)) { /* labels are a list, the rest are plain options */
-        lua_newtable(L);
-        lua_pushnil(L);
-        while (lua_next(L, 2)) {
-            if (lua_type(L, -2) == LUA_TSTRING && !strcmp(lua_tostring(L, -2), "labels")) {
-                luaL_checktype(L, -1, LUA_TTABLE);
-                lua_pushvalue(L, -1);
-                lua_setfield(L, LUA_REGISTRYINDEX, "cleave.labels");
-                labels = 1;
-                lua_pop(L, 1);
-                continue;
-            }
-            lua_pushvalue(L, -2);
-            lua_insert(L, -2);
-            lua_rawset(L, 3);
-        }
-    } else {
-        lua_pushnil(L);
-    }
-    lb_options(L, 3, "cl.images", images_options, n_images_options, &c);
+    lb_take_option(L, 2, "labels");
+    int labels = lua_gettop(L);
+    lb_options(L, 2, "cl.images", images_options, n_images_options, &c);
     image_dims(L, &src->t, &c, &n, &h, &w);
     LTensor *flat = lb_push_tensor(L); /* f32 contiguous copy, owned by Lua */
     if (!tensor_convert(&src->t, F32, &flat->t, &err))
@@ -151,107 +140,150 @@ static int cl_images(lua_State *L)
     if ((c.title[0] && !figure_set_title(f->f, c.title, &err)) ||
         (c.caption[0] && !figure_set_caption(f->f, c.caption, &err)))
         return lb_raise(L, &err);
-    if (labels) {
-        lua_getfield(L, LUA_REGISTRYINDEX, "cleave.labels");
-        set_labels(L, lua_gettop(L), f->f);
-        lua_pop(L, 1);
-    }
+    set_labels(L, labels, f->f);
     return 1;
 }
 
 /* --- tables ------------------------------------------------------------------------------------ */
 
-/* Column names: the list given as `columns`, else the sorted keys of the first row. */
-static int push_columns(lua_State *L, int rows, int opts)
+typedef struct TableCfg {
+    char title[OPT_STR_CAP], caption[OPT_STR_CAP];
+} TableCfg;
+static const OptRow table_options[] = {
+    { "title", OPT_STR, offsetof(TableCfg, title), "", 0, 0, NULL, "Line above." },
+    { "caption", OPT_STR, offsetof(TableCfg, caption), "", 0, 0, NULL, "Paragraph below." },
+};
+static const size_t n_table_options = ARRAY_LEN(table_options);
+
+/* Sorts the list of strings at `list`; binary insertion, for a few hundred names. */
+static void sort_names(lua_State *L, int list)
 {
-    if (opts && lua_getfield(L, opts, "columns") == LUA_TTABLE)
-        return (int)lua_rawlen(L, -1);
-    if (opts)
-        lua_pop(L, 1);
-    lua_newtable(L);
-    int n = 0, list = lua_gettop(L);
-    if (lua_rawgeti(L, rows, 1) == LUA_TTABLE) {
-        lua_pushnil(L);
-        while (lua_next(L, -2)) {
-            lua_pop(L, 1);
-            if (lua_type(L, -1) == LUA_TSTRING) {
-                lua_pushvalue(L, -1);
-                lua_rawseti(L, list, ++n);
+    lua_Integer n = (lua_Integer)lua_rawlen(L, list);
+    for (lua_Integer i = 2; i <= n; i++) {
+        lua_rawgeti(L, list, i);
+        lua_Integer k = i;
+        for (; k > 1; k--) {
+            lua_rawgeti(L, list, k - 1);
+            if (!lua_compare(L, -2, -1, LUA_OPLT)) {
+                lua_pop(L, 1);
+                break;
             }
+            lua_rawseti(L, list, k);
+        }
+        lua_rawseti(L, list, k);
+    }
+}
+
+/* Pushes the list of the string keys of the table at idx, sorted. */
+static void push_sorted_keys(lua_State *L, int idx)
+{
+    lua_Integer n = 0;
+    idx = lua_absindex(L, idx);
+    lua_newtable(L);
+    int list = lua_gettop(L);
+    lua_pushnil(L);
+    while (lua_next(L, idx)) {
+        lua_pop(L, 1);
+        if (lua_type(L, -1) == LUA_TSTRING) {
+            lua_pushvalue(L, -1);
+            lua_rawseti(L, list, ++n);
         }
     }
-    lua_pop(L, 1);
-    lua_getglobal(L, "table");
-    lua_getfield(L, -1, "sort");
-    lua_pushvalue(L, list);
-    lua_call(L, 1, 0);
-    lua_settop(L, list);
-    return n;
+    sort_names(L, list);
+}
+
+/* Leaves the list of column names on the stack: the one given (at index `given`), else the
+ * sorted keys of the first row. */
+static int push_columns(lua_State *L, int rows, int given)
+{
+    if (!lua_isnil(L, given)) {
+        if (!lua_istable(L, given))
+            lb_error(L, ERR_OPTION, "cl.table: columns must be a list of names, got a %s",
+                     luaL_typename(L, given));
+        lua_pushvalue(L, given);
+    } else if (lua_rawgeti(L, rows, 1) == LUA_TTABLE) {
+        push_sorted_keys(L, -1);
+        lua_remove(L, -2);
+    } else {
+        lua_newtable(L);
+        lua_remove(L, -2);
+    }
+    lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
+    if (n < 1 || n > MAX_COLUMNS)
+        lb_error(L, ERR_OPTION, "cl.table: 1 to %d columns; rows must be tables with named values, "
+                 "such as { { name = \"a\", loss = 0.5 } }", MAX_COLUMNS);
+    return (int)n;
 }
 
 static void cell_text(lua_State *L, int idx, char dst[256], bool *is_number)
 {
-    LTensor *t = lb_test_tensor(L, idx);
+    LTensor *t = lb_peek_tensor(L, idx);
     *is_number = true;
     if (lua_isinteger(L, idx)) {
         snprintf(dst, 256, "%lld", (long long)lua_tointeger(L, idx));
     } else if (lua_type(L, idx) == LUA_TNUMBER) {
         figure_number(lua_tonumber(L, idx), dst);
-    } else if (t && tensor_count(&t->t) == 1 && t->t.data) {
+    } else if (t && tensor_count(&t->t) == 1) {
         figure_number(tensor_item(&t->t), dst);
     } else {
         *is_number = false;
         Str s;
         str_init(&s);
         if (!lua_isnil(L, idx))
-            lb_format(L, idx, &s);
+            lb_format(L, idx, &s); /* raises nothing */
         text_copy(dst, 256, s.s);
         str_done(&s);
     }
 }
 
+/* Fills column c from the field `name` of every row. */
+static void fill_column(lua_State *L, Figure *f, int c, const char *name, int n_rows)
+{
+    Err err;
+    bool numeric = true, any = false;
+    for (int r = 0; r < n_rows; r++) {
+        char text[256];
+        bool number;
+        if (lua_rawgeti(L, 1, r + 1) != LUA_TTABLE)
+            lb_error(L, ERR_OPTION, "cl.table: row %d is a %s; rows are tables with named values",
+                     r + 1, luaL_typename(L, -1));
+        lua_pushstring(L, name);
+        lua_rawget(L, -2);
+        cell_text(L, lua_gettop(L), text, &number);
+        numeric = numeric && (number || !text[0] || !strcmp(text, "-"));
+        any = any || number;
+        lua_pop(L, 2);
+        if (!figure_set_cell(f, r, c, text, &err))
+            lb_raise(L, &err);
+    }
+    if (!figure_set_head(f, c, name, numeric && any, &err))
+        lb_raise(L, &err);
+}
+
 static int cl_table(lua_State *L)
 {
     Err err;
+    TableCfg cfg;
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 2);
-    int opts = lua_istable(L, 2) ? 2 : 0;
-    int n_rows = (int)lua_rawlen(L, 1), n_cols = push_columns(L, 1, opts);
-    int cols = lua_gettop(L);
-    if (n_cols < 1)
-        return lb_error(L, ERR_OPTION, "cl.table: rows must be tables with named values, such as "
-                        "{ { name = \"a\", loss = 0.5 } }");
+    lb_take_option(L, 2, "columns");
+    lb_options(L, 2, "cl.table", table_options, n_table_options, &cfg);
+    size_t n = lua_rawlen(L, 1);
+    luaL_argcheck(L, n <= MAX_ROWS, 1, "a table has at most a million rows");
+    int n_rows = (int)n, n_cols = push_columns(L, 1, 3), cols = lua_gettop(L);
     LFigure *f = push_figure(L);
     if (!(f->f = figure_table(n_rows, n_cols, &err)))
         return lb_raise(L, &err);
     for (int c = 0; c < n_cols; c++) {
-        lua_rawgeti(L, cols, c + 1);
-        const char *name = luaL_checkstring(L, -1);
-        bool numeric = true, any = false;
-        for (int r = 0; r < n_rows; r++) {
-            char text[256];
-            bool number;
-            lua_rawgeti(L, 1, r + 1);
-            luaL_checktype(L, -1, LUA_TTABLE);
-            lua_getfield(L, -1, name);
-            cell_text(L, lua_gettop(L), text, &number);
-            numeric = numeric && (number || !text[0] || !strcmp(text, "-"));
-            any = any || number;
-            lua_pop(L, 2);
-            if (!figure_set_cell(f->f, r, c, text, &err))
-                return lb_raise(L, &err);
-        }
-        if (!figure_set_head(f->f, c, name, numeric && any, &err))
-            return lb_raise(L, &err);
+        if (lua_rawgeti(L, cols, c + 1) != LUA_TSTRING)
+            return lb_error(L, ERR_OPTION, "cl.table: columns are named by texts, got a %s",
+                            luaL_typename(L, -1));
+        fill_column(L, f->f, c, lua_tostring(L, -1), n_rows);
         lua_pop(L, 1);
     }
-    static const char *const texts[] = { "title", "caption" };
-    for (int i = 0; opts && i < 2; i++) {
-        if (lua_getfield(L, opts, texts[i]) == LUA_TSTRING &&
-            !(i ? figure_set_caption : figure_set_title)(f->f, lua_tostring(L, -1), &err))
-            return lb_raise(L, &err);
-        lua_pop(L, 1);
-    }
+    if ((cfg.title[0] && !figure_set_title(f->f, cfg.title, &err)) ||
+        (cfg.caption[0] && !figure_set_caption(f->f, cfg.caption, &err)))
+        return lb_raise(L, &err);
     return 1;
 }
 
@@ -267,57 +299,53 @@ static bool is_row_list(lua_State *L, int arg)
     return yes;
 }
 
-/* A plain table of named numbers becomes a two-column table, sorted by name. */
+/* A table whose keys are all texts becomes a two-column table, sorted by name. */
 static bool is_named_values(lua_State *L, int arg)
 {
-    if (!lua_istable(L, arg) || lua_rawlen(L, arg) > 0)
+    int n = 0;
+    if (!lua_istable(L, arg))
         return false;
     lua_pushnil(L);
-    if (!lua_next(L, arg))
-        return false;
-    lua_pop(L, 2);
-    return true;
+    while (lua_next(L, arg)) {
+        lua_pop(L, 1);
+        if (lua_type(L, -1) != LUA_TSTRING || ++n > MAX_NAMED) {
+            lua_pop(L, 1);
+            return false;
+        }
+    }
+    return n > 0;
 }
 
 static void push_name_value_rows(lua_State *L, int arg)
 {
-    int n = 0;
-    lua_newtable(L);
-    int list = lua_gettop(L);
-    lua_pushnil(L);
-    while (lua_next(L, arg)) {
+    push_sorted_keys(L, arg);
+    int names = lua_gettop(L);
+    lua_Integer n = (lua_Integer)lua_rawlen(L, names);
+    lua_createtable(L, n < 1000 ? (int)n : 0, 0);
+    for (lua_Integer i = 1; i <= n; i++) {
         lua_createtable(L, 0, 2);
-        lua_pushvalue(L, -3);
-        luaL_tolstring(L, -1, NULL);
+        lua_rawgeti(L, names, i);
+        lua_pushvalue(L, -1);
         lua_setfield(L, -3, "name");
-        lua_pop(L, 1);
-        lua_pushvalue(L, -2);
+        lua_rawget(L, arg);
         lua_setfield(L, -2, "value");
-        lua_rawseti(L, list, ++n);
-        lua_pop(L, 1);
+        lua_rawseti(L, -2, i);
     }
-    if (luaL_dostring(L, "return function(t) table.sort(t, function(a, b) return a.name < b.name "
-                         "end) end") == LUA_OK) {
-        lua_pushvalue(L, list);
-        lua_call(L, 1, 0);
-    }
-    lua_settop(L, list);
+    lua_remove(L, names);
 }
 
 static int show_value(lua_State *L, int arg)
 {
     Lb *lb = lb_of(L);
     Err err;
+    if (!lb->run)
+        return 0;
     Str s;
     str_init(&s);
-    lb_format(L, arg, &s);
-    json_t *body = json_pack("{s:s}", "text", s.s);
+    lb_format(L, arg, &s); /* raises nothing */
+    json_t *body = json_pack("{s:o}", "text", jval_text(s.s, s.len));
     str_done(&s);
-    if (lb->run && !journal_event(run_journal(lb->run), "value", body, &err))
-        return lb_raise(L, &err);
-    if (!lb->run)
-        json_decref(body);
-    return 0;
+    return journal_event(run_journal(lb->run), "value", body, &err) ? 0 : lb_raise(L, &err);
 }
 
 static int cl_show(lua_State *L)
@@ -355,46 +383,44 @@ static int figure_text_fn(lua_State *L)
 {
     Err err;
     Grid g;
-    Str s;
-    DrawStyle style = { .level = LEVEL_MONO, .width = (int)luaL_optinteger(L, 2, 80) };
-    luaL_argcheck(L, style.width >= 20 && style.width <= 1000, 2, "20 to 1000 columns");
+    Figure *f = check_figure(L, 1);
+    lua_Integer width = luaL_optinteger(L, 2, 80);
+    DrawStyle style = { .level = LEVEL_MONO };
     const char *level = luaL_optstring(L, 3, "mono");
+    luaL_argcheck(L, width >= 20 && width <= 1000, 2, "20 to 1000 columns");
+    style.width = (int)width;
     if (!level_parse(level, &style.level))
         return lb_error(L, ERR_OPTION, "figure:text: level is mono, ansi, 256 or true, got '%s'",
                         level);
     style.utf8 = style.level >= LEVEL_256;
-    if (!figure_draw(check_figure(L, 1), &style, &g, &err))
+    Str *s = lb_push_str(L);
+    if (!figure_draw(f, &style, &g, &err))
         return lb_raise(L, &err);
-    str_init(&s);
-    grid_print(&g, style.level, &s);
+    grid_print(&g, style.level, s);
     grid_done(&g);
-    luaL_Buffer b;
-    luaL_buffinit(L, &b);
-    luaL_addlstring(&b, s.s, s.len);
-    str_done(&s);
-    luaL_pushresult(&b);
-    return 1;
+    return lb_push_text(L, s);
 }
 
 /* --- report.md ------------------------------------------------------------------------------------- */
 
+/* The item is on the stack top. */
 static bool add_item(lua_State *L, const char *dir, int i, Str *out, Err *err)
 {
-    LFigure *f = luaL_testudata(L, -1, LB_FIGURE);
     char path[1024], name[64];
-    if (!f || !f->f) {
+    if (!luaL_testudata(L, -1, LB_FIGURE)) {
         str_add(out, luaL_tolstring(L, -1, NULL));
         str_add(out, "\n\n");
         lua_pop(L, 1);
         return true;
     }
+    Figure *f = check_figure(L, lua_gettop(L));
     snprintf(name, sizeof name, "figures/report-%d.png", i);
-    if (f->f->kind == FIG_IMAGES) {
+    if (f->kind == FIG_IMAGES) {
         if (!path_join(path, sizeof path, dir, "figures", err) || !dir_make(path, err) ||
-            !path_join(path, sizeof path, dir, name, err) || !figure_png(f->f, path, err))
+            !path_join(path, sizeof path, dir, name, err) || !figure_png(f, path, err))
             return false;
     }
-    if (!figure_markdown(f->f, name, out, err))
+    if (!figure_markdown(f, name, out, err))
         return false;
     str_addc(out, '\n');
     return true;
@@ -404,24 +430,23 @@ static int cl_report(lua_State *L)
 {
     Lb *lb = lb_of(L);
     Err err;
-    Str s;
     char path[1024];
     luaL_checktype(L, 1, LUA_TTABLE);
     if (!lb->run)
         return 0;
-    str_init(&s);
-    bool ok = true;
     int n = (int)lua_rawlen(L, 1);
-    for (int i = 1; ok && i <= n; i++) {
+    Str *s = lb_push_str(L);
+    for (int i = 1; i <= n; i++) {
         lua_rawgeti(L, 1, i);
-        ok = add_item(L, run_dir(lb->run), i, &s, &err);
+        if (!add_item(L, run_dir(lb->run), i, s, &err))
+            return lb_raise(L, &err);
         lua_pop(L, 1);
     }
-    ok = ok && str_ok(&s, &err) &&
-         path_join(path, sizeof path, run_dir(lb->run), "report.md", &err) &&
-         file_write_all(path, s.s, s.len, &err);
-    str_done(&s);
-    return ok ? 0 : lb_raise(L, &err);
+    if (!str_ok(s, &err) ||
+        !path_join(path, sizeof path, run_dir(lb->run), "report.md", &err) ||
+        !file_write_all(path, s->s, s->len, &err))
+        return lb_raise(L, &err);
+    return 0;
 }
 
 const LbFn lb_figure_fns[] = {
@@ -435,7 +460,8 @@ const LbFn lb_figure_fns[] = {
       &n_images_options, "cl.show(cl.images(cl.rng(1):normal({ 3, 784 })))" },
     { "cl.table", "(rows, { columns = {...}, title = text, caption = text })",
       "A table figure from a list of rows with named values. Without columns the sorted names of "
-      "the first row are shown.", cl_table, NULL, NULL, NULL },
+      "the first row are shown.", cl_table, table_options, &n_table_options,
+      "cl.table { { name = \"a\", loss = 0.5 } }" },
     { "cl.report", "({ item, ... })",
       "Writes report.md in the run's folder from texts (Markdown) and figures, in order.",
       cl_report, NULL, NULL, NULL },

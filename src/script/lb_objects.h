@@ -16,6 +16,7 @@ typedef struct LModel {
 } LModel;
 
 Dataset *lb_check_dataset(lua_State *L, int arg);
+Sampler *lb_check_sampler(lua_State *L, int arg);
 LModel *lb_check_model(lua_State *L, int arg);
 /* f64 second moment of a data set plus the noise of training: E[x x^T] + share std^2 I, pushed as
  * a tensor; kept in the data set's user value so that it is computed once. */

@@ -39,7 +39,7 @@ static void take_input(lua_State *L, Call *c, int arg, const char *what)
     if ((c->sym[k] = lb_test_sym(L, arg))) {
         c->traced = true;
     } else if ((c->lt[k] = lb_test_tensor(L, arg))) {
-        c->tensor[k] = lb_check_tensor(L, arg)->t;
+        c->tensor[k] = c->lt[k]->t;
     } else if (lua_type(L, arg) == LUA_TNUMBER) {
         c->is_number[k] = true;
         c->number[k] = lua_tonumber(L, arg);
@@ -55,8 +55,10 @@ static DType number_dtype(lua_State *L, const Call *c)
     for (int k = 0; k < c->n_in; k++) {
         if (c->lt[k])
             return c->tensor[k].dtype == U8 ? I32 : c->tensor[k].dtype;
-        if (c->sym[k])
-            return graph_spec(trace_graph(c->sym[k]->trace), lb_sym_val(L, c->sym[k])).dtype;
+        if (c->sym[k]) {
+            Val v = lb_sym_val(L, c->sym[k]);
+            return graph_spec(trace_graph(lb_of(L)->trace), v).dtype;
+        }
     }
     return F32;
 }
@@ -151,6 +153,11 @@ static bool is_option_table(lua_State *L, int arg)
     return true;
 }
 
+static bool is_empty_table(lua_State *L, int arg)
+{
+    return lua_istable(L, arg) && lua_rawlen(L, arg) == 0 && !is_option_table(L, arg);
+}
+
 static void take_option_table(lua_State *L, Call *c, int arg, bool *seen)
 {
     const OpSig *s = c->sig;
@@ -185,6 +192,8 @@ static void take_attributes(lua_State *L, Call *c, int arg, int top)
     bool seen[OP_MAX_IN + OP_MAX_ATTR] = { false };
     int i = s->n_tensors;
     for (; arg <= top; arg++) {
+        if (is_empty_table(L, arg) && (i >= s->n || !strchr("AI", s->p[i].type)))
+            continue; /* no options */
         if (is_option_table(L, arg)) {
             take_option_table(L, c, arg, seen);
             continue;
@@ -252,8 +261,11 @@ static void bind_numbers(lua_State *L, Call *c)
         if (!known)
             t = number_dtype(L, c);
         known = true;
+        if (t == I32 && !(c->number[k] == floor(c->number[k]) && fabs(c->number[k]) <= INT32_MAX))
+            lb_error(L, ERR_OPTION, "%s: %.14g is not an i32 value, as the tensor's are; cast the "
+                     "tensor first, as in x:cast(\"f32\")", c->row->name, c->number[k]);
         c->number32[k] = (float)c->number[k];
-        c->number_i[k] = (int32_t)fmax(fmin(c->number[k], 2147483647.0), -2147483648.0);
+        c->number_i[k] = t == I32 ? (int32_t)c->number[k] : 0;
         void *at = t == F64 ? (void *)&c->number[k]
                    : t == F32 ? (void *)&c->number32[k]
                               : (void *)&c->number_i[k];
@@ -266,7 +278,7 @@ static int call_traced(lua_State *L, Call *c)
     Lb *lb = lb_of(L);
     Graph *g;
     Val in[IN_CAP], out[OP_MAX_OUT];
-    int n_out = c->row->n_out ? c->row->n_out : 1;
+    int n_out = op_n_out(c->row);
     if (!lb->trace)
         return lb_error(L, ERR_STATE, "%s: a symbolic value was used outside the function that "
                         "cl.compile traces", c->row->name);
@@ -291,10 +303,23 @@ static int call_traced(lua_State *L, Call *c)
     return n_out;
 }
 
-static int call_eager(lua_State *L, const Call *c, const RunCtx *ctx)
+/* A finaliser may have run since the arguments were read, and closed one of them. */
+static void reread(lua_State *L, Call *c)
+{
+    for (int k = 0; k < c->n_in; k++) {
+        if (!c->lt[k])
+            continue;
+        c->tensor[k] = c->lt[k]->t;
+        if (!c->tensor[k].data && tensor_count(&c->tensor[k]) > 0)
+            lb_error(L, ERR_STATE, "%s: an argument was closed while memory was made",
+                     c->row->name);
+    }
+}
+
+static int call_eager(lua_State *L, Call *c, const RunCtx *ctx)
 {
     Err err;
-    int n_out = c->row->n_out ? c->row->n_out : 1;
+    int n_out = op_n_out(c->row);
     LTensor *dst[OP_MAX_OUT];
     Tensor out[OP_MAX_OUT] = { 0 };
     const Tensor *in[IN_CAP];
@@ -306,9 +331,12 @@ static int call_eager(lua_State *L, const Call *c, const RunCtx *ctx)
         dst[k] = lb_push_tensor(L);
     for (int k = 0; k < c->n_in; k++)
         in[k] = c->present[k] ? &c->tensor[k] : NULL;
+    reread(L, c);
     bool ok = op_eager(c->row, in, c->n_in, &c->attr, ctx, out, &err);
-    if (!ok && err.code == ERR_MEMORY && lb_relieve(L))
+    if (!ok && err.code == ERR_MEMORY && lb_relieve(L)) {
+        reread(L, c);
         ok = op_eager(c->row, in, c->n_in, &c->attr, ctx, out, &err);
+    }
     if (!ok)
         return lb_raise(L, &err);
     for (int k = 0; k < n_out; k++)
@@ -322,6 +350,9 @@ int lb_call_row(lua_State *L, const OpRow *row, int first, const RunCtx *ctx)
     Lb *lb = lb_of(L);
     Call c = { .row = row, .sig = op_sig(row) };
     take_arguments(L, &c, first);
+    if (ctx && c.traced)
+        return lb_error(L, ERR_STATE, "%s: a generator draws at once; inside a traced function use "
+                        "cl.%s(...), which draws anew in each call", row->name, row->name);
     bind_numbers(L, &c);
     if (lb->trace && !c.traced && !ctx) {
         c.traced = (row->flags & (OP_RANDOM | OP_EFFECT)) != 0;

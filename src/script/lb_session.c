@@ -1,24 +1,31 @@
 /* lb_session.c -- how a script speaks: settings, log, metrics, progress, values, sleep. All of it
  * goes to the run's journal and nowhere else; viewers draw it. */
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "lab/jval.h"
 #include "script/lb.h"
 
 /* --- settings -------------------------------------------------------------------------------- */
 
 static int usage(lua_State *L, const char *fmt, ...)
 {
-    Err err;
+    Lb *lb = lb_of(L);
     va_list ap;
-    lb_of(L)->usage = true;
     va_start(ap, fmt);
-    err_vset(&err, ERR_OPTION, fmt, ap);
+    vsnprintf(lb->usage, sizeof lb->usage, fmt, ap);
     va_end(ap);
-    lua_pushstring(L, err.msg);
+    lua_pushstring(L, lb->usage);
     return lua_error(L);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 /* Pushes the text converted to the type of the default at idx. */
@@ -46,6 +53,18 @@ static void convert(lua_State *L, const char *name, const char *text, int idx)
     }
 }
 
+static void unknown_setting(lua_State *L, const char *key, const char **names, size_t n)
+{
+    char list[120] = "";
+    const char *near = text_nearest(key, names, n);
+    qsort(names, n, sizeof *names, by_name);
+    for (size_t i = 0, at = 0; i < n && at < sizeof list; i++)
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", names[i]);
+    usage(L, "unknown setting '%.60s'%s%.30s%s; the script has %s", key,
+          near ? ", did you mean '" : "", near ? near : "", near ? "'" : "",
+          n ? list : "no settings");
+}
+
 static void check_given(lua_State *L, int given)
 {
     const char *names[128];
@@ -54,7 +73,8 @@ static void check_given(lua_State *L, int given)
     while (lua_next(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING)
             lb_error(L, ERR_OPTION, "cl.config: setting names are words");
-        if (!lua_isnumber(L, -1) && !lua_isboolean(L, -1) && !lua_isstring(L, -1))
+        int type = lua_type(L, -1);
+        if (type != LUA_TNUMBER && type != LUA_TBOOLEAN && type != LUA_TSTRING)
             lb_error(L, ERR_OPTION, "cl.config: the default of '%s' must be a number, a text or "
                      "a boolean", lua_tostring(L, -2));
         if (n < ARRAY_LEN(names))
@@ -65,18 +85,8 @@ static void check_given(lua_State *L, int given)
     while (lua_next(L, given)) {
         const char *key = lua_tostring(L, -2);
         lua_pushvalue(L, -2);
-        if (lua_rawget(L, 1) == LUA_TNIL) {
-            const char *near = text_nearest(key, names, n);
-            Str all;
-            str_init(&all);
-            for (size_t i = 0; i < n; i++)
-                str_addf(&all, "%s%s", i ? ", " : "", names[i]);
-            char list[400];
-            text_copy(list, sizeof list, all.s);
-            str_done(&all);
-            usage(L, "unknown setting '%s'%s%s%s; the script has %s", key,
-                  near ? ", did you mean '" : "", near ? near : "", near ? "'" : "", list);
-        }
+        if (lua_rawget(L, 1) == LUA_TNIL)
+            unknown_setting(L, key, names, n);
         lua_pop(L, 2);
     }
 }
@@ -102,7 +112,7 @@ static int cl_config(lua_State *L)
         lua_settop(L, value - 1);
     }
     lb->config_seen = true;
-    json_t *j = lb->run ? lb_to_json(L, 3, 0) : NULL;
+    json_t *j = lb->run ? lb_to_json(L, 3) : NULL;
     if (lb->run && !run_set(lb->run, "settings", j, &err))
         return lb_raise(L, &err);
     return 1;
@@ -114,9 +124,10 @@ static int cl_log(lua_State *L)
 {
     Lb *lb = lb_of(L);
     Err err;
-    const char *text = luaL_tolstring(L, 1, NULL);
+    size_t n;
+    const char *text = luaL_tolstring(L, 1, &n);
     if (lb->run && !journal_event(run_journal(lb->run), "log",
-                                  json_pack("{s:s}", "text", text), &err))
+                                  json_pack("{s:o}", "text", jval_text(text, n)), &err))
         return lb_raise(L, &err);
     return 0;
 }
@@ -134,11 +145,12 @@ static int cl_metric(lua_State *L)
     lua_pushnil(L);
     while (lua_next(L, 2)) {
         LTensor *t = lb_test_tensor(L, -1);
-        if (lua_type(L, -2) != LUA_TSTRING || (!lua_isnumber(L, -1) && !t) || n == CAP)
+        if (lua_type(L, -2) != LUA_TSTRING || n == CAP ||
+            (t ? tensor_count(&t->t) != 1 : lua_type(L, -1) != LUA_TNUMBER))
             return lb_error(L, ERR_OPTION, "cl.metric: a table of at most %d named numbers is "
                             "needed", CAP);
         names[n] = lua_tostring(L, -2);
-        v[n++] = t ? tensor_item(&lb_check_tensor(L, lua_gettop(L))->t) : lua_tonumber(L, -1);
+        v[n++] = t ? tensor_item(&t->t) : lua_tonumber(L, -1);
         lua_pop(L, 1);
     }
     /* next() visits names in no fixed order; the record has them sorted */
@@ -183,7 +195,9 @@ static int cl_clock(lua_State *L)
 
 static int cl_memory(lua_State *L)
 {
-    lua_createtable(L, 0, 3);
+    lua_createtable(L, 0, 4);
+    lua_pushinteger(L, (lua_Integer)lb_of(L)->lua_bytes);
+    lua_setfield(L, -2, "lua");
     lua_pushinteger(L, (lua_Integer)mem_live());
     lua_setfield(L, -2, "live");
     lua_pushinteger(L, (lua_Integer)mem_peak());
@@ -204,146 +218,16 @@ static int cl_run_dir(lua_State *L)
 
 static int cl_help(lua_State *L)
 {
-    Str t;
     Err err;
-    str_init(&t);
-    bool ok = doc_text(luaL_optstring(L, 1, NULL), &t, &err);
-    if (!ok) {
-        str_done(&t);
+    const char *name = luaL_optstring(L, 1, NULL);
+    Str *t = lb_push_str(L);
+    if (!doc_text(name, t, &err))
         return lb_raise(L, &err);
-    }
-    Lb *lb = lb_of(L);
-    str_addc(&t, '\n');
-    ok = !lb->run || journal_out(run_journal(lb->run), t.s, t.len, &err);
-    str_done(&t);
-    return ok ? 0 : lb_raise(L, &err);
-}
-
-/* --- values as text and JSON ------------------------------------------------------------------------- */
-
-static void format_table(lua_State *L, int idx, Str *out)
-{
-    int shown = 0;
-    luaL_checkstack(L, 4, "value");
-    idx = lua_absindex(L, idx);
-    str_add(out, "{");
-    lua_pushnil(L);
-    while (lua_next(L, idx)) {
-        if (shown == 12) {
-            str_add(out, ", ...");
-            lua_pop(L, 2);
-            break;
-        }
-        str_add(out, shown++ ? ", " : " ");
-        if (lua_type(L, -2) == LUA_TSTRING)
-            str_addf(out, "%.40s = ", lua_tostring(L, -2));
-        if (lua_istable(L, -1))
-            str_add(out, "{...}");
-        else
-            lb_format(L, -1, out);
-        lua_pop(L, 1);
-    }
-    str_add(out, shown ? " }" : "}");
-}
-
-void lb_format(lua_State *L, int idx, Str *out)
-{
-    LTensor *t;
-    switch (lua_type(L, idx)) {
-    case LUA_TNIL: str_add(out, "nil"); break;
-    case LUA_TBOOLEAN: str_add(out, lua_toboolean(L, idx) ? "true" : "false"); break;
-    case LUA_TNUMBER:
-        if (lua_isinteger(L, idx))
-            str_addf(out, "%lld", (long long)lua_tointeger(L, idx));
-        else
-            str_addf(out, "%.6g", lua_tonumber(L, idx));
-        break;
-    case LUA_TSTRING: str_addf(out, "%.2000s", lua_tostring(L, idx)); break;
-    case LUA_TTABLE: format_table(L, idx, out); break;
-    case LUA_TUSERDATA:
-        t = lb_test_tensor(L, idx);
-        if (t && (t->t.data || tensor_count(&t->t) == 0)) {
-            tensor_format(&t->t, out);
-        } else {
-            int kind = luaL_getmetafield(L, idx, "__name");
-            str_add(out, kind == LUA_TSTRING ? lua_tostring(L, -1) : "userdata");
-            if (kind != LUA_TNIL)
-                lua_pop(L, 1);
-        }
-        break;
-    default: str_add(out, luaL_typename(L, idx));
-    }
-}
-
-static json_t *number_json(double v)
-{
-    if (isnan(v))
-        return json_string("nan");
-    if (isinf(v))
-        return json_string(v > 0 ? "inf" : "-inf");
-    return json_real(v);
-}
-
-static json_t *table_json(lua_State *L, int idx, int depth)
-{
-    size_t n = lua_rawlen(L, idx);
-    json_t *j = n ? json_array() : json_object();
-    if (!j || !lua_checkstack(L, 6))
-        return j;
-    if (n) {
-        for (size_t i = 1; i <= n; i++) {
-            lua_rawgeti(L, idx, (lua_Integer)i);
-            json_array_append_new(j, lb_to_json(L, -1, depth + 1));
-            lua_pop(L, 1);
-        }
-        return j;
-    }
-    lua_pushnil(L);
-    while (lua_next(L, idx)) {
-        char key[64];
-        const char *name = key;
-        if (lua_type(L, -2) == LUA_TSTRING)
-            name = lua_tostring(L, -2);
-        else if (lua_isinteger(L, -2))
-            snprintf(key, sizeof key, "%lld", (long long)lua_tointeger(L, -2));
-        else
-            snprintf(key, sizeof key, "%s", luaL_typename(L, -2));
-        json_object_set_new(j, name, lb_to_json(L, -1, depth + 1));
-        lua_pop(L, 1);
-    }
-    return j;
-}
-
-json_t *lb_to_json(lua_State *L, int idx, int depth)
-{
-    idx = lua_absindex(L, idx);
-    LTensor *t;
-    if (depth > 16)
-        return json_string("...");
-    switch (lua_type(L, idx)) {
-    case LUA_TNIL: return json_null();
-    case LUA_TBOOLEAN: return json_boolean(lua_toboolean(L, idx));
-    case LUA_TNUMBER:
-        return lua_isinteger(L, idx) ? json_integer(lua_tointeger(L, idx))
-                                     : number_json(lua_tonumber(L, idx));
-    case LUA_TSTRING: {
-        json_t *j = json_string(lua_tostring(L, idx));
-        return j ? j : json_string("(text that is not UTF-8)");
-    }
-    case LUA_TTABLE: return table_json(L, idx, depth);
-    case LUA_TUSERDATA:
-        t = lb_test_tensor(L, idx);
-        if (t && t->t.data && tensor_count(&t->t) == 1)
-            return number_json(tensor_item(&t->t));
-        break;
-    default: break;
-    }
-    Str s;
-    str_init(&s);
-    lb_format(L, idx, &s);
-    json_t *j = json_string(s.s);
-    str_done(&s);
-    return j ? j : json_null();
+    lb_push_text(L, t);
+    lua_getglobal(L, "print");
+    lua_insert(L, -2);
+    lua_call(L, 1, 0);
+    return 0;
 }
 
 const LbFn lb_session_fns[] = {
@@ -360,7 +244,8 @@ const LbFn lb_session_fns[] = {
       "kept.", cl_progress, NULL, NULL, NULL },
     { "cl.sleep", "(seconds)", "Waits; an interrupt ends it.", cl_sleep, NULL, NULL, NULL },
     { "cl.clock", "()", "Seconds of a steady clock, for durations.", cl_clock, NULL, NULL, NULL },
-    { "cl.memory", "()", "Bytes that tensors and the core hold: live, peak, budget.", cl_memory,
+    { "cl.memory", "()", "Bytes that tensors and the core hold (live, peak, of budget), and those of Lua's own "
+      "values (lua).", cl_memory,
       NULL, NULL, NULL },
     { "cl.run_dir", "()", "The folder of this run.", cl_run_dir, NULL, NULL, NULL },
     { "cl.help", "(name)", "Prints the documentation of a name, or the list of names.", cl_help,

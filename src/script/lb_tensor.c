@@ -1,5 +1,5 @@
 /* lb_tensor.c -- tensors in Lua: making, indexing, reading, printing, files, random generators. */
-#include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +21,8 @@ static void format_number(const Tensor *t, int64_t flat, Str *out)
     double v = tensor_get(t, index);
     if (t->dtype == I32 || t->dtype == U8)
         str_addf(out, "%.0f", v);
+    else if (isnan(v))
+        str_add(out, "nan");
     else
         str_addf(out, "%.4g", v);
 }
@@ -89,6 +91,8 @@ static DType dtype_option(lua_State *L, int arg, DType dflt)
     return lb_check_dtype(L, arg, dflt);
 }
 
+enum { POLL_EACH = 1 << 20 }; /* elements between two looks at the interrupt flag */
+
 static int make_full(lua_State *L, DType t, int ndim, const int64_t *dim, double v)
 {
     Err err;
@@ -124,6 +128,11 @@ static int cl_full(lua_State *L)
 
 static int cl_arange(lua_State *L)
 {
+    int last = lua_gettop(L);
+    DType t = last > 1 && lua_istable(L, last) ? dtype_option(L, last, F32)
+                                               : dtype_option(L, 4, F32);
+    if (last > 1 && lua_istable(L, last))
+        lua_settop(L, last - 1);
     double from = luaL_checknumber(L, 1), to, step = luaL_optnumber(L, 3, 1);
     if (lua_isnoneornil(L, 2)) {
         to = from;
@@ -133,13 +142,15 @@ static int cl_arange(lua_State *L)
     }
     luaL_argcheck(L, step != 0 && isfinite(step), 3, "the step must be finite and not 0");
     double count = ceil((to - from) / step);
-    luaL_argcheck(L, count < 1e12, 2, "too many elements");
+    luaL_argcheck(L, count < 1e12, 2, "the limits must be finite, for at most 1e12 elements");
     int64_t n = count > 0 ? (int64_t)count : 0;
-    DType t = dtype_option(L, 4, F32);
     make_full(L, t, 1, &n, 0);
     LTensor *out = lb_check_tensor(L, -1);
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < n; i++) {
+        if (i % POLL_EACH == 0)
+            lb_poll(L);
         tensor_set(&out->t, &i, from + (double)i * step);
+    }
     return 1;
 }
 
@@ -170,12 +181,14 @@ static void fill_table(lua_State *L, int arg, Tensor *t, int axis, int64_t *inde
         return;
     }
     if (!lua_istable(L, arg) || (int64_t)lua_rawlen(L, arg) != t->dim[axis])
-        lb_error(L, ERR_SHAPE, "cl.tensor: rows of unequal length along axis %d: expected %d",
-                 axis + 1, (int)t->dim[axis]);
+        lb_error(L, ERR_SHAPE, "cl.tensor: rows of unequal length along axis %d: expected %lld",
+                 axis + 1, (long long)t->dim[axis]);
     luaL_checkstack(L, 4, "nested table");
     arg = lua_absindex(L, arg);
     for (int64_t i = 0; i < t->dim[axis]; i++) {
         index[axis] = i;
+        if (i % POLL_EACH == 0)
+            lb_poll(L);
         lua_rawgeti(L, arg, i + 1);
         fill_table(L, -1, t, axis + 1, index);
         lua_pop(L, 1);
@@ -189,6 +202,7 @@ static int cl_tensor(lua_State *L)
     LTensor *src = lb_test_tensor(L, 1);
     if (src) {
         Err err;
+        lb_check_readable(L, src, "cl.tensor");
         LTensor *out = lb_push_tensor(L);
         if (!tensor_convert(&src->t, lua_isnoneornil(L, 2) ? src->t.dtype : t, &out->t, &err))
             return lb_raise(L, &err);
@@ -209,33 +223,26 @@ static int cl_state(lua_State *L)
     Err err;
     LTensor *src = lb_test_tensor(L, 1);
     const char *name = luaL_optstring(L, 2, "state");
-    LTensor *out = lb_push_tensor(L);
     double v = src ? 0 : luaL_checknumber(L, 1);
+    LTensor *out = lb_push_tensor(L);
     bool ok = src ? tensor_copy(&src->t, &out->t, &err)
                   : tensor_full(F32, 0, NULL, v, &out->t, &err);
     if (!ok)
         return lb_raise(L, &err);
     out->is_state = true;
     text_copy(out->name, sizeof out->name, name);
+    lb_pace(L);
     return 1;
 }
 
 /* --- reading and indexing ---------------------------------------------------------------------- */
 
-/* Elements of integer tensors are Lua integers, so that they print and index as such. */
-static void push_number(lua_State *L, DType t, double v)
-{
-    if (t == I32 || t == U8)
-        lua_pushinteger(L, (lua_Integer)v);
-    else
-        lua_pushnumber(L, v);
-}
-
 static int push_selected(lua_State *L, const LTensor *t, int axis, int64_t i)
 {
     Err err;
+    lb_check_readable(L, t, "indexing");
     if (t->t.ndim == 1) {
-        push_number(L, t->t.dtype, tensor_get(&t->t, &i));
+        lb_push_element(L, t->t.dtype, tensor_get(&t->t, &i));
         return 1;
     }
     LTensor *out = lb_push_tensor(L);
@@ -249,19 +256,17 @@ static int64_t to_index(lua_State *L, const Tensor *t, int axis, lua_Integer i)
     char shape[96];
     int64_t n = t->ndim > axis ? t->dim[axis] : 0, k = i < 0 ? n + i : i - 1;
     if (i == 0 || k < 0 || k >= n)
-        lb_error(L, ERR_SHAPE, "index %d is outside axis %d of %s (indices run from 1 to %d)",
-                 (int)i, axis + 1, tensor_format_shape(t, shape), (int)n);
+        lb_error(L, ERR_SHAPE, "index %lld is outside axis %d of %s (indices run from 1 to %lld)",
+                 (long long)i, axis + 1, tensor_format_shape(t, shape), (long long)n);
     return k;
 }
 
 static int tensor_index(lua_State *L)
 {
     LTensor *t = luaL_checkudata(L, 1, LB_TENSOR);
-    int whole = 0;
-    lua_Integer at = lua_type(L, 2) == LUA_TNUMBER ? lua_tointegerx(L, 2, &whole) : 0;
-    if (whole) {
+    if (lua_type(L, 2) == LUA_TNUMBER) {
         lb_check_tensor(L, 1);
-        return push_selected(L, t, 0, to_index(L, &t->t, 0, at));
+        return push_selected(L, t, 0, to_index(L, &t->t, 0, luaL_checkinteger(L, 2)));
     }
     const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
     luaL_getmetatable(L, LB_TENSOR);
@@ -291,9 +296,10 @@ static int tensor_newindex(lua_State *L)
     Err err;
     LTensor *t = lb_check_tensor(L, 1), *src = lb_test_tensor(L, 3);
     Tensor view;
-    if (!lua_isinteger(L, 2))
+    if (lua_type(L, 2) != LUA_TNUMBER)
         return lb_error(L, ERR_OPTION, "only elements can be assigned, as in t[1] = 0.5");
-    int64_t i = to_index(L, &t->t, 0, lua_tointeger(L, 2));
+    lb_check_readable(L, t, "assigning an element");
+    int64_t i = to_index(L, &t->t, 0, luaL_checkinteger(L, 2));
     if (t->t.ndim == 1) {
         tensor_set(&t->t, &i, luaL_checknumber(L, 3));
         return 0;
@@ -301,8 +307,7 @@ static int tensor_newindex(lua_State *L)
     double v = src ? 0 : luaL_checknumber(L, 3);
     if (!tensor_select(&t->t, 0, i, &view, &err))
         return lb_raise(L, &err);
-    float f = (float)v;
-    Tensor one = tensor_wrap(F32, 0, NULL, &f), wide = { 0 };
+    Tensor one = tensor_wrap(F64, 0, NULL, &v), wide = { 0 };
     bool ok = tensor_broadcast(src ? &src->t : &one, view.ndim, view.dim, &wide, &err) &&
               tensor_copy_into(&wide, &view, &err);
     tensor_release(&wide);
@@ -323,7 +328,8 @@ static int tensor_item_fn(lua_State *L)
     if (tensor_count(&t->t) != 1)
         return lb_error(L, ERR_SHAPE, "item: the tensor must have one element, it has %d",
                         (int)tensor_count(&t->t));
-    push_number(L, t->t.dtype, tensor_item(&t->t));
+    lb_check_readable(L, t, "item");
+    lb_push_element(L, t->t.dtype, tensor_item(&t->t));
     return 1;
 }
 
@@ -336,19 +342,22 @@ static int tensor_at(lua_State *L)
                         t->t.ndim);
     for (int d = 0; d < t->t.ndim; d++)
         index[d] = to_index(L, &t->t, d, luaL_checkinteger(L, d + 2));
-    lua_pushnumber(L, tensor_get(&t->t, index));
+    lb_check_readable(L, t, "at");
+    lb_push_element(L, t->t.dtype, tensor_get(&t->t, index));
     return 1;
 }
 
 static void push_nested(lua_State *L, const Tensor *t, int axis, int64_t *index)
 {
     if (axis == t->ndim) {
-        lua_pushnumber(L, tensor_get(t, index));
+        lb_push_element(L, t->dtype, tensor_get(t, index));
         return;
     }
     luaL_checkstack(L, 4, "nested table");
-    lua_createtable(L, (int)t->dim[axis], 0);
+    lua_createtable(L, t->dim[axis] < INT_MAX ? (int)t->dim[axis] : 0, 0);
     for (int64_t i = 0; i < t->dim[axis]; i++) {
+        if (i % POLL_EACH == 0)
+            lb_poll(L);
         index[axis] = i;
         push_nested(L, t, axis + 1, index);
         lua_rawseti(L, -2, i + 1);
@@ -358,14 +367,18 @@ static void push_nested(lua_State *L, const Tensor *t, int axis, int64_t *index)
 static int tensor_totable(lua_State *L)
 {
     int64_t index[MAX_DIM] = { 0 };
-    push_nested(L, &lb_check_tensor(L, 1)->t, 0, index);
+    LTensor *t = lb_check_tensor(L, 1);
+    lb_check_readable(L, t, "totable");
+    push_nested(L, &t->t, 0, index);
     return 1;
 }
 
 static int tensor_copy_fn(lua_State *L)
 {
     Err err;
-    LTensor *t = lb_check_tensor(L, 1), *out = lb_push_tensor(L);
+    LTensor *t = lb_check_tensor(L, 1);
+    lb_check_readable(L, t, "copy");
+    LTensor *out = lb_push_tensor(L);
     if (!tensor_copy(&t->t, &out->t, &err))
         return lb_raise(L, &err);
     lb_pace(L);
@@ -389,24 +402,27 @@ static bool has_suffix(const char *s, const char *suffix)
     return n >= k && strcmp(s + n - k, suffix) == 0;
 }
 
+static void release_set(void *set)
+{
+    tset_free(set);
+}
+
 static int load_set(lua_State *L, const char *path)
 {
     Err err;
     TensorSet *set;
-    int top = lua_gettop(L);
+    LbGuard *guard = lb_push_guard(L, release_set);
     if (!safetensors_load(path, &set, &err))
         return lb_raise(L, &err);
+    guard->p = set;
     int n = tset_count(set);
-    /* Everything that may raise happens under a protected call while `set` is held. */
-    lua_createtable(L, 0, 0);
+    lua_createtable(L, 0, n);
     for (int i = 0; i < n; i++) {
-        if (!lua_checkstack(L, 4))
-            break;
-        LTensor *t = lb_push_tensor(L);
-        t->t = tensor_retain(tset_at(set, i));
-        lua_setfield(L, top + 1, tset_name(set, i));
+        lb_push_tensor(L)->t = tensor_retain(tset_at(set, i));
+        lua_setfield(L, -2, tset_name(set, i));
     }
-    tset_free(set);
+    lb_unguard(guard);
+    lb_pace(L);
     return 1;
 }
 
@@ -422,6 +438,7 @@ static int cl_load(lua_State *L)
     LTensor *out = lb_push_tensor(L);
     if (!npy_load(path, &out->t, &err))
         return lb_raise(L, &err);
+    lb_pace(L);
     return 1;
 }
 
@@ -434,7 +451,6 @@ static int save_set(lua_State *L, const char *path)
         if (lua_type(L, -2) != LUA_TSTRING || !lb_test_tensor(L, -1))
             lb_error(L, ERR_OPTION, "cl.save: a .safetensors file takes a table of named "
                      "tensors, { name = tensor }");
-        lb_check_tensor(L, lua_gettop(L));
         lua_pop(L, 1);
     }
     TensorSet *set = tset_new(&err);
@@ -482,8 +498,9 @@ static int rng_closure(lua_State *L)
 {
     LRng *r = luaL_checkudata(L, 1, LB_RNG);
     RunCtx ctx = r->ctx;
-    r->ctx.step++;
-    return lb_call_row(L, lua_touserdata(L, lua_upvalueindex(1)), 2, &ctx);
+    int n = lb_call_row(L, lua_touserdata(L, lua_upvalueindex(1)), 2, &ctx);
+    r->ctx.step++; /* a call that fails is no draw */
+    return n;
 }
 
 static void open_rng(lua_State *L)

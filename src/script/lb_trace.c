@@ -6,12 +6,11 @@
  * returns: numbers for scalars, fresh tensors otherwise. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
-#include "data/sampler.h"
 #include "graph/optim.h"
-#include "script/lb.h"
+#include "script/lb_objects.h"
 
 enum { MAX_ARGS = 16, MAX_PLANS = 8, MAX_RESULTS = 32 };
 
@@ -56,7 +55,7 @@ Graph *trace_graph(Trace *t)
 void lb_push_sym(lua_State *L, Trace *t, Val v)
 {
     LSym *s = lua_newuserdatauv(L, sizeof *s, 0);
-    *s = (LSym){ .trace = t, .id = t->id, .v = v };
+    *s = (LSym){ .id = t->id, .v = v };
     luaL_setmetatable(L, LB_SYM);
 }
 
@@ -98,7 +97,8 @@ static int sym_index(lua_State *L)
     if (lua_rawget(L, -2) != LUA_TNIL)
         return 1;
     if (strcmp(key, "shape") == 0) {
-        Spec spec = graph_spec(lb_of(L)->trace ? lb_of(L)->trace->g : NULL, lb_sym_val(L, s));
+        Val v = lb_sym_val(L, s);
+        Spec spec = graph_spec(lb_of(L)->trace->g, v);
         lua_createtable(L, spec.ndim, 0);
         for (int d = 0; d < spec.ndim; d++) {
             lua_pushinteger(L, spec.dim[d]);
@@ -107,7 +107,8 @@ static int sym_index(lua_State *L)
         return 1;
     }
     if (strcmp(key, "dtype") == 0) {
-        lua_pushstring(L, dtype_name(graph_spec(lb_of(L)->trace->g, lb_sym_val(L, s)).dtype));
+        Val v = lb_sym_val(L, s);
+        lua_pushstring(L, dtype_name(graph_spec(lb_of(L)->trace->g, v).dtype));
         return 1;
     }
     return lb_error(L, ERR_STATE, "inside cl.compile values are not known yet, so '%s' cannot be "
@@ -129,10 +130,24 @@ static int sym_tostring(lua_State *L)
     return 1;
 }
 
+static int sym_len(lua_State *L)
+{
+    Val v = lb_sym_val(L, luaL_checkudata(L, 1, LB_SYM));
+    Spec spec = graph_spec(lb_of(L)->trace->g, v);
+    lua_pushinteger(L, spec.ndim ? spec.dim[0] : 0);
+    return 1;
+}
+
+static int sym_newindex(lua_State *L)
+{
+    return lb_error(L, ERR_STATE, "inside cl.compile a value cannot be assigned to by index; use "
+                    "where or slice_into, and cl.assign for states");
+}
+
 static int sym_refuse(lua_State *L)
 {
-    return lb_error(L, ERR_STATE, "inside cl.compile values are not known yet: comparing, "
-                    "measuring or joining a symbol is not possible; use where, maximum or gt");
+    return lb_error(L, ERR_STATE, "inside cl.compile values are not known yet, so a symbol can "
+                    "neither be compared nor joined to a text; use where, maximum or gt");
 }
 
 /* The value of a tensor or symbol argument in the running trace. */
@@ -194,15 +209,25 @@ static int cl_assign(lua_State *L)
     LTensor *state = lb_check_tensor(L, 1);
     if (!state->is_state)
         return lb_error(L, ERR_STATE, "cl.assign: the target must come from cl.state");
+    Err err;
+    if (lua_type(L, 2) == LUA_TNUMBER) { /* fills the state */
+        LTensor *full = lb_push_tensor(L);
+        if (!tensor_full(state->t.dtype, state->t.ndim, state->t.dim, lua_tonumber(L, 2),
+                         &full->t, &err))
+            return lb_raise(L, &err);
+        lua_replace(L, 2);
+    }
     if (lb->trace) {
-        graph_assign(lb->trace->g, lb_tensor_val(L, state), any_val(L, 2, "cl.assign"));
+        Val to = lb_tensor_val(L, state), v = any_val(L, 2, "cl.assign");
+        graph_assign(lb->trace->g, to, v);
         lb_graph_check(L);
         return 0;
     }
-    Err err;
     LTensor *src = lb_check_tensor(L, 2);
+    char want[96], got[96];
     if (!tensor_same_shape(&src->t, &state->t))
-        return lb_error(L, ERR_SHAPE, "cl.assign: shapes differ");
+        return lb_error(L, ERR_SHAPE, "cl.assign: the state is %s, the value %s",
+                        tensor_format_shape(&state->t, want), tensor_format_shape(&src->t, got));
     return tensor_copy_into(&src->t, &state->t, &err) ? 0 : lb_raise(L, &err);
 }
 
@@ -231,25 +256,15 @@ static int cl_optim(lua_State *L)
 {
     Err err;
     OptimCfg cfg;
-    int64_t total = 0;
     lua_settop(L, 1);
-    if (lua_istable(L, 1)) { /* `total` belongs to the schedule, not to the optimiser's rows */
-        lua_newtable(L);
-        lua_pushnil(L);
-        while (lua_next(L, 1)) {
-            if (lua_type(L, -2) == LUA_TSTRING && !strcmp(lua_tostring(L, -2), "total")) {
-                total = luaL_checkinteger(L, -1);
-                lua_pop(L, 1);
-                continue;
-            }
-            lua_pushvalue(L, -2);
-            lua_insert(L, -2);
-            lua_rawset(L, 2);
-        }
-        lb_options(L, 2, "cl.optim", optim_options, optim_n_options, &cfg);
-    } else {
-        lb_options(L, 1, "cl.optim", optim_options, optim_n_options, &cfg);
-    }
+    lb_take_option(L, 1, "total"); /* belongs to the schedule, not to the optimiser's rows */
+    if (!lua_isnil(L, 2) && !(lua_isinteger(L, 2) && lua_tointeger(L, 2) > 0))
+        return lb_error(L, ERR_OPTION, "cl.optim: total must be a number of steps from 1 on");
+    int64_t total = lua_tointeger(L, 2);
+    lb_options(L, 1, "cl.optim", optim_options, optim_n_options, &cfg);
+    if (!total && strcmp(cfg.schedule, "constant"))
+        return lb_error(L, ERR_OPTION, "cl.optim: the %s schedule needs total, its length in steps",
+                        cfg.schedule);
     LOptim *o = lua_newuserdatauv(L, sizeof *o, 0);
     memset(o, 0, sizeof *o);
     luaL_setmetatable(L, LB_OPTIM);
@@ -265,6 +280,7 @@ static int optim_update(lua_State *L)
     LOptim *o = luaL_checkudata(L, 1, LB_OPTIM);
     Lb *lb = lb_of(L);
     Err err;
+    luaL_argcheck(L, o->moments, 1, "this optimizer was closed");
     enum { MAX_PARAMS = 128 };
     OptimParam p[MAX_PARAMS];
     Val wrt[MAX_PARAMS], d[MAX_PARAMS];
@@ -307,17 +323,22 @@ static int step_gc(lua_State *L)
     return 0;
 }
 
+typedef struct CompileCfg {
+    int64_t seed;
+} CompileCfg;
+static const OptRow compile_options[] = {
+    { "seed", OPT_INT, offsetof(CompileCfg, seed), "0", 0, 0, NULL, "Seed of the random ops inside." },
+};
+static const size_t n_compile_options = ARRAY_LEN(compile_options);
+
 static int cl_compile(lua_State *L)
 {
+    CompileCfg cfg;
     luaL_checktype(L, 1, LUA_TFUNCTION);
-    lua_Integer seed = 0;
-    if (lua_istable(L, 2)) {
-        lua_getfield(L, 2, "seed");
-        seed = luaL_optinteger(L, -1, 0);
-    }
+    lb_options(L, 2, "cl.compile", compile_options, n_compile_options, &cfg);
     LStep *s = lua_newuserdatauv(L, sizeof *s, 2);
     memset(s, 0, sizeof *s);
-    s->seed = (uint64_t)seed;
+    s->seed = (uint64_t)cfg.seed;
     luaL_setmetatable(L, LB_STEP);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, 1);
@@ -326,15 +347,22 @@ static int cl_compile(lua_State *L)
     return 1;
 }
 
+/* Numbers become scalars of the first floating tensor's dtype, f32 without one. */
 static void read_args(lua_State *L, int first, int n, Spec *spec, bool *is_number)
 {
+    DType number = F32;
+    for (int i = n - 1; i >= 0; i--) {
+        LTensor *t = lb_test_tensor(L, first + i);
+        if (t && (t->t.dtype == F32 || t->t.dtype == F64))
+            number = t->t.dtype;
+    }
     for (int i = 0; i < n; i++) {
         LTensor *t = lb_test_tensor(L, first + i);
         is_number[i] = !t;
         if (t)
             spec[i] = spec_of(&lb_check_tensor(L, first + i)->t);
         else if (lua_type(L, first + i) == LUA_TNUMBER)
-            spec[i] = spec_make(F32, 0, NULL);
+            spec[i] = spec_make(number, 0, NULL);
         else
             lb_error(L, ERR_OPTION, "argument %d of a compiled function must be a tensor or a "
                      "number, got %s", i + 1, luaL_typename(L, first + i));
@@ -364,12 +392,44 @@ static StepPlan *find_plan(LStep *s, int n, const Spec *spec, const bool *is_num
     return NULL;
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+/* The results are the named symbols of one table; outputs in the order of their names. */
+static void table_results(lua_State *L, StepPlan *p, int table)
+{
+    p->as_table = true;
+    lua_pushnil(L);
+    while (lua_next(L, table)) {
+        if (p->n_out == MAX_RESULTS)
+            lb_error(L, ERR_OPTION, "a compiled function returns at most %d values", MAX_RESULTS);
+        if (lua_type(L, -2) != LUA_TSTRING)
+            lb_error(L, ERR_OPTION, "a compiled function returns symbols or a table of named "
+                     "symbols");
+        if (!text_copy(p->names[p->n_out], sizeof p->names[0], lua_tostring(L, -2)))
+            lb_error(L, ERR_OPTION, "the name of a result has at most %d bytes",
+                     (int)sizeof p->names[0] - 1);
+        p->n_out++;
+        lua_pop(L, 1);
+    }
+    qsort(p->names, (size_t)p->n_out, sizeof p->names[0], by_name);
+    for (int i = 0; i < p->n_out; i++) {
+        lua_pushstring(L, p->names[i]);
+        lua_rawget(L, table);
+        graph_output(lb_of(L)->trace->g, p->names[i], any_val(L, lua_gettop(L), "return"));
+        lua_pop(L, 1);
+    }
+}
+
 /* Runs under lua_pcall: arguments are (step, StepPlan*, function); records the graph. */
 static int trace_body(lua_State *L)
 {
     StepPlan *p = lua_touserdata(L, 2);
     Trace *t = lb_of(L)->trace;
     lua_settop(L, 3);
+    luaL_checkstack(L, MAX_ARGS + MAX_RESULTS + 8, "arguments");
     for (int i = 0; i < p->n_args; i++) {
         char name[16];
         snprintf(name, sizeof name, "arg%d", i + 1);
@@ -378,82 +438,63 @@ static int trace_body(lua_State *L)
     }
     lb_graph_check(L);
     lua_call(L, p->n_args, LUA_MULTRET);
-    int top = lua_gettop(L), n = top - 2;
-    if (n == 1 && lua_istable(L, 3) && !lb_test_sym(L, 3)) {
-        p->as_table = true;
-        lua_pushnil(L);
-        while (lua_next(L, 3)) {
-            if (p->n_out == MAX_RESULTS)
-                lb_error(L, ERR_OPTION, "a compiled function returns at most %d values",
-                         MAX_RESULTS);
-            if (lua_type(L, -2) == LUA_TSTRING)
-                text_copy(p->names[p->n_out], sizeof p->names[0], lua_tostring(L, -2));
-            else
-                lb_error(L, ERR_OPTION, "a compiled function returns symbols or a table of "
-                         "named symbols");
-            graph_output(t->g, p->names[p->n_out++], any_val(L, lua_gettop(L), "return"));
-            lua_pop(L, 1);
-        }
-        return 0;
-    }
+    int n = lua_gettop(L) - 2;
     if (n > MAX_RESULTS)
         lb_error(L, ERR_OPTION, "a compiled function returns at most %d values", MAX_RESULTS);
-    for (int i = 0; i < n; i++) {
-        snprintf(p->names[i], sizeof p->names[i], "%d", i + 1);
-        graph_output(t->g, p->names[i], any_val(L, 3 + i, "return"));
+    if (n == 1 && lua_istable(L, 3)) {
+        table_results(L, p, 3);
+    } else {
+        for (int i = 0; i < n; i++) {
+            snprintf(p->names[i], sizeof p->names[i], "%d", i + 1);
+            graph_output(t->g, p->names[i], any_val(L, 3 + i, "return"));
+        }
+        p->n_out = n;
     }
-    p->n_out = n;
     lb_graph_check(L);
+    if (t->optim) { /* the step keeps its optimiser alive */
+        lua_getiuservalue(L, 1, 2);
+        lua_rawgeti(L, LUA_REGISTRYINDEX, t->optim_ref);
+        lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    }
     return 0;
 }
 
+/* Records and plans the function for these arguments; the last plan gives way when all places
+ * are taken. */
 static StepPlan *trace_plan(lua_State *L, LStep *s, int n, const Spec *spec,
                             const bool *is_number)
 {
     Lb *lb = lb_of(L);
     Err err;
     Trace trace = { .id = ++trace_ids, .optim_ref = LUA_NOREF };
-    if (lb->trace)
-        lb_error(L, ERR_STATE, "a compiled function was called inside another one's trace; "
-                 "call the plain function instead");
-    int slot = s->n < MAX_PLANS ? s->n : MAX_PLANS - 1;
-    StepPlan *p = &s->p[slot];
-    if (slot < s->n) {
-        plan_free(p->plan);
-        s->n = slot;
-    }
-    memset(p, 0, sizeof *p);
-    p->n_args = n;
-    memcpy(p->args, spec, sizeof spec[0] * (size_t)n);
-    memcpy(p->is_number, is_number, sizeof is_number[0] * (size_t)n);
+    StepPlan p = { .n_args = n };
+    memcpy(p.args, spec, sizeof spec[0] * (size_t)n);
+    memcpy(p.is_number, is_number, sizeof is_number[0] * (size_t)n);
+    luaL_checkstack(L, 8, "tracing");
     if (!(trace.g = graph_new(&err)))
         lb_raise(L, &err);
     lb->trace = &trace;
     lua_pushcfunction(L, trace_body);
     lua_pushvalue(L, 1);
-    lua_pushlightuserdata(L, p);
+    lua_pushlightuserdata(L, &p);
     lua_getiuservalue(L, 1, 1);
     int status = lua_pcall(L, 3, 0, 0);
     lb->trace = NULL;
-    p->plan = status == LUA_OK ? plan_new(trace.g, s->seed, &err) : NULL;
+    p.plan = status == LUA_OK ? plan_new(trace.g, s->seed, &err) : NULL;
     graph_free(trace.g);
-    if (trace.optim_ref != LUA_NOREF) { /* the step keeps its optimiser alive */
-        lua_getiuservalue(L, 1, 2);
-        lua_rawgeti(L, LUA_REGISTRYINDEX, trace.optim_ref);
-        lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
-        lua_pop(L, 1);
-        luaL_unref(L, LUA_REGISTRYINDEX, trace.optim_ref);
-    }
+    luaL_unref(L, LUA_REGISTRYINDEX, trace.optim_ref);
     if (status != LUA_OK)
         lua_error(L);
-    if (!p->plan)
+    if (!p.plan)
         lb_raise(L, &err);
-    p->optim = trace.optim;
-    p->in_lr = plan_input_index(p->plan, "lr");
-    p->in_t = plan_input_index(p->plan, "t");
-    s->n = slot + 1;
+    p.optim = trace.optim;
+    p.in_lr = plan_input_index(p.plan, "lr");
+    p.in_t = plan_input_index(p.plan, "t");
+    if (s->n == MAX_PLANS)
+        plan_free(s->p[--s->n].plan);
+    s->p[s->n++] = p;
     lb_pace(L);
-    return p;
+    return &s->p[s->n - 1];
 }
 
 /* Binds and replays once. idx replaces argument 1 when it is not NULL. */
@@ -461,7 +502,8 @@ static bool run_once(lua_State *L, LStep *s, StepPlan *p, int first, const Tenso
                      Err *err)
 {
     Tensor in[MAX_ARGS + 2] = { 0 }, copy[MAX_ARGS] = { 0 };
-    float number[MAX_ARGS], lr, t;
+    double number[MAX_ARGS];
+    float number32[MAX_ARGS], lr, t;
     bool ok = true;
     int n_in = plan_input_count(p->plan);
     for (int i = 0; ok && i < p->n_args; i++) {
@@ -471,8 +513,10 @@ static bool run_once(lua_State *L, LStep *s, StepPlan *p, int first, const Tenso
         if (k < 0)
             continue; /* an argument nothing reads */
         if (p->is_number[i] && !(idx && i == 0)) {
-            number[i] = (float)lua_tonumber(L, first + i);
-            in[k] = tensor_wrap(F32, 0, NULL, &number[i]);
+            number[i] = lua_tonumber(L, first + i);
+            number32[i] = (float)number[i];
+            in[k] = p->args[i].dtype == F64 ? tensor_wrap(F64, 0, NULL, &number[i])
+                                            : tensor_wrap(F32, 0, NULL, &number32[i]);
         } else if (idx && i == 0) {
             in[k] = *idx;
         } else {
@@ -506,8 +550,8 @@ static int push_results(lua_State *L, const StepPlan *p)
     luaL_checkstack(L, p->n_out + 2, "results");
     for (int i = 0; i < p->n_out; i++) {
         const Tensor *v = plan_output(p->plan, i);
-        if (v->ndim == 0 && v->dtype != U8) {
-            lua_pushnumber(L, tensor_item(v));
+        if (v->ndim == 0) {
+            lb_push_element(L, v->dtype, tensor_item(v));
         } else {
             LTensor *out = lb_push_tensor(L);
             if (!tensor_copy(v, &out->t, &err))
@@ -520,6 +564,13 @@ static int push_results(lua_State *L, const StepPlan *p)
     return p->as_table ? 1 : p->n_out;
 }
 
+static void refuse_nested(lua_State *L)
+{
+    if (lb_of(L)->trace)
+        lb_error(L, ERR_STATE, "a compiled function was called while another one is traced; call "
+                 "the plain function instead");
+}
+
 static int step_call(lua_State *L)
 {
     LStep *s = luaL_checkudata(L, 1, LB_STEP);
@@ -530,6 +581,7 @@ static int step_call(lua_State *L)
     if (n > MAX_ARGS)
         return lb_error(L, ERR_OPTION, "a compiled function takes at most %d arguments",
                         MAX_ARGS);
+    refuse_nested(L);
     read_args(L, 2, n, spec, is_number);
     StepPlan *p = find_plan(s, n, spec, is_number);
     if (!p)
@@ -542,14 +594,15 @@ static int step_call(lua_State *L)
 static int step_run(lua_State *L)
 {
     LStep *s = luaL_checkudata(L, 1, LB_STEP);
-    Sampler *data = luaL_checkudata(L, 2, LB_SAMPLER);
+    Sampler *data = lb_check_sampler(L, 2);
     lua_Integer steps = luaL_checkinteger(L, 3);
     int n = lua_gettop(L) - 3 + 1;
     Spec spec[MAX_ARGS];
     bool is_number[MAX_ARGS] = { false };
     Err err;
+    refuse_nested(L);
     luaL_argcheck(L, steps >= 1, 3, "at least one step");
-    luaL_argcheck(L, n <= MAX_ARGS, 4, "too many arguments");
+    luaL_argcheck(L, n >= 1 && n <= MAX_ARGS, 4, "too many arguments");
     int64_t batch = data->batch;
     spec[0] = spec_make(I32, 1, &batch);
     read_args(L, 4, n - 1, spec + 1, is_number + 1);
@@ -598,16 +651,9 @@ static int step_describe(lua_State *L)
     LStep *s = luaL_checkudata(L, 1, LB_STEP);
     if (!s->n)
         return lb_error(L, ERR_STATE, "step:describe: call the function once first");
-    Str t;
-    str_init(&t);
-    plan_describe(s->p[s->n - 1].plan, &t);
-    /* lua_pushlstring may raise on memory; the text is then lost with the state. */
-    luaL_Buffer b;
-    luaL_buffinit(L, &b);
-    luaL_addlstring(&b, t.s, t.len);
-    str_done(&t);
-    luaL_pushresult(&b);
-    return 1;
+    Str *t = lb_push_str(L);
+    plan_describe(s->p[s->n - 1].plan, t);
+    return lb_push_text(L, t);
 }
 
 const LbFn lb_trace_fns[] = {
@@ -615,7 +661,8 @@ const LbFn lb_trace_fns[] = {
       "A compiled function: fn runs once on symbols for each new combination of argument "
       "shapes, its graph is planned, and calls replay it without allocating. Arguments are "
       "tensors or numbers; results are numbers for scalars and tensors otherwise, or one table of named "
-      "values. Random ops inside draw from (seed, stream, call number).", cl_compile, NULL, NULL,
+      "values. Random ops inside draw from (seed, stream, call number).", cl_compile,
+      compile_options, &n_compile_options,
       "step = cl.compile(function(x) return (x * x):sum() end)" },
     { "cl.grad", "(loss, wrt)",
       "Inside a compiled function: the gradients of a scalar with respect to a value or a list of "
@@ -645,8 +692,8 @@ const size_t lb_n_trace_fns = ARRAY_LEN(lb_trace_fns);
 void lb_open_trace(lua_State *L)
 {
     static const luaL_Reg events[] = {
-        { "__index", sym_index }, { "__tostring", sym_tostring }, { "__len", sym_refuse },
-        { "__lt", sym_refuse },   { "__le", sym_refuse },         { "__concat", sym_refuse },
+        { "__index", sym_index }, { "__tostring", sym_tostring }, { "__len", sym_len },
+        { "__newindex", sym_newindex }, { "__lt", sym_refuse },   { "__le", sym_refuse },         { "__concat", sym_refuse },
         { NULL, NULL },
     };
     lb_class(L, LB_SYM, NULL);

@@ -2,9 +2,9 @@
  * walks the text; at block depth 0 the word `local` is replaced by blanks (columns and lines
  * are kept), a declaration without a value gets "=nil" after its names, and a declaration with
  * an attribute (<const>, <close>) is left alone. Strings, long brackets and comments are
- * skipped as Lua's own lexer does. A text that is not Lua is copied as it is: the compiler
- * reports it better than we could. */
-#include <ctype.h>
+ * skipped as Lua's own lexer does. A first line that begins with '#' becomes a comment, and a
+ * byte order mark is dropped, as Lua does for files. A text that is not Lua is copied as it is:
+ * the compiler reports it better than we could. */
 #include <string.h>
 
 #include "script/lb.h"
@@ -16,6 +16,22 @@ typedef struct Lexer {
     size_t from, to;  /* the current token */
     Kind kind;
 } Lexer;
+
+/* As Lua's lexer: ASCII only, whatever the locale. */
+static bool is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
 
 /* Length of a long bracket's opening at p ("[==["), 0 if it is none. */
 static size_t long_open(const Lexer *l, size_t p)
@@ -48,10 +64,16 @@ static size_t string_end(const Lexer *l, size_t p)
 {
     char quote = l->s[p];
     for (size_t q = p + 1; q < l->n; q++) {
-        if (l->s[q] == '\\')
-            q++;
-        else if (l->s[q] == quote || l->s[q] == '\n')
+        if (l->s[q] == quote || l->s[q] == '\n' || l->s[q] == '\r')
             return q + 1;
+        if (l->s[q] != '\\' || ++q >= l->n)
+            continue;
+        if (l->s[q] == 'z') /* skips white space, line ends too */
+            while (q + 1 < l->n && is_blank(l->s[q + 1]))
+                q++;
+        else if (q + 1 < l->n && (l->s[q] == '\r' || l->s[q] == '\n') &&
+                 (l->s[q + 1] == '\r' || l->s[q + 1] == '\n') && l->s[q] != l->s[q + 1])
+            q++; /* a line end of two bytes */
     }
     return l->n;
 }
@@ -59,14 +81,14 @@ static size_t string_end(const Lexer *l, size_t p)
 static void skip_blank(Lexer *l)
 {
     while (l->pos < l->n) {
-        if (isspace((unsigned char)l->s[l->pos])) {
+        if (is_blank(l->s[l->pos])) {
             l->pos++;
         } else if (l->pos + 1 < l->n && l->s[l->pos] == '-' && l->s[l->pos + 1] == '-') {
             size_t open = long_open(l, l->pos + 2);
             if (open) {
                 l->pos = long_end(l, l->pos + 2, open);
             } else {
-                while (l->pos < l->n && l->s[l->pos] != '\n')
+                while (l->pos < l->n && l->s[l->pos] != '\n' && l->s[l->pos] != '\r')
                     l->pos++;
             }
         } else {
@@ -84,15 +106,16 @@ static void next_token(Lexer *l)
         l->to = l->n;
         return;
     }
-    unsigned char c = (unsigned char)l->s[l->pos];
+    char c = l->s[l->pos];
     size_t open = long_open(l, l->pos);
     l->kind = T_OTHER;
-    if (isalpha(c) || c == '_') {
+    if (is_letter(c)) {
         l->kind = T_NAME;
-        while (l->pos < l->n && (isalnum((unsigned char)l->s[l->pos]) || l->s[l->pos] == '_'))
+        while (l->pos < l->n && (is_letter(l->s[l->pos]) || is_digit(l->s[l->pos])))
             l->pos++;
-    } else if (isdigit(c)) {
-        while (l->pos < l->n && (isalnum((unsigned char)l->s[l->pos]) || l->s[l->pos] == '.'))
+    } else if (is_digit(c)) {
+        while (l->pos < l->n && (is_letter(l->s[l->pos]) || is_digit(l->s[l->pos]) ||
+                                 l->s[l->pos] == '.'))
             l->pos++;
     } else if (c == '"' || c == '\'') {
         l->pos = string_end(l, l->pos);
@@ -152,12 +175,15 @@ static int depth_change(const Lexer *l)
 bool locals_keep(const char *text, size_t n, Str *out, Err *err)
 {
     Lexer l = { .s = text, .n = n };
-    size_t done = 0;
     int depth = 0;
-    if (n && text[0] == '#') /* a first line "#!..." is not Lua */
+    if (n >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
+        l.pos = 3;
+    if (l.pos < n && text[l.pos] == '#') {
         while (l.pos < n && text[l.pos] != '\n')
             l.pos++;
-    done = l.pos;
+        str_add(out, "--");
+    }
+    size_t done = l.pos;
     for (next_token(&l); l.kind != T_END; next_token(&l)) {
         depth += depth_change(&l);
         size_t names_end;

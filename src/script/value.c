@@ -1,0 +1,274 @@
+/* value.c -- Lua values as text and as JSON, for the journal and for results. Nothing here raises
+ * or calls a metamethod, so both may run while C memory is held. JSON keys are sorted: Lua's own
+ * order differs from run to run. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "lab/jval.h"
+#include "script/lb.h"
+
+/* --- text ---------------------------------------------------------------------------------- */
+
+static void add_limited(Str *out, const char *s, size_t n, size_t most)
+{
+    if (n <= most) {
+        str_addn(out, s, n);
+        return;
+    }
+    while (most > 0 && ((unsigned char)s[most] & 0xC0) == 0x80)
+        most--; /* not in the middle of a character */
+    str_addn(out, s, most);
+    str_add(out, "...");
+}
+
+static void format_string(lua_State *L, int idx, Str *out, size_t most)
+{
+    size_t n;
+    const char *s = lua_tolstring(L, idx, &n);
+    add_limited(out, s, n, most);
+}
+
+static void format_table(lua_State *L, int idx, Str *out)
+{
+    int shown = 0;
+    if (!lua_checkstack(L, 6)) {
+        str_add(out, "{...}");
+        return;
+    }
+    idx = lua_absindex(L, idx);
+    str_add(out, "{");
+    lua_pushnil(L);
+    while (lua_next(L, idx)) {
+        if (shown == 12) {
+            str_add(out, ", ...");
+            lua_pop(L, 2);
+            break;
+        }
+        str_add(out, shown++ ? ", " : " ");
+        if (lua_type(L, -2) == LUA_TSTRING) {
+            format_string(L, -2, out, 40);
+            str_add(out, " = ");
+        }
+        if (lua_istable(L, -1))
+            str_add(out, "{...}");
+        else
+            lb_format(L, -1, out);
+        lua_pop(L, 1);
+    }
+    str_add(out, shown ? " }" : "}");
+}
+
+static void format_userdata(lua_State *L, int idx, Str *out)
+{
+    LTensor *t = lb_peek_tensor(L, idx);
+    if (t) {
+        tensor_format(&t->t, out);
+        return;
+    }
+    int kind = luaL_getmetafield(L, idx, "__name");
+    str_add(out, kind == LUA_TSTRING ? lua_tostring(L, -1) : "userdata");
+    if (kind != LUA_TNIL)
+        lua_pop(L, 1);
+}
+
+void lb_format(lua_State *L, int idx, Str *out)
+{
+    switch (lua_type(L, idx)) {
+    case LUA_TNIL: str_add(out, "nil"); break;
+    case LUA_TBOOLEAN: str_add(out, lua_toboolean(L, idx) ? "true" : "false"); break;
+    case LUA_TNUMBER:
+        if (lua_isinteger(L, idx))
+            str_addf(out, "%" PRId64, (int64_t)lua_tointeger(L, idx));
+        else if (isnan(lua_tonumber(L, idx)))
+            str_add(out, "nan");
+        else
+            str_addf(out, "%.6g", lua_tonumber(L, idx));
+        break;
+    case LUA_TSTRING: format_string(L, idx, out, 2000); break;
+    case LUA_TTABLE: format_table(L, idx, out); break;
+    case LUA_TUSERDATA: format_userdata(L, idx, out); break;
+    default: str_add(out, lua_typename(L, lua_type(L, idx)));
+    }
+}
+
+/* --- JSON ----------------------------------------------------------------------------------- */
+
+enum { MAX_DEPTH = 16, MAX_VALUES = 200000, MAX_LISTED = 4096 };
+
+/* What is being converted: the tables from the outermost in, and how many values remain. */
+typedef struct Walk {
+    const void *path[MAX_DEPTH + 1];
+    int depth;
+    long left;
+} Walk;
+
+static json_t *to_json(lua_State *L, int idx, Walk *w);
+
+static json_t *array_json(lua_State *L, int idx, size_t n, Walk *w)
+{
+    json_t *j = json_array();
+    for (size_t i = 1; j && i <= n; i++) {
+        if (w->left <= 0) {
+            json_array_append_new(j, json_string("..."));
+            break;
+        }
+        lua_rawgeti(L, idx, (lua_Integer)i);
+        json_array_append_new(j, to_json(L, -1, w));
+        lua_pop(L, 1);
+    }
+    return j;
+}
+
+/* The key at -2 as text; what is neither text nor integer is named by its kind. */
+static json_t *key_json(lua_State *L)
+{
+    char text[48];
+    if (lua_type(L, -2) == LUA_TSTRING) {
+        size_t n;
+        const char *s = lua_tolstring(L, -2, &n);
+        return jval_text(s, n);
+    }
+    if (lua_isinteger(L, -2))
+        snprintf(text, sizeof text, "%" PRId64, (int64_t)lua_tointeger(L, -2));
+    else if (lua_type(L, -2) == LUA_TNUMBER)
+        snprintf(text, sizeof text, "%.17g", lua_tonumber(L, -2));
+    else
+        snprintf(text, sizeof text, "(%s)", lua_typename(L, lua_type(L, -2)));
+    return json_string(text);
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The same object with its keys in order; takes j. On no memory the order stays. */
+static json_t *sorted(json_t *j)
+{
+    size_t n = json_object_size(j), i = 0;
+    const char **keys = n > 1 ? mem_array(n, sizeof *keys, NULL) : NULL;
+    json_t *out = keys ? json_object() : NULL;
+    const char *key;
+    json_t *value;
+    if (!out) {
+        mem_free(keys);
+        return j;
+    }
+    json_object_foreach(j, key, value)
+        keys[i++] = key;
+    qsort(keys, n, sizeof *keys, by_key);
+    for (i = 0; i < n; i++)
+        json_object_set(out, keys[i], json_object_get(j, keys[i]));
+    mem_free(keys);
+    json_decref(j);
+    return out;
+}
+
+static json_t *object_json(lua_State *L, int idx, Walk *w)
+{
+    json_t *j = json_object();
+    lua_pushnil(L);
+    while (j && lua_next(L, idx)) {
+        json_t *key = key_json(L);
+        if (w->left <= 0) {
+            json_decref(key);
+            jval_set(j, "...", json_string("..."));
+            lua_pop(L, 2);
+            break;
+        }
+        if (key)
+            jval_set(j, json_string_value(key), to_json(L, -1, w));
+        json_decref(key);
+        lua_pop(L, 1);
+    }
+    return j ? sorted(j) : NULL;
+}
+
+/* A list has the keys 1..n and no other. */
+static bool is_list(lua_State *L, int idx, size_t n)
+{
+    size_t keys = 0;
+    lua_pushnil(L);
+    while (lua_next(L, idx)) {
+        lua_pop(L, 1);
+        if (++keys > n || !lua_isinteger(L, -1)) {
+            lua_pop(L, 1);
+            return false;
+        }
+    }
+    return keys == n;
+}
+
+static json_t *table_json(lua_State *L, int idx, Walk *w)
+{
+    const void *self = lua_topointer(L, idx);
+    for (int i = 0; i < w->depth; i++)
+        if (w->path[i] == self)
+            return json_string("...");
+    if (w->depth >= MAX_DEPTH || !lua_checkstack(L, 6))
+        return json_string("...");
+    w->path[w->depth++] = self;
+    size_t n = lua_rawlen(L, idx);
+    json_t *j = n && is_list(L, idx, n) ? array_json(L, idx, n, w) : object_json(L, idx, w);
+    w->depth--;
+    return j;
+}
+
+static json_t *tensor_json(const Tensor *t, int axis, int64_t *index)
+{
+    if (axis == t->ndim)
+        return jval_number(tensor_get(t, index));
+    json_t *j = json_array();
+    for (int64_t i = 0; j && i < t->dim[axis]; i++) {
+        index[axis] = i;
+        json_array_append_new(j, tensor_json(t, axis + 1, index));
+    }
+    return j;
+}
+
+static json_t *text_json(lua_State *L, int idx)
+{
+    Str s;
+    str_init(&s);
+    lb_format(L, idx, &s);
+    json_t *j = jval_text(s.s, s.len);
+    str_done(&s);
+    return j;
+}
+
+static json_t *to_json(lua_State *L, int idx, Walk *w)
+{
+    LTensor *t;
+    int64_t index[MAX_DIM] = { 0 };
+    size_t n;
+    const char *s;
+    idx = lua_absindex(L, idx);
+    w->left--;
+    switch (lua_type(L, idx)) {
+    case LUA_TNIL: return json_null();
+    case LUA_TBOOLEAN: return json_boolean(lua_toboolean(L, idx));
+    case LUA_TNUMBER:
+        return lua_isinteger(L, idx) ? json_integer(lua_tointeger(L, idx))
+                                     : jval_number(lua_tonumber(L, idx));
+    case LUA_TSTRING: s = lua_tolstring(L, idx, &n); return jval_text(s, n);
+    case LUA_TTABLE: return table_json(L, idx, w);
+    case LUA_TUSERDATA:
+        t = lb_peek_tensor(L, idx);
+        if (t && tensor_count(&t->t) <= MAX_LISTED) {
+            w->left -= (long)tensor_count(&t->t);
+            return tensor_json(&t->t, 0, index);
+        }
+        return text_json(L, idx);
+    default: return text_json(L, idx);
+    }
+}
+
+json_t *lb_to_json(lua_State *L, int idx)
+{
+    Walk w = { .left = MAX_VALUES };
+    return lua_checkstack(L, 6) ? to_json(L, idx, &w) : NULL;
+}

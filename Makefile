@@ -16,7 +16,7 @@ KOPT := -O3 -g
 endif
 
 # --- libraries, each found by pkg-config -------------------------------------------
-PKGS := ncursesw lua5.4 openblas libpng zlib jansson libzip
+PKGS := ncursesw lua5.4 openblas libpng zlib jansson libzip cairo
 PKG_OK := $(shell pkg-config --exists $(PKGS) 2>/dev/null && echo yes)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)

@@ -15,6 +15,7 @@ for what in "$@"; do
     cmd pkg-config pkg-config; cmd gcc gcc; cmd ar binutils
     pc ncursesw libncurses-dev; pc lua5.4 liblua5.4-dev; pc openblas libopenblas-dev
     pc libpng libpng-dev; pc zlib zlib1g-dev; pc jansson libjansson-dev
+    pc cairo libcairo2-dev
     pc libzip libzip-dev
     ;;
   test)

@@ -202,9 +202,10 @@ static int cl_tensor(lua_State *L)
     LTensor *src = lb_test_tensor(L, 1);
     if (src) {
         Err err;
+        DType to = lua_isnoneornil(L, 2) ? src->t.dtype : t;
         lb_check_readable(L, src, "cl.tensor");
         LTensor *out = lb_push_tensor(L);
-        if (!tensor_convert(&src->t, lua_isnoneornil(L, 2) ? src->t.dtype : t, &out->t, &err))
+        if (!tensor_convert(&src->t, to, &out->t, &err))
             return lb_raise(L, &err);
         lb_pace(L);
         return 1;

@@ -69,6 +69,10 @@ static void format_userdata(lua_State *L, int idx, Str *out)
         tensor_format(&t->t, out);
         return;
     }
+    if (luaL_testudata(L, idx, LB_TENSOR)) {
+        str_add(out, "closed tensor");
+        return;
+    }
     int kind = luaL_getmetafield(L, idx, "__name");
     str_add(out, kind == LUA_TSTRING ? lua_tostring(L, -1) : "userdata");
     if (kind != LUA_TNIL)

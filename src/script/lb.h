@@ -133,6 +133,8 @@ void tensor_format(const Tensor *t, Str *out);
 
 /* --- tracing -------------------------------------------------------------------------- */
 Graph *trace_graph(Trace *t);
+/* Two draws without a stream name must differ: the second gets "normal#2", and so on. */
+void trace_name_stream(Trace *t, char *text, size_t cap);
 /* The symbol's value if it belongs to the running trace, else raises. */
 Val lb_sym_val(lua_State *L, const LSym *s);
 /* A tensor as a value of the running trace: state or constant. */

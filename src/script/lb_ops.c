@@ -24,7 +24,7 @@ typedef struct Call {
     float number32[IN_CAP];
     int32_t number_i[IN_CAP];
     OpAttr attr;
-    bool traced;
+    bool traced, named; /* named: the text attribute was given */
 } Call;
 
 static void take_input(lua_State *L, Call *c, int arg, const char *what)
@@ -131,6 +131,7 @@ static void take_attr(lua_State *L, Call *c, const OpParam *p, int arg)
             !text_copy(a->text, sizeof a->text, lua_tostring(L, arg)))
             lb_error(L, ERR_OPTION, "%s: '%s' must be a text of at most %d bytes",
                      c->row->name, p->name, (int)sizeof a->text - 1);
+        c->named = true;
         break;
     case 'd':
         if (lua_type(L, arg) != LUA_TSTRING || !dtype_parse(lua_tostring(L, arg), &t))
@@ -285,6 +286,8 @@ static int call_traced(lua_State *L, Call *c)
     if (c->row->flags & OP_EAGER_ONLY)
         return lb_error(L, ERR_STATE, "%s has a result whose shape depends on values; compute "
                         "it before cl.compile and pass it in", c->row->name);
+    if ((c->row->flags & OP_RANDOM) && !c->named)
+        trace_name_stream(lb->trace, c->attr.text, sizeof c->attr.text);
     g = trace_graph(lb->trace);
     for (int k = 0; k < c->n_in; k++) {
         if (!c->present[k])

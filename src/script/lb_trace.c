@@ -19,6 +19,7 @@ struct Trace {
     uint64_t id;
     struct LOptim *optim; /* the optimiser used in this trace, NULL: none */
     int optim_ref;
+    int draws; /* random ops without a stream name so far */
 };
 
 typedef struct LOptim {
@@ -50,6 +51,13 @@ static uint64_t trace_ids;
 Graph *trace_graph(Trace *t)
 {
     return t->g;
+}
+
+void trace_name_stream(Trace *t, char *text, size_t cap)
+{
+    size_t n = strlen(text);
+    if (++t->draws > 1)
+        snprintf(text + n, cap - n, "#%d", t->draws);
 }
 
 void lb_push_sym(lua_State *L, Trace *t, Val v)
@@ -661,7 +669,8 @@ const LbFn lb_trace_fns[] = {
       "A compiled function: fn runs once on symbols for each new combination of argument "
       "shapes, its graph is planned, and calls replay it without allocating. Arguments are "
       "tensors or numbers; results are numbers for scalars and tensors otherwise, or one table of named "
-      "values. Random ops inside draw from (seed, stream, call number).", cl_compile,
+      "values. Random ops inside draw from (seed, stream, call number); without a stream name "
+      "each has a stream of its own.", cl_compile,
       compile_options, &n_compile_options,
       "step = cl.compile(function(x) return (x * x):sum() end)" },
     { "cl.grad", "(loss, wrt)",

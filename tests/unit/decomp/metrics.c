@@ -467,6 +467,30 @@ static void scale_of_a_factor_changes_nothing(void **state)
     world_done(&w);
 }
 
+/* The same images 53 times over: several blocks, and 25 copies for the erasure. */
+static void blocks_change_nothing(void **state)
+{
+    (void)state;
+    enum { COPIES = 53 };
+    World w;
+    world_make(&w, MANY, true);
+    DictMetrics one = measure(&w.e);
+    Tensor x = t_make(F32, 2, DIMS(COPIES * NX, PIXELS)), l = t_make(I32, 1, DIMS(COPIES * NX));
+    for (int i = 0; i < COPIES; i++) {
+        memcpy(d32(&x) + i * NX * PIXELS, w.x.data, tensor_bytes(&w.x));
+        memcpy((int32_t *)l.data + i * NX, w.labels.data, tensor_bytes(&w.labels));
+    }
+    w.e.x = &x;
+    w.e.labels = &l;
+    DictMetrics many = measure(&w.e);
+    for (size_t k = 0; k < metric_n_rows; k++)
+        if (!isnan(one.value[k]))
+            assert_near(many.value[k], one.value[k], 1e-9);
+    tensor_release(&x);
+    tensor_release(&l);
+    world_done(&w);
+}
+
 /* --- what is missing, what is wrong ------------------------------------------------------------ */
 
 static bool have(const DictEval *e, const char *name)
@@ -616,6 +640,7 @@ int main(void)
         cmocka_unit_test(at_the_limit_everything_agrees),
         cmocka_unit_test(duplicates_show),
         cmocka_unit_test(scale_of_a_factor_changes_nothing),
+        cmocka_unit_test(blocks_change_nothing),
         cmocka_unit_test(without_an_input_its_rows_are_missing),
         cmocka_unit_test(inputs_that_do_not_fit),
         cmocka_unit_test(the_table),

@@ -1,53 +1,43 @@
-/* jfigure.c -- events come from a file that anybody may have written, so nothing in one
- * is believed: sizes are bounded, lists must have the length the sizes say, the blob
- * must have exactly the bytes of the pixels, and its path must stay inside the folder.
- */
+/* jfigure.c -- a figure into JSON: one function a kind, members named as in Figure. */
 #include "lab/jfigure.h"
 
-#include <limits.h>
-#include <string.h>
-
-#include "base/file.h"
-#include "base/mem.h"
 #include "lab/jval.h"
 
-enum { MAX_SIDE = 1 << 16, MAX_PIXELS = 1 << 26, MAX_CELLS = 1 << 20 };
-
-static const char *const kind_name[] = {
-    [FIG_IMAGES] = "images", [FIG_TABLE] = "table", [FIG_TEXT] = "text"};
 static const char *const scale_name[] = {
     [SCALE_SHARED] = "shared", [SCALE_EACH] = "each", [SCALE_P99] = "p99"};
+static const char *const mark_name[] = {
+    [MARK_LINE] = "line", [MARK_POINTS] = "points", [MARK_BINS] = "bins"};
 
-static int index_of(const char *name, const char *const *names, int n)
+/* Appends, or drops the whole list: what follows sees NULL. */
+static json_t *append(json_t *list, json_t *taken)
 {
-    for (int i = 0; i < n; i++) {
-        if (strcmp(name, names[i]) == 0)
-            return i;
-    }
-    return -1;
+    if (json_array_append_new(list, taken) == 0)
+        return list;
+    json_decref(list);
+    return NULL;
 }
 
 static json_t *texts(char *const *list, int n)
 {
     json_t *a = json_array();
-    for (int i = 0; a && i < n; i++) {
-        if (json_array_append_new(a, jval_str(list[i] ? list[i] : "")) != 0) {
-            json_decref(a);
-            return NULL;
-        }
-    }
+    for (int i = 0; a && i < n; i++)
+        a = append(a, jval_str(list[i] ? list[i] : ""));
     return a;
 }
 
 static json_t *flags(const bool *list, int n)
 {
     json_t *a = json_array();
-    for (int i = 0; a && i < n; i++) {
-        if (json_array_append_new(a, json_boolean(list[i])) != 0) {
-            json_decref(a);
-            return NULL;
-        }
-    }
+    for (int i = 0; a && i < n; i++)
+        a = append(a, json_boolean(list[i]));
+    return a;
+}
+
+static json_t *numbers(const double *list, int n)
+{
+    json_t *a = json_array();
+    for (int i = 0; a && i < n; i++)
+        a = append(a, jval_number(list[i]));
     return a;
 }
 
@@ -71,149 +61,136 @@ static bool describe_table(const Figure *f, json_t *o)
            jval_set(o, "cells", texts(f->cell, f->n_rows * f->n_cols));
 }
 
-json_t *jfigure_describe(const Figure *f)
+static bool describe_text(const Figure *f, json_t *o)
+{
+    return jval_set(o, "text", jval_str(f->text ? f->text : ""));
+}
+
+static json_t *axis(const FigAxis *a)
 {
     json_t *o = json_object();
-    bool ok = o && jval_set(o, "kind", json_string(kind_name[f->kind])) &&
-              (!f->title || jval_set(o, "title", jval_str(f->title))) &&
-              (!f->caption || jval_set(o, "caption", jval_str(f->caption)));
-    if (ok && f->kind == FIG_IMAGES)
-        ok = describe_images(f, o);
-    else if (ok && f->kind == FIG_TABLE)
-        ok = describe_table(f, o);
-    else if (ok)
-        ok = jval_set(o, "text", jval_str(f->text ? f->text : ""));
+    bool ok = o && jval_set(o, "log", json_boolean(a->log)) &&
+              (!a->label || jval_set(o, "label", jval_str(a->label))) &&
+              (!(a->lo < a->hi) || (jval_set(o, "lo", jval_number(a->lo)) &&
+                                    jval_set(o, "hi", jval_number(a->hi))));
     if (ok)
         return o;
     json_decref(o);
     return NULL;
 }
 
-static bool size_member(const json_t *ev, const char *key, int max, int *dst, Err *err)
+static json_t *one_series(const Series *s)
 {
-    int64_t v = jval_get_int(ev, key, -1);
-    if (v < 0 || v > max)
-        return err_set(err, ERR_FORMAT, "a figure event needs '%s' from 0 to %d", key,
-                       max);
-    *dst = (int)v;
-    return true;
-}
-
-/* The list under key if it has n strings; NULL and an error otherwise. */
-static const json_t *list_member(const json_t *ev, const char *key, int n, Err *err)
-{
-    const json_t *a = json_object_get(ev, key);
-    if (json_is_array(a) && json_array_size(a) == (size_t)n)
-        return a;
-    err_set(err, ERR_FORMAT, "a figure event needs a list '%s' of %d", key, n);
-    return NULL;
-}
-
-static const char *text_at(const json_t *list, int i)
-{
-    const char *s = json_string_value(json_array_get(list, (size_t)i));
-    return s ? s : "";
-}
-
-static bool inside(const char *path)
-{
-    return path[0] != '\0' && path[0] != '/' && strcmp(path, "..") != 0 &&
-           strncmp(path, "../", 3) != 0 && !strstr(path, "/../") &&
-           !(strlen(path) > 3 && strcmp(path + strlen(path) - 3, "/..") == 0);
-}
-
-static Figure *rebuild_images(const json_t *ev, const char *dir, Err *err)
-{
-    char path[PATH_MAX], *data = NULL;
-    size_t got = 0;
-    Figure *f = NULL;
-    int n = 0, h = 0, w = 0, scale = index_of(jval_get(ev, "scale", ""), scale_name, 3);
-    const char *blob = jval_get(ev, "blob", "");
-    if (!size_member(ev, "n", MAX_SIDE, &n, err) ||
-        !size_member(ev, "h", MAX_SIDE, &h, err) ||
-        !size_member(ev, "w", MAX_SIDE, &w, err))
-        return NULL;
-    /* two factors at a time: the three together pass 2^47 */
-    if ((int64_t)h * w > MAX_PIXELS || (int64_t)h * w * n > MAX_PIXELS || scale < 0 ||
-        !inside(blob)) {
-        err_set(err, ERR_FORMAT,
-                "a figure event has an impossible size, scale or blob");
-        return NULL;
-    }
-    size_t want = (size_t)n * (size_t)h * (size_t)w * sizeof(float);
-    if (!path_join(path, sizeof path, dir, blob, err) ||
-        !file_read_all(path, want, &data, &got, err))
-        return NULL;
-    if (got != want)
-        err_set(err, ERR_FORMAT, "'%s' has %zu bytes where %zu are expected", path, got,
-                want);
-    else
-        f = figure_images(n, h, w, (const float *)(const void *)data,
-                          json_is_true(json_object_get(ev, "signed")), err);
-    mem_free(data);
-    if (!f)
-        return NULL;
-    f->scale = (FigScale)scale;
-    int64_t per_row = jval_get_int(ev, "per_row", 0);
-    f->per_row = per_row > 0 && per_row <= MAX_SIDE ? (int)per_row : 0;
-    if (!json_object_get(ev, "labels"))
-        return f;
-    const json_t *labels = list_member(ev, "labels", n, err);
-    bool ok = labels != NULL;
-    for (int i = 0; ok && i < n; i++)
-        ok = figure_set_label(f, i, text_at(labels, i), err);
+    json_t *o = json_object();
+    int n_x = s->mark == MARK_BINS ? s->n + 1 : s->n;
+    bool ok = o && jval_set(o, "mark", json_string(mark_name[s->mark])) &&
+              (!s->name || jval_set(o, "name", jval_str(s->name))) &&
+              (!s->x || jval_set(o, "x", numbers(s->x, n_x))) &&
+              jval_set(o, "y", numbers(s->y, s->n)) &&
+              (!s->lo || (jval_set(o, "lo", numbers(s->lo, s->n)) &&
+                          jval_set(o, "hi", numbers(s->hi, s->n)))) &&
+              (!s->label || jval_set(o, "labels", texts(s->label, s->n)));
     if (ok)
-        return f;
-    figure_free(f);
+        return o;
+    json_decref(o);
     return NULL;
 }
 
-static Figure *rebuild_table(const json_t *ev, Err *err)
+static bool describe_plot(const Figure *f, json_t *o)
 {
-    int rows = 0, cols = 0;
-    if (!size_member(ev, "rows", MAX_CELLS, &rows, err) ||
-        !size_member(ev, "cols", MAX_SIDE, &cols, err))
-        return NULL;
-    if ((int64_t)rows * cols > MAX_CELLS) {
-        err_set(err, ERR_FORMAT, "a table of %d x %d cells is too large", rows, cols);
-        return NULL;
+    json_t *list = json_array();
+    for (int i = 0; list && i < f->n_series; i++)
+        list = append(list, one_series(&f->series[i]));
+    return jval_set(o, "series", list) && jval_set(o, "x", axis(&f->x)) &&
+           jval_set(o, "y", axis(&f->y));
+}
+
+static bool describe_bars(const Figure *f, json_t *o)
+{
+    return describe_plot(f, o) && jval_set(o, "left", texts(f->left, f->n_left)) &&
+           jval_set(o, "signed", json_boolean(f->is_signed));
+}
+
+static bool describe_sides(const Figure *f, json_t *o)
+{
+    return jval_set(o, "left", texts(f->left, f->n_left)) &&
+           jval_set(o, "right", texts(f->right, f->n_right));
+}
+
+static bool describe_heat(const Figure *f, json_t *o)
+{
+    return describe_images(f, o) && describe_sides(f, o);
+}
+
+static bool describe_bipartite(const Figure *f, json_t *o)
+{
+    json_t *list = json_array();
+    for (int i = 0; list && i < f->n_edges; i++)
+        list = append(list, json_pack("[i,i,o]", f->edges[i].left, f->edges[i].right,
+                                      jval_number(f->edges[i].weight)));
+    return jval_set(o, "edges", list) && describe_sides(f, o);
+}
+
+static bool describe_between(const Figure *f, json_t *o)
+{
+    json_t *list = json_array();
+    for (int i = 0; list && i < f->n_between; i++) {
+        const Between *b = &f->between[i];
+        const double v[] = {b->value,   b->lo,      b->hi,   b->null,
+                            b->null_lo, b->null_hi, b->limit};
+        list = append(list, json_pack("{s:o,s:o}", "name", jval_str(b->name), "numbers",
+                                      numbers(v, (int)ARRAY_LEN(v))));
     }
-    const json_t *head = list_member(ev, "head", cols, err);
-    const json_t *numeric = head ? list_member(ev, "numeric", cols, err) : NULL;
-    const json_t *cells = numeric ? list_member(ev, "cells", rows * cols, err) : NULL;
-    Figure *f = cells ? figure_table(rows, cols, err) : NULL;
-    bool ok = f != NULL;
-    for (int c = 0; ok && c < cols; c++)
-        ok = figure_set_head(f, c, text_at(head, c),
-                             json_is_true(json_array_get(numeric, (size_t)c)), err);
-    for (int i = 0; ok && i < rows * cols; i++)
-        ok = figure_set_cell(f, i / cols, i % cols, text_at(cells, i), err);
+    return jval_set(o, "between", list);
+}
+
+static bool describe_page(const Figure *f, json_t *o)
+{
+    json_t *list = json_array();
+    for (int i = 0; list && i < f->n_parts; i++)
+        list = append(list, jfigure_describe(f->parts[i]));
+    return jval_set(o, "parts", list);
+}
+
+static bool (*const describe[FIG_KINDS])(const Figure *f, json_t *o) = {
+    [FIG_IMAGES] = describe_images,       [FIG_TABLE] = describe_table,
+    [FIG_TEXT] = describe_text,           [FIG_PLOT] = describe_plot,
+    [FIG_BARS] = describe_bars,           [FIG_HEAT] = describe_heat,
+    [FIG_BIPARTITE] = describe_bipartite, [FIG_BETWEEN] = describe_between,
+    [FIG_PAGE] = describe_page,
+};
+
+json_t *jfigure_describe(const Figure *f)
+{
+    json_t *o = json_object();
+    bool ok = o && jval_set(o, "kind", json_string(figure_kind_name(f->kind))) &&
+              (!f->title || jval_set(o, "title", jval_str(f->title))) &&
+              (!f->caption || jval_set(o, "caption", jval_str(f->caption))) &&
+              describe[f->kind](f, o);
     if (ok)
-        return f;
-    figure_free(f);
+        return o;
+    json_decref(o);
     return NULL;
 }
 
-Figure *jfigure_rebuild(const json_t *ev, const char *dir, Err *err)
+static size_t own_pixels(const Figure *f)
 {
-    Figure *f = NULL;
-    int kind = index_of(jval_get(ev, "kind", ""), kind_name, 3);
-    if (kind == FIG_IMAGES)
-        f = rebuild_images(ev, dir, err);
-    else if (kind == FIG_TABLE)
-        f = rebuild_table(ev, err);
-    else if (kind == FIG_TEXT)
-        f = figure_text(jval_get(ev, "text", ""), err);
-    else
-        err_set(err, ERR_FORMAT, "a figure of unknown kind '%s'",
-                jval_get(ev, "kind", ""));
-    if (!f)
-        return NULL;
-    const char *title = jval_get(ev, "title", NULL);
-    const char *caption = jval_get(ev, "caption", NULL);
-    if ((!title || figure_set_title(f, title, err)) &&
-        (!caption || figure_set_caption(f, caption, err)))
-        return f;
-    figure_free(f);
-    return NULL;
+    return f->pixels ? (size_t)f->n * (size_t)f->h * (size_t)f->w : 0;
+}
+
+size_t jfigure_pixels(const Figure *f)
+{
+    size_t n = own_pixels(f);
+    for (int i = 0; i < f->n_parts; i++)
+        n += jfigure_pixels(f->parts[i]);
+    return n;
+}
+
+bool jfigure_write_pixels(const Figure *f, FileOut *out, Err *err)
+{
+    bool ok =
+        !f->pixels || fileout_write(out, f->pixels, own_pixels(f) * sizeof(float), err);
+    for (int i = 0; ok && i < f->n_parts; i++)
+        ok = jfigure_write_pixels(f->parts[i], out, err);
+    return ok;
 }

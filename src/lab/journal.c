@@ -473,6 +473,17 @@ static void file_letters(const char *name, char dst[48])
     dst[n] = '\0';
 }
 
+static bool write_blob(const Figure *f, const char *path, Err *err)
+{
+    FileOut *out = fileout_open(path, err);
+    if (!out)
+        return false;
+    if (jfigure_write_pixels(f, out, err))
+        return fileout_commit(out, err);
+    fileout_abort(out);
+    return false;
+}
+
 /* figures/<id>.f32 and figures/<id>.png, before the event that names them. */
 static bool write_figure_files(Journal *j, const Figure *f, const char *id,
                                json_t *body, Err *err)
@@ -484,11 +495,10 @@ static bool write_figure_files(Journal *j, const Figure *f, const char *id,
     if (!path_join(path, sizeof path, j->dir, rel, err) || !figure_png(f, path, err))
         return false;
     bool ok = jval_set(body, "png", json_string(rel));
-    if (ok && f->kind == FIG_IMAGES) {
-        size_t n = (size_t)f->n * (size_t)f->h * (size_t)f->w;
+    if (ok && jfigure_pixels(f) > 0) {
         snprintf(rel, sizeof rel, "figures/%s.f32", id);
         if (!path_join(path, sizeof path, j->dir, rel, err) ||
-            !file_write_all(path, f->pixels, n * sizeof(float), err))
+            !write_blob(f, path, err))
             return false;
         ok = jval_set(body, "blob", json_string(rel));
     }

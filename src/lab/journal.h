@@ -50,7 +50,8 @@ bool journal_metric(Journal *j, int64_t step, const char *const *names,
                     const double *values, int n, Err *err);
 /* At most 10 in any second reach the file; the last one of a cell always does. total <=
  * 0: unknown. The rate is taken over the last ten seconds of the same series (text and
- * total unchanged, done not falling); rate and eta are left out until they are known. */
+ * total unchanged, done not falling); rate and eta are left out until they are known.
+ */
 bool journal_progress(Journal *j, double done, double total, const char *text,
                       Err *err);
 /* Writes the pixels as a raw blob (f32, little endian), the description as JSON, and a
@@ -74,7 +75,8 @@ json_t *jreader_next(JournalReader *r, bool *more, Err *err);
 void jreader_wait(JournalReader *r, double seconds, int extra_fd);
 const char *jreader_dir(const JournalReader *r);
 /* Rebuilds a figure from its event (pixels from the blob). Every size is checked
- * against the file before memory is asked for; paths that leave the folder are refused. */
+ * against the file before memory is asked for; paths that leave the folder are refused.
+ */
 Figure *jreader_figure(JournalReader *r, const json_t *event, Err *err);
 /* Up to `max` bytes of out-<cell>.log from offset `from`, NUL-terminated beyond *n;
  * freed by the caller with mem_free(). Reading at the end gives 0 bytes. */

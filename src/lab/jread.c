@@ -23,10 +23,13 @@
 #define POLL_EVERY 0.25 /* seconds, where changes are not announced */
 enum { CHUNK = 64 << 10, LINE_MAX_BYTES = 64 << 20 };
 
+enum { UNASKED = -2, WATCH_DIR = 1, WATCH_FILE };
+
 struct JournalReader {
     char dir[PATH_MAX], path[PATH_MAX];
     int fd;         /* -1 until the file exists */
-    int notify;     /* -1: poll */
+    int notify;     /* UNASKED at first; -1: poll */
+    int watching;   /* WATCH_DIR until the file exists */
     int64_t offset; /* of the next byte to read */
     int64_t line;   /* of the next line, from 1 */
     char *buf;      /* bytes read and not handed out: buf[at..fill) */
@@ -53,12 +56,18 @@ static bool announces(const char *dir)
     return true;
 }
 
+/* Asks for announcements, at the first wait: closing an inotify descriptor takes the
+ * system milliseconds, which reading a finished journal should not cost. */
 static void watch(JournalReader *r)
 {
-    if (r->notify < 0)
+    bool on_file = r->fd >= 0;
+    if (r->notify == UNASKED)
+        r->notify = announces(r->dir) ? inotify_init1(IN_NONBLOCK | IN_CLOEXEC) : -1;
+    if (r->notify < 0 || r->watching == (on_file ? WATCH_FILE : WATCH_DIR))
         return;
-    const char *path = r->fd >= 0 ? r->path : r->dir;
-    uint32_t mask = r->fd >= 0 ? IN_MODIFY : IN_CREATE | IN_MOVED_TO;
+    r->watching = on_file ? WATCH_FILE : WATCH_DIR;
+    const char *path = on_file ? r->path : r->dir;
+    uint32_t mask = on_file ? IN_MODIFY : IN_CREATE | IN_MOVED_TO;
     if (inotify_add_watch(r->notify, path, mask) < 0) {
         close(r->notify);
         r->notify = -1;
@@ -73,8 +82,6 @@ static bool open_file(JournalReader *r, Err *err)
     r->fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (r->fd < 0 && errno != ENOENT)
         return err_set(err, ERR_IO, "cannot open '%s': %s", r->path, strerror(errno));
-    if (r->fd >= 0)
-        watch(r);
     return true;
 }
 
@@ -83,7 +90,8 @@ JournalReader *jreader_open(const char *dir, Err *err)
     JournalReader *r = mem_zalloc(sizeof *r, err);
     if (!r)
         return NULL;
-    r->fd = r->notify = -1;
+    r->fd = -1;
+    r->notify = UNASKED;
     r->line = 1;
     if (!text_copy(r->dir, sizeof r->dir, dir) ||
         !path_join(r->path, sizeof r->path, dir, "events.jsonl", err)) {
@@ -94,12 +102,8 @@ JournalReader *jreader_open(const char *dir, Err *err)
         err_set(err, ERR_IO, "'%s' is no run folder", dir);
         goto fail;
     }
-    if (announces(dir))
-        r->notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (!open_file(r, err))
         goto fail;
-    if (r->fd < 0)
-        watch(r);
     return r;
 fail:
     jreader_close(r);
@@ -230,6 +234,7 @@ static bool grew(const JournalReader *r)
 void jreader_wait(JournalReader *r, double seconds, int extra_fd)
 {
     double end = clock_now() + seconds;
+    watch(r);
     for (;;) {
         if (r->notify >= 0)
             drain(r->notify); /* before looking: what comes later wakes the poll */

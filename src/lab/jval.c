@@ -226,6 +226,19 @@ static bool shallow(const char *s, size_t n)
     return true;
 }
 
+/* The reason quotes what it found: nothing of that may be more than plain text. */
+static void clean(char *s)
+{
+    for (size_t left = strlen(s); left > 0;) {
+        uint32_t rune;
+        int n = utf8_next(s, left, &rune);
+        if (rune_width(rune) < 0 || rune == 0xFFFD)
+            memset(s, '?', (size_t)n);
+        s += n;
+        left -= (size_t)n;
+    }
+}
+
 json_t *jval_parse(const char *s, size_t n, Err *err)
 {
     json_error_t at;
@@ -235,6 +248,8 @@ json_t *jval_parse(const char *s, size_t n, Err *err)
         return NULL;
     }
     json_t *v = json_loadb(s, n, JSON_DECODE_ANY, &at);
+    if (!v)
+        clean(at.text);
     if (!v)
         err_set(err, ERR_FORMAT, "not JSON at line %d, column %d (%s)", at.line,
                 at.column, at.text);

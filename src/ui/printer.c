@@ -235,7 +235,7 @@ static void on_figure(Printer *p, const json_t *ev)
     else if (ok)
         grid_plain(&grid, &p->out);
     const char *png = jval_get(ev, "png", "");
-    if (ok && f->kind == FIG_IMAGES && png[0]) {
+    if (ok && f->kind != FIG_TABLE && f->kind != FIG_TEXT && png[0]) {
         str_addf(&p->out, "(%s/", jreader_dir(p->reader));
         style_text(&p->style.out, png, strlen(png), true, &p->out);
         str_add(&p->out, ")\n");

@@ -1,6 +1,7 @@
 /* journal_target.h -- the journal as a row for the mutation driver: the bytes become
  * events.jsonl of a folder, every line is read, every figure rebuilt, and run.json is
- * read from the same bytes. Damaged lines must cost one sentence each and nothing else. */
+ * read from the same bytes. Damaged lines must cost one sentence each and nothing else.
+ */
 #ifndef CLEAVE_TEST_JOURNAL_TARGET_H
 #define CLEAVE_TEST_JOURNAL_TARGET_H
 #include "lab/journal.h"
@@ -30,10 +31,23 @@ static inline int journal_seeds(FuzzSeed *seed)
         "{\"seq\":1,\"ev\":\"figure\",\"kind\":\"table\",\"rows\":2,\"cols\":2,"
         "\"head\":[\"a\",\"b\"],\"numeric\":[true,false],"
         "\"cells\":[\"1\",\"2\",\"3\",\"4\"],\"caption\":\"c\"}\n",
+        "{\"ev\":\"figure\",\"kind\":\"page\",\"blob\":\"blob\",\"parts\":["
+        "{\"kind\":\"heat\",\"n\":1,\"h\":2,\"w\":4,\"signed\":true,\"scale\":"
+        "\"each\",\"left\":[\"a\",\"b\"],\"right\":[\"\",\"\",\"\",\"\"]},"
+        "{\"kind\":\"plot\",\"x\":{\"log\":false,\"lo\":0,\"hi\":2},\"y\":{\"log\":"
+        "true},\"series\":[{\"mark\":\"bins\",\"x\":[0,1,2],\"y\":[3,4],\"labels\":"
+        "[\"p\",\"q\"]}]}]}\n",
+        "{\"ev\":\"figure\",\"kind\":\"bipartite\",\"left\":[\"a\"],\"right\":[\"b\","
+        "\"c\"],\"edges\":[[0,1,0.5],[0,0,-2]]}\n"
+        "{\"ev\":\"figure\",\"kind\":\"bars\",\"left\":[\"a\",\"b\"],\"series\":["
+        "{\"mark\":\"line\",\"y\":[1,2],\"lo\":[0,1],\"hi\":[2,3]}]}\n"
+        "{\"ev\":\"figure\",\"kind\":\"between\",\"between\":[{\"name\":\"g\","
+        "\"numbers\":[0.7,\"nan\",\"nan\",0.1,0,0.2,1]}]}\n",
         "{\"ev\":\"figure\",\"kind\":\"text\",\"text\":\"\\u00e9 \\ud83d\\ude00\"}\n",
     };
     static const float blob[8] = {1, -1, 2, -2, 3, -3, 4, -4};
-    const char *base = getenv("TMPDIR");
+    /* in memory where possible: each input is a file */
+    const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : getenv("TMPDIR");
     snprintf(journal_folder, sizeof journal_folder, "%s/cleave-fuzz-XXXXXX",
              base ? base : "/tmp");
     if (!mkdtemp(journal_folder) || !journal_put("blob", blob, sizeof blob))

@@ -1,7 +1,16 @@
 /* mutate.c -- mutate NAME SECONDS [SEED [LAST]]: runs one parser under the driver of
  * mutate.h; LAST is a file that always holds the current input. mutate NAME @FILE
  * parses one saved input and says what came of it. mutate alone lists the names. */
+#include "journal_target.h"
 #include "targets.h"
+
+/* Row i of all targets; NULL beyond the last. */
+static const FuzzTarget *target(size_t i)
+{
+    if (i < ARRAY_LEN(fuzz_targets))
+        return &fuzz_targets[i];
+    return i == ARRAY_LEN(fuzz_targets) ? &journal_target : NULL;
+}
 
 static int replay(const FuzzTarget *t, const char *path)
 {
@@ -14,7 +23,11 @@ static int replay(const FuzzTarget *t, const char *path)
     }
     size_t n = fread(d, 1, sizeof d, f);
     fclose(f);
+    FuzzSeed seed[FUZZ_SEEDS];
+    for (int i = t->seeds(seed); i > 0; i--) /* some make a folder to work in */
+        free(seed[i - 1].data);
     bool ok = t->parse(d, n, &err);
+    journal_clean();
     printf("%s: %s\n", path, ok ? "accepted" : err.msg);
     return 0;
 }
@@ -22,11 +35,11 @@ static int replay(const FuzzTarget *t, const char *path)
 int main(int argc, char **argv)
 {
     const FuzzTarget *t = NULL;
-    for (size_t i = 0; i < ARRAY_LEN(fuzz_targets); i++) {
+    for (size_t i = 0; target(i); i++) {
         if (argc < 3)
-            puts(fuzz_targets[i].name);
-        else if (strcmp(argv[1], fuzz_targets[i].name) == 0)
-            t = &fuzz_targets[i];
+            puts(target(i)->name);
+        else if (strcmp(argv[1], target(i)->name) == 0)
+            t = target(i);
     }
     if (!t)
         return argc < 3 ? 0 : 2;
@@ -38,5 +51,6 @@ int main(int argc, char **argv)
     printf("%-12s %10llu inputs, %9llu accepted%s%s\n", t->name,
            (unsigned long long)st.inputs, (unsigned long long)st.accepted,
            ok ? "" : "; input breaks a rule: ", st.fault);
+    journal_clean();
     return ok ? 0 : 1;
 }

@@ -17,8 +17,11 @@ echo "building $out/mutate"
 # *_kern.c has a build rule of its own and no parser in it; the baseline pair is enough.
 objects=
 san="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
-flags="-std=c17 -D_GNU_SOURCE -O1 -g $san -Isrc $(pkg-config --cflags openblas zlib libzip libpng)"
-for f in src/base/*.c src/tensor/*.c src/data/*.c; do
+packages="openblas zlib libzip jansson libpng"
+pkg-config --exists cairo && packages="$packages cairo" # figures are drawn with it
+flags="-std=c17 -D_GNU_SOURCE -O1 -g $san -Isrc $(pkg-config --cflags $packages)"
+for f in src/base/*.c src/tensor/*.c src/data/*.c src/figure/*.c \
+    src/lab/jval.c src/lab/jread.c src/lab/jfigure.c src/lab/jrebuild.c; do
     variants=plain
     case $f in *_kern.c) variants="f32_base f32_avx2 f32_avx512 f64_base" ;; esac
     for v in $variants; do
@@ -41,7 +44,7 @@ for f in src/base/*.c src/tensor/*.c src/data/*.c; do
 done
 # shellcheck disable=SC2086
 "$CLANG" $flags -Itests/fuzz -o "$out/mutate" tests/fuzz/mutate.c $objects \
-    $(pkg-config --libs openblas zlib libzip libpng) -lm -pthread
+    $(pkg-config --libs $packages) -lm -pthread
 
 echo "seed $SEED, $SECONDS_EACH s for each parser"
 bad=0

@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "lab/folder.h"
+#include "lab/jfigure.h"
 #include "lab/jval.h"
 
 static void nap(double seconds)
@@ -553,6 +554,94 @@ static void tables_and_texts_come_back(void **state)
     jreader_close(r);
 }
 
+/* Every kind once, two of them with pixels, in a page. */
+static Figure *everything(void)
+{
+    Err err = {0};
+    const float px[6] = {0, 1, -2, NAN, 4, -0.5f};
+    const double x[4] = {0, 0.1, 0.2, 0.7}, y[4] = {1, NAN, INFINITY, -1e-300};
+    const double lo[3] = {0, 0, 0}, hi[3] = {1, 2, 3};
+    char name[] = "gini";
+    Between b = {name, 0.7, 0.6, 0.8, 0.1, NAN, NAN, 1};
+    Figure *page = figure_page(&err), *inner = figure_page(&err);
+    Figure *plot = figure_plot(&err), *bars = figure_bars(3, &err);
+    Figure *heat = figure_heat(2, 3, px, true, &err);
+    Figure *graph = figure_bipartite(2, 2, &err), *metrics = figure_between(&err);
+    Figure *images = figure_images(2, 1, 3, px, false, &err);
+    assert_true(page && inner && plot && bars && heat && graph && metrics && images);
+    plot->x.lo = -1;
+    plot->x.hi = 2;
+    heat->scale = SCALE_EACH;
+    bars->is_signed = true;
+    assert_true(
+        figure_set_axis(plot, false, "step", false, &err) &&
+        figure_set_axis(plot, true, NULL, true, &err) &&
+        figure_add_series(plot, "s", MARK_LINE, 4, x, y, NULL, NULL, &err) &&
+        figure_add_series(plot, NULL, MARK_BINS, 3, x, y, NULL, NULL, &err) &&
+        figure_add_series(plot, "p", MARK_POINTS, 3, x, y, lo, hi, &err) &&
+        figure_set_point(plot, 1, "here", &err) &&
+        figure_set_left(bars, 2, "last", &err) &&
+        figure_add_series(bars, "b", MARK_LINE, 3, NULL, y, lo, hi, &err) &&
+        figure_set_left(heat, 1, "row", &err) &&
+        figure_set_right(heat, 2, "column", &err) &&
+        figure_set_right(graph, 0, "head", &err) &&
+        figure_add_edge(graph, 1, 0, -0.25, &err) &&
+        figure_add_edge(graph, 0, 1, 3, &err) &&
+        figure_add_between(metrics, &b, &err) &&
+        figure_set_caption(metrics, "caption", &err) &&
+        figure_add_part(inner, images, &err) && figure_add_part(inner, plot, &err) &&
+        figure_add_part(page, heat, &err) && figure_add_part(page, inner, &err) &&
+        figure_add_part(page, bars, &err) && figure_add_part(page, graph, &err) &&
+        figure_add_part(page, metrics, &err) && figure_set_title(page, "all", &err));
+    return page;
+}
+
+/* The description and, behind it, the pixels. */
+static void write_out(const Figure *f, const char *name, Str *text)
+{
+    Err err = {0};
+    json_t *o = jfigure_describe(f);
+    assert_non_null(o);
+    assert_true(jval_dump(o, 0, text, &err));
+    json_decref(o);
+    FileOut *out = fileout_open(in_folder(name), &err);
+    assert_non_null(out);
+    assert_true(jfigure_write_pixels(f, out, &err) && fileout_commit(out, &err));
+}
+
+static void every_kind_of_figure_comes_back(void **state)
+{
+    (void)state;
+    Err err = {0};
+    Str first, second;
+    str_init(&first);
+    str_init(&second);
+    Figure *f = everything();
+    assert_int_equal(jfigure_pixels(f), 12);
+    write_out(f, "first", &first);
+    figure_free(f);
+    json_t *ev = jval_parse(first.s, first.len, &err);
+    assert_non_null(ev);
+    assert_null(jfigure_rebuild(ev, folder, &err)); /* no blob */
+    assert_true(jval_set(ev, "blob", json_string("first")));
+    f = jfigure_rebuild(ev, folder, &err);
+    if (!f)
+        fail_msg("%s", err.msg);
+    json_decref(ev);
+    write_out(f, "second", &second);
+    figure_free(f);
+    assert_string_equal(first.s, second.s);
+    str_done(&first);
+    str_done(&second);
+    size_t n, m;
+    char *a = read_text("first", &n), *b = read_text("second", &m);
+    assert_int_equal(n, 48);
+    assert_int_equal(m, n);
+    assert_memory_equal(a, b, n);
+    free(a);
+    free(b);
+}
+
 static void hostile_figures_are_refused(void **state)
 {
     (void)state;
@@ -684,6 +773,7 @@ int main(void)
         T(too_deep_a_value_is_refused_and_harmless),
         T(images_come_back_bit_for_bit),
         T(tables_and_texts_come_back),
+        T(every_kind_of_figure_comes_back),
         T(hostile_figures_are_refused),
         T(every_failing_allocation_is_survived),
     };

@@ -54,7 +54,7 @@ static void widen_log(double *lo, double *hi, double pad)
     *hi = fmin(fmax(*hi * factor, 4 * LEAST_SPAN), MOST);
 }
 
-Axis axis_of(const FigAxis *spec, const Extent *e, double pad)
+Axis axis_make(const FigAxis *spec, const Extent *e, double pad)
 {
     Axis a = {spec->lo, spec->hi, spec->log};
     bool fixed = a.lo < a.hi && isfinite(a.lo) && isfinite(a.hi) && (!a.log || a.lo > 0);
@@ -146,8 +146,11 @@ void axis_ticks(const Axis *a, int most, Ticks *t)
         log_ticks(a, most, t);
     if (t->n >= 2)
         return;
-    t->n = 0;
-    linear_ticks(a, most, t);
+    /* a coarse step may hit a short axis once */
+    for (int more = most; t->n < 2 && more <= MAX_TICKS; more++) {
+        t->n = 0;
+        linear_ticks(a, more, t);
+    }
 }
 
 /* --- what a plot needs ------------------------------------------------------------- */
@@ -199,8 +202,8 @@ void plot_axes(const Figure *f, Axis *x, Axis *y)
     Extent ex, ey;
     measure(f, &ex, &ey);
     if (x)
-        *x = axis_of(&f->x, &ex, has_points(f) ? 0.04 : 0);
-    *y = axis_of(&f->y, &ey, f->kind == FIG_BARS ? 0 : has_bins(f) ? 0.02 : 0.03);
+        *x = axis_make(&f->x, &ex, has_points(f) ? 0.04 : 0);
+    *y = axis_make(&f->y, &ey, f->kind == FIG_BARS ? 0 : has_bins(f) ? 0.02 : 0.03);
 }
 
 static void add_count(Str *out, int64_t n, const char *what, const char **gap)

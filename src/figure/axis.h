@@ -27,7 +27,7 @@ void extent_start(Extent *e);
 void extent_add(Extent *e, const double *v, int64_t n, bool log);
 /* The axis: fixed limits where the figure has them, else the extent with a share `pad`
  * of room at both ends (an extent that starts at 0 keeps its 0). */
-Axis axis_of(const FigAxis *spec, const Extent *e, double pad);
+Axis axis_make(const FigAxis *spec, const Extent *e, double pad);
 /* Where v stands: 0 at lo, 1 at hi, beyond them outside; NaN for what cannot be shown
  * (NaN, infinite, not positive on a log axis). */
 double axis_share(const Axis *a, double v);

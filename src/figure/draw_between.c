@@ -25,7 +25,7 @@ static Axis axis_for(const Between *b)
     Extent e;
     extent_start(&e);
     extent_add(&e, v, ARRAY_LEN(v), false);
-    return axis_of(&spec, &e, 0);
+    return axis_make(&spec, &e, 0);
 }
 
 static int column(const Between *b, const Axis *a, double v, int cols)

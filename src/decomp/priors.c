@@ -117,7 +117,8 @@ static Val neighbour_sum(const PriorCtx *p, Val (*fn)(Graph *, Val))
     Val sum = VAL_NONE;
     for (int axis = 1; axis <= 2; axis++) {
         Val d = fn(g, differences(p, image, axis));
-        Val rows = g_sum_axis(g, g_sum_axis(g, d, 2, false), 1, false);
+        int64_t n = axis == 1 ? (p->height - 1) * p->width : p->height * (p->width - 1);
+        Val rows = row_sum(p, g_reshape(g, d, 2, (int64_t[]){ 2 * p->R, n }));
         sum = axis == 1 ? rows : g_add(g, sum, rows);
     }
     return prior_weighted_mean(p, sum);

@@ -71,7 +71,7 @@ bool gemm_any(bool f64, bool ta, bool tb, int64_t M, int64_t N, int64_t K,
  */
 void copy_view(Tensor src, Tensor dst);
 void fill_tensor(Tensor *t, double value);
-int axis_of(const Tensor *t, int64_t axis); /* negative from the end */
+int op_axis_of(const Tensor *t, int64_t axis); /* negative from the end */
 
 /* ---- backward idioms ------------------------------------------------------------- */
 

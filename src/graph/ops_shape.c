@@ -76,7 +76,7 @@ static bool run_transpose(const OpArgs *x, Err *err)
 {
     (void)err;
     Tensor v = *x->in[0];
-    int p = axis_of(&v, x->attr->i[0]), q = axis_of(&v, x->attr->i[1]);
+    int p = op_axis_of(&v, x->attr->i[0]), q = op_axis_of(&v, x->attr->i[1]);
     v.dim[p] = x->in[0]->dim[q];
     v.dim[q] = x->in[0]->dim[p];
     v.stride[p] = x->in[0]->stride[q];
@@ -117,7 +117,7 @@ static bool run_permute(const OpArgs *x, Err *err)
     (void)err;
     Tensor v = *x->in[0];
     for (int k = 0; k < v.ndim; k++) {
-        int axis = axis_of(&v, x->attr->list[k]);
+        int axis = op_axis_of(&v, x->attr->list[k]);
         v.dim[k] = x->in[0]->dim[axis];
         v.stride[k] = x->in[0]->stride[axis];
     }
@@ -162,7 +162,7 @@ static bool shape_concat(const Spec *in, int n_in, const OpAttr *a, Spec *out, E
 static bool run_concat(const OpArgs *x, Err *err)
 {
     (void)err;
-    int axis = axis_of(x->out[0], x->attr->i[0]);
+    int axis = op_axis_of(x->out[0], x->attr->i[0]);
     int64_t at = 0;
     for (int k = 0; k < x->n_in; k++) {
         Tensor part = *x->out[0];
@@ -233,7 +233,7 @@ static Tensor select_axis(const Tensor *t, int axis, int64_t index)
 static bool run_stack(const OpArgs *x, Err *err)
 {
     (void)err;
-    int axis = axis_of(x->out[0], x->attr->i[0]);
+    int axis = op_axis_of(x->out[0], x->attr->i[0]);
     for (int k = 0; k < x->n_in; k++)
         copy_view(*x->in[k], select_axis(x->out[0], axis, k));
     return true;
@@ -351,7 +351,7 @@ static bool run_slice_into(const OpArgs *x, Err *err)
 {
     (void)err;
     Tensor *y = x->out[0];
-    int axis = axis_of(y, x->attr->i[1]);
+    int axis = op_axis_of(y, x->attr->i[1]);
     int64_t start = x->attr->i[2] < 0 ? x->attr->i[2] + y->dim[axis] : x->attr->i[2];
     if (tensor_count(y) > 0)
         memset(y->data, 0, tensor_bytes(y));
@@ -390,7 +390,7 @@ static bool shape_pad(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err 
 static bool run_pad(const OpArgs *x, Err *err)
 {
     (void)err;
-    int axis = axis_of(x->out[0], x->attr->i[0]);
+    int axis = op_axis_of(x->out[0], x->attr->i[0]);
     fill_tensor(x->out[0], x->attr->f[3]);
     copy_view(*x->in[0],
               cut_view(x->out[0], axis, x->attr->i[1], x->in[0]->dim[axis], 1));
@@ -584,7 +584,7 @@ static bool run_flip(const OpArgs *x, Err *err)
 {
     (void)err;
     Tensor v = *x->in[0];
-    int axis = axis_of(&v, x->attr->i[0]);
+    int axis = op_axis_of(&v, x->attr->i[0]);
     if (v.dim[axis] > 0)
         v.data = element(&v, (v.dim[axis] - 1) * v.stride[axis]);
     v.stride[axis] = -v.stride[axis];
@@ -619,7 +619,7 @@ static bool run_repeat(const OpArgs *x, Err *err)
 {
     (void)err;
     const Tensor *t = x->in[0];
-    int axis = axis_of(t, x->attr->i[0]);
+    int axis = op_axis_of(t, x->attr->i[0]);
     int64_t dim[MAX_DIM];
     for (int k = 0, j = 0; k < t->ndim; k++) {
         dim[j++] = t->dim[k];

@@ -245,7 +245,7 @@ void fill_tensor(Tensor *t, double value)
     copy_view(v, *t);
 }
 
-int axis_of(const Tensor *t, int64_t axis)
+int op_axis_of(const Tensor *t, int64_t axis)
 {
     return (int)(axis < 0 ? axis + t->ndim : axis);
 }

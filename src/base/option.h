@@ -14,7 +14,7 @@ typedef enum OptType {
     OPT_STR,  /* char[OPT_STR_CAP] */
     OPT_ENUM, /* char[OPT_STR_CAP], one of `choices` */
 } OptType;
-enum { OPT_STR_CAP = 256 };
+enum { OPT_STR_CAP = 1024 };
 
 typedef struct OptRow {
     const char *name;

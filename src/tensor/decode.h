@@ -35,6 +35,29 @@ bool elem_bytes(ElemKind k, int ndim, const int64_t *dim, size_t *bytes);
  * interrupt. */
 bool elem_load(ElemKind k, bool big_endian, const void *src, int ndim,
                const int64_t *dim, const char *where, Tensor *out, Err *err);
+/* Where one array lies in a file, for readers that take it in pieces: its elements are
+ * the `bytes` bytes from byte `begin` on, row-major unless `fortran`. */
+typedef struct ArrayInfo {
+    ElemKind kind;
+    bool big_endian, fortran;
+    int ndim;
+    int64_t dim[MAX_DIM];
+    int64_t begin, bytes;
+} ArrayInfo;
+/* From the first n bytes of a .npy file, which must hold its header (they do when n is
+ * NPY_LONG_HEADER or the whole file). */
+enum { NPY_LONG_HEADER = 1 << 20 };
+bool npy_describe(const void *data, size_t n, const char *name, ArrayInfo *out,
+                  Err *err);
+/* From the first n bytes of a safetensors file of file_bytes bytes, which must hold its
+ * header (8 bytes and as many as they say): the tensor called `tensor`, or the only one
+ * when that is NULL. Checks this tensor's place only. */
+bool safetensors_describe(const void *data, size_t n, int64_t file_bytes,
+                          const char *name, const char *tensor, ArrayInfo *out,
+                          Err *err);
+/* The header of a .npy file for t's dtype and shape; returns its length. */
+enum { NPY_HEAD_CAP = 512 };
+size_t npy_header(const Tensor *t, char head[NPY_HEAD_CAP]);
 /* A name or text out of a file, fit for an error sentence: control characters and bytes
  * that are no UTF-8 become '?', a long one is cut. Returns dst. */
 enum { SHOWN_CAP = 104 };

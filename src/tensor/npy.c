@@ -231,6 +231,28 @@ static bool load_fortran(const Header *h, const void *data, const char *name,
     return ok;
 }
 
+bool npy_describe(const void *data, size_t n, const char *name, ArrayInfo *out,
+                  Err *err)
+{
+    Scan s = {.name = name, .err = err};
+    Header h;
+    memset(out, 0, sizeof *out);
+    if (!find_header(data, n, &s) || !scan_header(&s, &h))
+        return false;
+    *out = (ArrayInfo){.kind = h.kind,
+                       .big_endian = h.big_endian,
+                       .fortran = h.fortran && h.ndim > 1,
+                       .ndim = h.ndim,
+                       .begin = s.end - (const char *)data};
+    memcpy(out->dim, h.dim, sizeof out->dim);
+    size_t bytes;
+    if (!elem_bytes(h.kind, h.ndim, h.dim, &bytes) || bytes > INT64_MAX / 2)
+        return err_set(err, ERR_FORMAT, "'%s': the shape in its header is too large",
+                       name);
+    out->bytes = (int64_t)bytes;
+    return true;
+}
+
 bool npy_parse(const void *data, size_t n, const char *name, Tensor *out, Err *err)
 {
     Scan s = {.name = name, .err = err};
@@ -264,17 +286,17 @@ bool npy_load(const char *path, Tensor *out, Err *err)
     return ok;
 }
 
-bool npy_save(const char *path, const Tensor *t, Err *err)
+size_t npy_header(const Tensor *t, char head[NPY_HEAD_CAP])
 {
     static const char *const codes[N_DTYPES] = {
         [F32] = "<f4", [F64] = "<f8", [I32] = "<i4", [U8] = "|u1"};
-    char head[512], shape[192] = "";
+    char shape[192] = "";
     size_t used = 0;
     for (int i = 0; i < t->ndim; i++)
         used += (size_t)snprintf(shape + used, sizeof shape - used,
                                  i ? ", %lld" : "%lld", (long long)t->dim[i]);
     int n =
-        snprintf(head, sizeof head,
+        snprintf(head, NPY_HEAD_CAP,
                  "%s\x01%c..{'descr': '%s', 'fortran_order': False, 'shape': (%s%s), }",
                  magic, '\0', codes[t->dtype], shape, t->ndim == 1 ? "," : "");
     while ((n + 1) % HEADER_ALIGN)
@@ -282,10 +304,17 @@ bool npy_save(const char *path, const Tensor *t, Err *err)
     head[n++] = '\n';
     head[8] = (char)((n - 10) & 255);
     head[9] = (char)((n - 10) >> 8);
+    return (size_t)n;
+}
+
+bool npy_save(const char *path, const Tensor *t, Err *err)
+{
+    char head[NPY_HEAD_CAP];
+    size_t n = npy_header(t, head);
     Tensor dense = {0};
     FileOut *f = NULL;
     bool ok = tensor_contiguous_of(t, &dense, err) && (f = fileout_open(path, err)) &&
-              fileout_write(f, head, (size_t)n, err) &&
+              fileout_write(f, head, n, err) &&
               fileout_write(f, dense.data, tensor_bytes(&dense), err);
     if (ok)
         ok = fileout_commit(f, err);

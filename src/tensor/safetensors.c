@@ -269,6 +269,16 @@ static bool meta_member(Reader *r, const char *key, void *ctx)
                                      err_prefix(r->err, "'%s'", r->name));
 }
 
+static bool skip_member(Reader *r, const char *key, void *ctx)
+{
+    Str value;
+    (void)key, (void)ctx;
+    str_init(&value);
+    bool ok = take_string(r, &value);
+    str_done(&value);
+    return ok;
+}
+
 static bool take_meta(Reader *r)
 {
     Str key, value;
@@ -422,6 +432,70 @@ bool safetensors_load(const char *path, TensorSet **out, Err *err)
     bool ok = safetensors_parse(data, n, path, out, err);
     mem_free(data);
     return ok;
+}
+
+/* ---- one tensor's place ---------------------------------------------------------- */
+
+typedef struct Wanted {
+    const char *name; /* NULL: any */
+    Row row;
+    int found, n;
+} Wanted;
+
+static bool find_member(Reader *r, const char *key, void *ctx)
+{
+    Wanted *w = ctx;
+    Row row = {0};
+    Str inner;
+    str_init(&inner);
+    bool meta = strcmp(key, "__metadata__") == 0;
+    bool ok = take_object(r, &inner, meta ? skip_member : row_member, &row);
+    str_done(&inner);
+    if (!ok || meta)
+        return ok;
+    w->n++;
+    if (!w->name || strcmp(key, w->name) == 0) {
+        w->found++;
+        w->row = row;
+    }
+    return true;
+}
+
+bool safetensors_describe(const void *data, size_t n, int64_t file_bytes,
+                          const char *name, const char *tensor, ArrayInfo *out,
+                          Err *err)
+{
+    Reader r = {.name = name, .err = err};
+    Wanted w = {.name = tensor};
+    Str key;
+    char shown[SHOWN_CAP];
+    size_t bytes;
+    memset(out, 0, sizeof *out);
+    if (!find_header(&r, data, n))
+        return false;
+    r.n_data = file_bytes - (r.data - (const uint8_t *)data);
+    str_init(&key);
+    bool ok = take_object(&r, &key, find_member, &w);
+    str_done(&key);
+    if (!ok)
+        return false;
+    if (w.found != 1)
+        return tensor ? err_set(err, ERR_FORMAT, "'%s' holds no tensor '%s'", name,
+                                text_shown(tensor, shown))
+                      : err_set(err, ERR_FORMAT,
+                                "'%s' holds %d tensors; say which one is meant", name,
+                                w.n);
+    const Row *row = &w.row;
+    if (row->seen != 7 || row->begin > row->end || row->end > r.n_data ||
+        !elem_bytes(row->kind, row->ndim, row->dim, &bytes) ||
+        bytes != (size_t)(row->end - row->begin))
+        return fail(&r, "the place of the tensor does not fit its shape or the file");
+    *out = (ArrayInfo){.kind = row->kind,
+                       .ndim = row->ndim,
+                       .begin = r.data - (const uint8_t *)data + row->begin,
+                       .bytes = row->end - row->begin};
+    memcpy(out->dim, row->dim, sizeof out->dim);
+    return true;
 }
 
 /* ---- writing --------------------------------------------------------------------- */

@@ -1,0 +1,119 @@
+/* document.h -- a notebook in memory: cells with ids, the percent format it is read from
+ * and written to, and the reducer that makes the same document from the same events in
+ * the kernel, in every viewer and in the exporters. A Document belongs to one thread.
+ *
+ * Percent format, as jupytext reads it: a line "-- %%" or "--%%" (optional title and
+ * [markdown], [md] or [raw]) begins a cell, except inside a long string or comment that
+ * ends later; what comes before the first marker is a cell too. Loading and saving gives
+ * the same bytes; an edited cell keeps its marker line and the blank lines behind it.
+ * Text of markdown and raw cells is held without "-- ". */
+#ifndef CLEAVE_KERNEL_DOCUMENT_H
+#define CLEAVE_KERNEL_DOCUMENT_H
+#include <jansson.h>
+#include <stdint.h>
+
+#include "base/str.h"
+
+typedef enum CellType { CELL_CODE, CELL_MARKDOWN, CELL_RAW } CellType;
+typedef enum CellState {
+    CELL_NEW,     /* not run since it was made or the kernel began */
+    CELL_QUEUED,
+    CELL_RUNNING,
+    CELL_DONE,
+    CELL_FAILED,
+    CELL_STOPPED,
+    CELL_DIED,    /* the kernel ended while it ran */
+} CellState;
+
+typedef struct Cell {
+    int id; /* > 0, never used twice in a session; names out-<id>.log */
+    CellType type;
+    char *text;  /* as edited, without marker and without blank lines at the end */
+    char *draft; /* typed and not yet committed; NULL: none */
+    char *title; /* of the marker line; "" */
+    int64_t rev; /* of the last change; `edit` must name it */
+
+    CellState state;
+    bool stale;      /* document_mark_stale() found out */
+    bool edited;     /* the text is not the one that ran */
+    int64_t exec;    /* which execution of this kernel, from 1; 0: none */
+    double started;  /* unix seconds */
+    double secs;     /* of the last execution that ended */
+    json_t *outputs; /* a list of events since the last start: out, value, figure,
+                        error, log, metric; neighbours that continue each other are
+                        one: out {from,to}, metric {n,step,m} (the last one's) */
+    int64_t n_dropped;  /* entries taken out of the middle of a very long list */
+    json_t *progress;   /* the last progress event while it runs; NULL: none */
+    int64_t out_from;   /* where this execution's text begins in out-<id>.log */
+    json_t *reads, *assigns; /* sets of names, of the text that ran; NULL: not run */
+
+    char *head, *tail; /* the file's bytes: marker line, and what follows the text */
+    char *raw;         /* the file's bytes of a text that the rules would not give;
+                          NULL: they do */
+} Cell;
+
+typedef struct DocViewer {
+    int id;
+    bool rw;
+    char name[64];
+} DocViewer;
+
+typedef struct Document {
+    Cell **cell;
+    int n, cap;
+    int next;     /* the next cell's id */
+    int64_t rev;
+    int64_t saved_rev;  /* rev of the last `saved`; other: there are unsaved edits */
+    char *saved_hash;   /* of the file's bytes then; NULL: never */
+    char disk[12];      /* "same", "changed", "gone" */
+    int running;        /* the cell that runs, 0: none */
+    int *queue;
+    int n_queue;
+    int64_t execs;      /* executions of this kernel */
+    char state[16];     /* of the session: "running", "done", "crashed" ... */
+    char *why;          /* of a crash; NULL */
+    int64_t pid;        /* of the last kernel that began */
+    DocViewer viewer[16];
+    int n_viewers, pen;
+    bool keep_outputs;  /* false: outputs stay NULL (the kernel needs none) */
+    Cell **gone;        /* deleted cells, oldest first, so that an undo finds outputs */
+    int n_gone;
+} Document;
+
+Document *document_new(Err *err);
+void document_free(Document *d); /* NULL is fine */
+
+/* Makes the same change an event describes. Events it does not know are ignored. false:
+ * ERR_MEMORY, or ERR_FORMAT for one that does not fit (the document is as before). */
+bool document_apply(Document *d, const json_t *event, Err *err);
+/* What `doc` carries. */
+json_t *document_to_json(const Document *d);
+
+Cell *document_cell(const Document *d, int id); /* NULL: there is none */
+int document_index(const Document *d, int id);  /* -1: there is none */
+bool document_dirty(const Document *d);         /* edits the file does not hold */
+const char *cell_type_name(CellType t);
+bool cell_type_parse(const char *name, CellType *t);
+const char *cell_state_name(CellState s);
+/* A line for lists: the title, or the first line that is not blank. */
+void cell_headline(const Cell *c, char *dst, size_t cap);
+/* Marks cells as stale that read a name which a later execution of another cell
+ * assigned, whose text changed since they ran, or that read what a stale cell assigns.
+ * Called by document_apply() where it can have changed. */
+void document_mark_stale(Document *d);
+
+/* --- the file (percent.c) ------------------------------------------------------------- */
+
+/* Reads a file's bytes into an empty document; the last saved revision is this one. */
+bool document_load(Document *d, const char *text, size_t n, Err *err);
+/* The bytes to write. */
+bool document_save(const Document *d, Str *out, Err *err);
+/* Makes the cells of `d` those of a file's bytes, as events for document_apply():
+ * cells whose text did not change keep their ids. A list, the caller's. */
+json_t *document_diff(const Document *d, const char *text, size_t n, Err *err);
+/* Whether the text holds a cell marker at or after *at; *at is then its line's start and
+ * *next the start of the line behind. */
+bool percent_find(const char *text, size_t n, size_t *at, size_t *next);
+/* FNV-1a of the bytes, 16 hexadecimal digits: tells whether a file changed. */
+void document_hash(const char *text, size_t n, char dst[17]);
+#endif

@@ -27,11 +27,13 @@
 enum { MAIN_CELL = 1 };
 
 static Script *_Atomic running; /* what a signal interrupts */
+static atomic_bool asked;       /* to stop, perhaps before there was a script */
 static int first_stderr = -1;
 
 static void stop_running(void)
 {
     Script *s = atomic_load(&running);
+    atomic_store(&asked, true);
     intr_raise();
     if (s)
         script_interrupt(s);
@@ -47,12 +49,17 @@ static void take_signals(void)
 {
     struct sigaction stop = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigset_t taken;
+    sigemptyset(&taken);
+    sigaddset(&taken, SIGINT);
+    sigaddset(&taken, SIGTERM);
     sigemptyset(&stop.sa_mask);
     sigaction(SIGINT, &stop, NULL);
     sigaction(SIGTERM, &stop, NULL);
     sigaction(SIGHUP, &ignore, NULL);
     sigaction(SIGPIPE, &ignore, NULL);
     sigaction(SIGXFSZ, &ignore, NULL);
+    sigprocmask(SIG_UNBLOCK, &taken, NULL); /* the parent started us with them blocked */
 }
 
 /* The last resort: the error stream the process was born with. */
@@ -145,7 +152,8 @@ static ScriptEnd run_script(Run *r, const KernelArgs *a, json_t **result, Err *e
     Script *s = script_new(r, &why);
     if (s && give_settings(s, a, &why)) {
         atomic_store(&running, s);
-        end = script_run_file(s, a->script, result, &why);
+        end = atomic_load(&asked) ? SCRIPT_STOPPED
+                                  : script_run_file(s, a->script, result, &why);
         atomic_store(&running, NULL);
     }
     if (end == SCRIPT_FAILED || end == SCRIPT_USAGE)

@@ -81,7 +81,7 @@ static pid_t spawn(char **argv, Err *err)
 {
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attr;
-    sigset_t dflt, none;
+    sigset_t dflt, blocked;
     pid_t pid = -1;
     /* products are cut and spread by the program's own pool, so the library needs no
      * threads */
@@ -89,13 +89,16 @@ static pid_t spawn(char **argv, Err *err)
     posix_spawn_file_actions_init(&files);
     posix_spawnattr_init(&attr);
     posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    sigemptyset(&none);
+    /* an interrupt waits until the kernel can take it */
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGINT);
+    sigaddset(&blocked, SIGTERM);
     sigemptyset(&dflt);
     sigaddset(&dflt, SIGINT);
     sigaddset(&dflt, SIGTERM);
     sigaddset(&dflt, SIGCHLD);
     posix_spawnattr_setsigdefault(&attr, &dflt);
-    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setsigmask(&attr, &blocked);
     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF |
                                         POSIX_SPAWN_SETSIGMASK);
     int code = posix_spawn(&pid, "/proc/self/exe", &files, &attr, argv, environ);
@@ -274,12 +277,13 @@ Exit command_run(const Operands *ops, const void *config)
     char **argv = NULL;
     if (!check_operands(ops, o, &style, &err))
         return command_fail(EXIT_USAGE, "%s", err.msg);
-    if (!run_make_dir(o->runs[0] ? o->runs : NULL, ops->item[0], dir, sizeof dir, &err))
+    if (!take_signals(&err) ||
+        !run_make_dir(o->runs[0] ? o->runs : NULL, ops->item[0], dir, sizeof dir, &err))
         return command_fail(EXIT_BROKEN, "%s", err.msg);
     f.reader = jreader_open(dir, &err);
     f.printer = f.reader ? printer_new(f.reader, &style, &err) : NULL;
     argv = f.printer ? kernel_argv(dir, ops, &o->core, &err) : NULL;
-    f.pid = argv && take_signals(&err) ? spawn(argv, &err) : -1;
+    f.pid = argv ? spawn(argv, &err) : -1;
     if (f.pid < 0) {
         command_fail(EXIT_BROKEN, "%s", err.msg);
         run_mark_crashed(dir, err.msg, NULL);

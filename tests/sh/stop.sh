@@ -56,6 +56,23 @@ kill -TERM "$parent"
 finish
 check 'SIGTERM does the same' same "$rc $(state_of runs/*)" '130 stopped'
 
+# an interrupt that comes before the kernel can take it is not lost
+early() {
+  for pause in 0 0.005 0.01 0.02 0.03; do
+    rm -rf runs
+    python3 -c 'import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])' "$cleave" run sleeps.lua >out 2>err </dev/null &
+    parent=$!
+    within 10 sh -c 'ls runs/*/script.lua'
+    sleep $pause
+    kill -INT "$parent"
+    finish
+    same "$rc $(state_of runs/*)" '130 stopped' || { cat err; return 1; }
+  done
+}
+check 'an early SIGINT stops too' early
+
 # --- a kernel that does not react --------------------------------------------------------
 cat >stuck.lua <<'END'
 print("started")

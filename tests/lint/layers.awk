@@ -29,7 +29,9 @@ BEGIN {
   door("lua.h", "script/")
   door("lauxlib.h", "script/")
   door("lualib.h", "script/")
-  door("png.h", "figure/")
+  door("png.h", "figure/ tensor/png_read.c")
+  door("zip.h", "tensor/")
+  door("cairo.h", "figure/")
   door("jansson.h", "tensor/safetensors.c lab/ script/ kernel/ ui/ main.c")
 }
 FNR == 1 {

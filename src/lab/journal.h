@@ -41,7 +41,8 @@ bool journal_event(Journal *j, const char *kind, json_t *taken_body, Err *err);
 /* Text output of the running cell (0 before the first): appended to out-<cell>.log at
  * once; `out` events are coalesced per 50 ms by journal_tick() or written before the
  * next other event. After a crash the log may go on beyond the last `out` event: a
- * viewer shows that rest too. */
+ * viewer shows that rest too. A log is not capped: a viewer that shows parts of a cell
+ * only takes head and tail by jreader_out(). */
 bool journal_begin_cell(Journal *j, int cell, const char *name, Err *err);
 bool journal_out(Journal *j, const char *text, size_t n, Err *err);
 bool journal_end_cell(Journal *j, const char *status, double secs, Err *err);

@@ -187,7 +187,7 @@ static void texts_that_do_not_fit_are_refused(void **state)
     memset(s, 'x', sizeof s);
     s[OPT_STR_CAP] = '\0';
     assert_false(opt_set_text(rows, N, &c, "name", s, "f", &err));
-    assert_has(err.msg, "at most 255 fit");
+    assert_has(err.msg, "at most 1023 fit");
     s[OPT_STR_CAP - 1] = '\0';
     assert_true(opt_set_text(rows, N, &c, "name", s, "f", NULL));
     assert_string_equal(c.name, s);

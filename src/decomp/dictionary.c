@@ -17,11 +17,13 @@ bool dict_new(int64_t R, int64_t C, int64_t I, Dictionary *out, Err *err)
 {
     memset(out, 0, sizeof *out);
     if (R < 1 || C < 1 || I < 1)
-        return err_set(err, ERR_SHAPE, "a dictionary needs at least one component, class and "
-                       "pixel, got %lld, %lld, %lld", (long long)R, (long long)C, (long long)I);
-    if (tensor_zeros(F32, 2, (int64_t[]){ R, I }, &out->a, err) &&
-        tensor_zeros(F32, 2, (int64_t[]){ R, I }, &out->b, err) &&
-        tensor_zeros(F32, 2, (int64_t[]){ R, C }, &out->head, err) &&
+        return err_set(err, ERR_SHAPE,
+                       "a dictionary needs at least one component, class and "
+                       "pixel, got %lld, %lld, %lld",
+                       (long long)R, (long long)C, (long long)I);
+    if (tensor_zeros(F32, 2, (int64_t[]){R, I}, &out->a, err) &&
+        tensor_zeros(F32, 2, (int64_t[]){R, I}, &out->b, err) &&
+        tensor_zeros(F32, 2, (int64_t[]){R, C}, &out->head, err) &&
         tensor_zeros(I32, 1, &R, &out->owner, err)) {
         out->R = R;
         out->C = C;
@@ -99,7 +101,7 @@ static void show_pair(const float *a, const float *b, int64_t n, bool raw, float
 /* x [R,I] f32 times S [I,I] f64, rounded to f32; S NULL: another reference to x. */
 static bool through_metric(const Tensor *x, const Tensor *S, Tensor *out, Err *err)
 {
-    Tensor wide = { 0 }, y = { 0 };
+    Tensor wide = {0}, y = {0};
     if (!S) {
         *out = tensor_retain(x);
         return true;
@@ -111,12 +113,13 @@ static bool through_metric(const Tensor *x, const Tensor *S, Tensor *out, Err *e
     return ok;
 }
 
-bool dict_patterns(const Dictionary *d, const Tensor *S, bool raw, Tensor *out, Err *err)
+bool dict_patterns(const Dictionary *d, const Tensor *S, bool raw, Tensor *out,
+                   Err *err)
 {
-    Tensor a = { 0 }, b = { 0 };
+    Tensor a = {0}, b = {0};
     memset(out, 0, sizeof *out);
     bool ok = through_metric(&d->a, S, &a, err) && through_metric(&d->b, S, &b, err) &&
-              tensor_new(F32, 2, (int64_t[]){ 2 * d->R, d->I }, out, err);
+              tensor_new(F32, 2, (int64_t[]){2 * d->R, d->I}, out, err);
     for (int64_t r = 0; ok && r < d->R; r++)
         show_pair(f32(&a) + r * d->I, f32(&b) + r * d->I, d->I, raw,
                   f32(out) + 2 * r * d->I, f32(out) + (2 * r + 1) * d->I);
@@ -129,27 +132,29 @@ bool dict_activations(const Dictionary *d, const Tensor *x, Tensor *act, Tensor 
                       Err *err)
 {
     int64_t N = x->ndim == 2 ? x->dim[0] : 0;
-    Tensor xa = { 0 }, xb = { 0 };
+    Tensor xa = {0}, xb = {0};
     if (act)
         memset(act, 0, sizeof *act);
     if (logits)
         memset(logits, 0, sizeof *logits);
     char shape[96];
     if (x->ndim != 2 || x->dim[1] != d->I || x->dtype != F32 || !tensor_contiguous(x))
-        return err_set(err, ERR_SHAPE, "activations: x is %s, it must be f32[N,%lld] without "
-                       "gaps", tensor_format_shape(x, shape), (long long)d->I);
-    bool ok = tensor_new(F32, 2, (int64_t[]){ N, d->R }, &xa, err) &&
-              tensor_new(F32, 2, (int64_t[]){ N, d->R }, &xb, err) &&
-              blas_gemm_f32(false, true, N, d->R, d->I, 1, x->data, d->I, d->a.data, d->I, 0,
-                            xa.data, d->R, err) &&
-              blas_gemm_f32(false, true, N, d->R, d->I, 1, x->data, d->I, d->b.data, d->I, 0,
-                            xb.data, d->R, err);
+        return err_set(err, ERR_SHAPE,
+                       "activations: x is %s, it must be f32[N,%lld] without "
+                       "gaps",
+                       tensor_format_shape(x, shape), (long long)d->I);
+    bool ok = tensor_new(F32, 2, (int64_t[]){N, d->R}, &xa, err) &&
+              tensor_new(F32, 2, (int64_t[]){N, d->R}, &xb, err) &&
+              blas_gemm_f32(false, true, N, d->R, d->I, 1, x->data, d->I, d->a.data,
+                            d->I, 0, xa.data, d->R, err) &&
+              blas_gemm_f32(false, true, N, d->R, d->I, 1, x->data, d->I, d->b.data,
+                            d->I, 0, xb.data, d->R, err);
     for (int64_t i = 0; ok && i < N * d->R; i++)
         f32(&xa)[i] *= f32(&xb)[i];
     if (ok && logits)
-        ok = tensor_new(F32, 2, (int64_t[]){ N, d->C }, logits, err) &&
-             blas_gemm_f32(false, false, N, d->C, d->R, 1, xa.data, d->R, d->head.data, d->C, 0,
-                           logits->data, d->C, err);
+        ok = tensor_new(F32, 2, (int64_t[]){N, d->C}, logits, err) &&
+             blas_gemm_f32(false, false, N, d->C, d->R, 1, xa.data, d->R, d->head.data,
+                           d->C, 0, logits->data, d->C, err);
     if (ok && act)
         *act = tensor_retain(&xa);
     if (!ok && logits)
@@ -174,20 +179,20 @@ static int by_size(const void *x, const void *y)
 
 static bool permute_rows(Tensor *t, const Rank *order, Err *err)
 {
-    Tensor new = { 0 };
+    Tensor new = {0};
     size_t row = tensor_bytes(t) / (size_t)t->dim[0];
     if (!tensor_copy(t, &new, err))
         return false;
     for (int64_t r = 0; r < t->dim[0]; r++)
-        memcpy((char *)t->data + (size_t)r * row, (char *)new.data + (size_t)order[r].r * row,
-               row);
+        memcpy((char *)t->data + (size_t)r * row,
+               (char *)new.data + (size_t)order[r].r *row, row);
     tensor_release(&new);
     return true;
 }
 
 bool dict_order(Dictionary *d, const Tensor *x, Err *err)
 {
-    Tensor act = { 0 };
+    Tensor act = {0};
     Rank *order = mem_array((size_t)d->R, sizeof *order, err);
     bool ok = order && dict_activations(d, x, &act, NULL, err);
     int64_t N = ok ? x->dim[0] : 0;
@@ -199,7 +204,7 @@ bool dict_order(Dictionary *d, const Tensor *x, Err *err)
             s2 += v * v;
         }
         double mean = N ? s / (double)N : 0, var = N ? s2 / (double)N - mean * mean : 0;
-        order[r] = (Rank){ sqrt(fmax(var, 0)) * norm(f32(&d->head) + r * d->C, d->C), r };
+        order[r] = (Rank){sqrt(fmax(var, 0)) * norm(f32(&d->head) + r * d->C, d->C), r};
     }
     if (ok) {
         qsort(order, (size_t)d->R, sizeof *order, by_size);
@@ -216,7 +221,8 @@ bool dict_save(const Dictionary *d, const char *path, Err *err)
     TensorSet *s = tset_new(err);
     bool ok = s && tset_add(s, "a", &d->a, err) && tset_add(s, "b", &d->b, err) &&
               tset_add(s, "head", &d->head, err) &&
-              tset_add_meta(s, "cleave", "dictionary", err) && safetensors_save(path, s, err);
+              tset_add_meta(s, "cleave", "dictionary", err) &&
+              safetensors_save(path, s, err);
     tset_free(s);
     return ok;
 }
@@ -233,11 +239,14 @@ bool dict_load(const char *path, Dictionary *out, Err *err)
     if (!safetensors_load(path, &s, err))
         return false;
     const Tensor *a = tset_get(s, "a"), *b = tset_get(s, "b"), *h = tset_get(s, "head");
-    bool ok = a && a->ndim == 2 && h && h->ndim == 2 && has_shape(a, a->dim[0], a->dim[1]) &&
+    bool ok = a && a->ndim == 2 && h && h->ndim == 2 &&
+              has_shape(a, a->dim[0], a->dim[1]) &&
               has_shape(b, a->dim[0], a->dim[1]) && has_shape(h, a->dim[0], h->dim[1]);
     if (!ok)
-        err_set(err, ERR_FORMAT, "%s is not a dictionary: it needs f32 tensors a and b of one "
-                "shape [R,I] and head [R,C]", path);
+        err_set(err, ERR_FORMAT,
+                "%s is not a dictionary: it needs f32 tensors a and b of one "
+                "shape [R,I] and head [R,C]",
+                path);
     ok = ok && dict_new(a->dim[0], h->dim[1], a->dim[1], out, err) &&
          tensor_copy_into(a, &out->a, err) && tensor_copy_into(b, &out->b, err) &&
          tensor_copy_into(h, &out->head, err);

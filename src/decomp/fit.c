@@ -1,5 +1,6 @@
-/* fit.c -- starts, and the loss as a graph: the cosine and distillation of terms.h and the rows of
- * priors.h. The start is scaled to mean norm 1, so that one learning rate suits every network. */
+/* fit.c -- starts, and the loss as a graph: the cosine and distillation of terms.h and
+ * the rows of priors.h. The start is scaled to mean norm 1, so that one learning rate
+ * suits every network. */
 #include "decomp/fit.h"
 
 #include <math.h>
@@ -11,38 +12,46 @@
 #include "decomp/terms.h"
 #include "graph/build.h"
 
-#define PRIOR_OPT(k, name, dflt, doc)                                                         \
-    { name, OPT_NUM, offsetof(DictCfg, prior) + (k) * sizeof(double), dflt, 0, 1e6, NULL, doc }
+#define PRIOR_OPT(k, name, dflt, doc)                                                  \
+    {                                                                                  \
+        name, OPT_NUM, offsetof(DictCfg, prior) + (k) * sizeof(double), dflt, 0, 1e6,  \
+            NULL, doc                                                                  \
+    }
 const OptRow dict_options[] = {
-    { "components", OPT_INT, offsetof(DictCfg, components), "128", 1, 100000, NULL,
-      "Number of components." },
-    { "family", OPT_ENUM, offsetof(DictCfg, family), "cp", 0, 0, "cp split",
-      "Parameters of a component: a and b, or p and n with (x.p)^2 - (x.n)^2." },
-    { "start", OPT_ENUM, offsetof(DictCfg, start), "eigen", 0, 0, "eigen gauge stroke random",
-      "Where the fit begins: the optimum of the one-hot limit, the same in a random gauge, stroke "
-      "templates, or noise." },
-    { "metric", OPT_ENUM, offsetof(DictCfg, metric), "data", 0, 0, "data plain",
-      "What similarity means: weights as images meet them, or all alike." },
-    { "steps", OPT_INT, offsetof(DictCfg, steps), "400", 0, 10000000, NULL,
-      "Adam steps; 0 keeps the start." },
-    { "lr", OPT_NUM, offsetof(DictCfg, lr), "0.007", 0, 10, NULL, "Learning rate." },
-    { "schedule", OPT_ENUM, offsetof(DictCfg, schedule), "cosine", 0, 0,
-      "constant linear cosine", "Learning rate over the fit." },
-    { "seed", OPT_INT, offsetof(DictCfg, seed), "1", 0, 0, NULL,
-      "Seed of random starts and gauges." },
-    { "emphasis", OPT_NUM, offsetof(DictCfg, emphasis), "0.6", 0, 4, NULL,
-      "Power of a component's norm with which the priors weigh its patterns; 0: all alike." },
-    { "distill", OPT_NUM, offsetof(DictCfg, distill), "0", 0, 1e6, NULL,
-      "Weight of the squared error of the logits, in units of their variance." },
-    { "batch", OPT_INT, offsetof(DictCfg, batch), "512", 1, 1000000, NULL,
-      "Examples a step for distillation." },
+    {"components", OPT_INT, offsetof(DictCfg, components), "128", 1, 100000, NULL,
+     "Number of components."},
+    {"family", OPT_ENUM, offsetof(DictCfg, family), "cp", 0, 0, "cp split",
+     "Parameters of a component: a and b, or p and n with (x.p)^2 - (x.n)^2."},
+    {"start", OPT_ENUM, offsetof(DictCfg, start), "eigen", 0, 0,
+     "eigen gauge stroke random",
+     "Where the fit begins: the optimum of the one-hot limit, the same in a random "
+     "gauge, stroke templates, or noise."},
+    {"metric", OPT_ENUM, offsetof(DictCfg, metric), "data", 0, 0, "data plain",
+     "What similarity means: weights as images meet them, or all alike."},
+    {"steps", OPT_INT, offsetof(DictCfg, steps), "400", 0, 10000000, NULL,
+     "Adam steps; 0 keeps the start."},
+    {"lr", OPT_NUM, offsetof(DictCfg, lr), "0.007", 0, 10, NULL, "Learning rate."},
+    {"schedule", OPT_ENUM, offsetof(DictCfg, schedule), "cosine", 0, 0,
+     "constant linear cosine", "Learning rate over the fit."},
+    {"seed", OPT_INT, offsetof(DictCfg, seed), "1", 0, 0, NULL,
+     "Seed of random starts and gauges."},
+    {"emphasis", OPT_NUM, offsetof(DictCfg, emphasis), "0.6", 0, 4, NULL,
+     "Power of a component's norm with which the priors weigh its patterns; 0: all "
+     "alike."},
+    {"distill", OPT_NUM, offsetof(DictCfg, distill), "0", 0, 1e6, NULL,
+     "Weight of the squared error of the logits, in units of their variance."},
+    {"batch", OPT_INT, offsetof(DictCfg, batch), "512", 1, 1000000, NULL,
+     "Examples a step for distillation."},
     PRIOR_OPT(0, "sparsity", "0.05", "Weight of the sum of |pixel| of a pattern."),
-    PRIOR_OPT(1, "locality", "0.12", "Weight of the spatial variance of a pattern's energy."),
+    PRIOR_OPT(1, "locality", "0.12",
+              "Weight of the spatial variance of a pattern's energy."),
     PRIOR_OPT(2, "roughness", "0.007", "Weight of squared differences of neighbours."),
     PRIOR_OPT(3, "variation", "0", "Weight of the total variation."),
-    PRIOR_OPT(4, "background", "0", "Weight of the energy on pixels that are hardly ever lit."),
+    PRIOR_OPT(4, "background", "0",
+              "Weight of the energy on pixels that are hardly ever lit."),
     PRIOR_OPT(5, "cancellation", "0.05", "Weight of the group lasso over components."),
-    PRIOR_OPT(6, "duplicates", "0", "Weight of squared cosines between components of a class."),
+    PRIOR_OPT(6, "duplicates", "0",
+              "Weight of squared cosines between components of a class."),
 };
 const size_t dict_n_options = ARRAY_LEN(dict_options);
 
@@ -51,27 +60,30 @@ struct DictFit {
     const Interaction *b;
     bool data_metric, split;
     int64_t R, height, width;
-    Dictionary dict;      /* the start; head and owners stay as they are */
+    Dictionary dict; /* the start; head and owners stay as they are */
     TensorSet *params;
     Tensor S64, unlit;
     CosineConst cosine;
     Distill distill;
 };
 
-/* --- making --------------------------------------------------------------------------------- */
+/* --- making ----------------------------------------------------------------------- */
 
 static bool check_data(const DictFit *f, const DictData *d, Err *err)
 {
     char shape[96];
     if (f->data_metric && !d->S)
-        return err_set(err, ERR_OPTION, "metric 'data' needs the training images; give them, or "
+        return err_set(err, ERR_OPTION,
+                       "metric 'data' needs the training images; give them, or "
                        "use metric = \"plain\"");
     if (f->height * f->width != f->b->I)
-        return err_set(err, ERR_SHAPE, "images of %lld x %lld do not fit a network with %lld "
-                       "inputs", (long long)f->height, (long long)f->width, (long long)f->b->I);
+        return err_set(err, ERR_SHAPE,
+                       "images of %lld x %lld do not fit a network with %lld inputs",
+                       (long long)f->height, (long long)f->width, (long long)f->b->I);
     if (d->unlit && tensor_count(d->unlit) != f->b->I)
-        return err_set(err, ERR_SHAPE, "the mask of unlit pixels is %s, the network has %lld "
-                       "inputs", tensor_format_shape(d->unlit, shape), (long long)f->b->I);
+        return err_set(err, ERR_SHAPE,
+                       "the mask of unlit pixels is %s, the network has %lld inputs",
+                       tensor_format_shape(d->unlit, shape), (long long)f->b->I);
     return true;
 }
 
@@ -88,20 +100,25 @@ static bool start_eigen(DictFit *f, Err *err)
 static bool check_anchors(const DictFit *f, const Tensor *t, Err *err)
 {
     char shape[96];
-    if (t->dtype == F32 && t->ndim == 2 && t->dim[0] == 2 * f->R && t->dim[1] == f->b->I)
+    if (t->dtype == F32 && t->ndim == 2 && t->dim[0] == 2 * f->R &&
+        t->dim[1] == f->b->I)
         return true;
-    return err_set(err, ERR_SHAPE, "the anchors are %s, they must be f32[%lld,%lld]: a's rows, "
-                   "then b's", tensor_format_shape(t, shape), (long long)(2 * f->R),
+    return err_set(err, ERR_SHAPE,
+                   "the anchors are %s, they must be f32[%lld,%lld]: a's rows, then "
+                   "b's",
+                   tensor_format_shape(t, shape), (long long)(2 * f->R),
                    (long long)f->b->I);
 }
 
 /* Anchors (NULL: strokes) as factors. */
 static bool start_stroke(DictFit *f, const Tensor *anchors, Err *err)
 {
-    Tensor t = { 0 };
-    bool ok = anchors ? check_anchors(f, anchors, err) && tensor_contiguous_of(anchors, &t, err)
+    Tensor t = {0};
+    bool ok = anchors ? check_anchors(f, anchors, err) &&
+                            tensor_contiguous_of(anchors, &t, err)
                       : stroke_anchors(f->R, f->height, f->width, &t, err);
-    ok = ok && dict_start_anchors(f->b, f->data_metric ? &f->S64 : NULL, &t, &f->dict, err);
+    ok = ok &&
+         dict_start_anchors(f->b, f->data_metric ? &f->S64 : NULL, &t, &f->dict, err);
     tensor_release(&t);
     return ok;
 }
@@ -114,10 +131,12 @@ static bool make_start(DictFit *f, const DictData *d, Err *err)
         return dict_start_random(f->R, f->b->C, f->b->I, seed, &f->dict, err);
     if (!strcmp(start, "stroke"))
         return start_stroke(f, d->anchors, err);
-    return start_eigen(f, err) && (strcmp(start, "gauge") || dict_gauge(&f->dict, seed, err));
+    return start_eigen(f, err) &&
+           (strcmp(start, "gauge") || dict_gauge(&f->dict, seed, err));
 }
 
-/* Mean norm 1, so that one learning rate suits every network; the cosine does not care. */
+/* Mean norm 1, so that one learning rate suits every network; the cosine does not care.
+ */
 static void scale_start(Dictionary *d)
 {
     double sum = 0;
@@ -144,7 +163,8 @@ static bool make_params(DictFit *f, Err *err)
             ((float *)a->data)[i] = 0.5f * (x + y);
             ((float *)b->data)[i] = 0.5f * (x - y);
         }
-    return (f->params = tset_new(err)) && tset_add(f->params, f->split ? "p" : "a", a, err) &&
+    return (f->params = tset_new(err)) &&
+           tset_add(f->params, f->split ? "p" : "a", a, err) &&
            tset_add(f->params, f->split ? "n" : "b", b, err);
 }
 
@@ -157,7 +177,8 @@ static bool make_constants(DictFit *f, const DictData *d, Err *err)
             distill_new(d, f->b, &f->dict.head, &f->distill, err));
 }
 
-DictFit *dictfit_new(const DictCfg *cfg, const Interaction *b, const DictData *data, Err *err)
+DictFit *dictfit_new(const DictCfg *cfg, const Interaction *b, const DictData *data,
+                     Err *err)
 {
     DictFit *f = mem_zalloc(sizeof *f, err);
     if (!f)
@@ -200,7 +221,7 @@ TensorSet *dictfit_params(DictFit *f)
     return f->params;
 }
 
-/* --- the loss ------------------------------------------------------------------------------------ */
+/* --- the loss --------------------------------------------------------------------- */
 
 static void factors(DictFit *f, Graph *g, Val *a, Val *b)
 {
@@ -213,24 +234,33 @@ static void factors(DictFit *f, Graph *g, Val *a, Val *b)
 /* mean-one weights of the 2R patterns, without gradient */
 static Val pattern_weights(DictFit *f, Graph *g, Val nrm)
 {
-    OpAttr axis = { 0 };
+    OpAttr axis = {0};
     Val size = g_stop(g, g_shift(g, nrm, 1e-20));
     Val h = g_exp(g, g_scale(g, g_log(g, size), f->cfg.emphasis / 2));
     h = g_div(g, h, g_mean(g, h));
-    return g_call(g, "concat", (Val[]){ h, h }, 2, &axis);
+    return g_call(g, "concat", (Val[]){h, h}, 2, &axis);
 }
 
-static Val add_priors(DictFit *f, Graph *g, const CosineTerms *t, Val a, Val b, Val loss)
+static Val add_priors(DictFit *f, Graph *g, const CosineTerms *t, Val a, Val b,
+                      Val loss)
 {
-    PriorCtx p = { .g = g, .R = f->R, .I = f->b->I, .height = f->height, .width = f->width,
-                   .nrm = t->nrm, .TT = t->TT, .gram = t->gram, .unlit = VAL_NONE };
+    PriorCtx p = {.g = g,
+                  .R = f->R,
+                  .I = f->b->I,
+                  .height = f->height,
+                  .width = f->width,
+                  .nrm = t->nrm,
+                  .TT = t->TT,
+                  .gram = t->gram,
+                  .unlit = VAL_NONE};
     p.q = prior_patterns(g, a, b);
     p.energy = g_square(g, p.q);
     p.weight = pattern_weights(f, g, t->nrm);
     if (f->unlit.data)
         p.unlit = graph_const(g, &f->unlit);
     for (size_t k = 0; k < prior_n_rows; k++) {
-        /* without images nothing is known of the background: its default weight is dropped */
+        /* without images nothing is known of the background: its default weight is
+         * dropped */
         bool skip = f->cfg.prior[k] == 0 ||
                     (!strcmp(prior_rows[k].name, "background") && p.unlit == VAL_NONE);
         if (!skip)
@@ -250,8 +280,9 @@ Val dictfit_loss(void *ctx, Graph *g, Val idx)
     Val loss = g_shift(g, g_neg(g, t.cosine), 1);
     loss = add_priors(f, g, &t, a, b, loss);
     if (f->cfg.distill > 0)
-        loss = g_add(g, loss, g_scale(g, distill_loss(&f->distill, g, &t, a, b, idx),
-                                      f->cfg.distill));
+        loss = g_add(
+            g, loss,
+            g_scale(g, distill_loss(&f->distill, g, &t, a, b, idx), f->cfg.distill));
     return loss;
 }
 

@@ -1,7 +1,8 @@
-/* metrics.h -- how good a dictionary is: fidelity to the tensor and to the network's answers, how readable
- * its patterns are, and causal tests. One table of rows; value[k] belongs to metric_rows[k], NaN
- * where the inputs for it are missing. All in f64, all invariant under a -> s a, b -> b/s (except the
- * two *_raw rows, which are the published unbalanced display). Interruptible. */
+/* metrics.h -- how good a dictionary is: fidelity to the tensor and to the network's
+ * answers, how readable its patterns are, and causal tests. One table of rows; value[k]
+ * belongs to metric_rows[k], NaN where the inputs for it are missing. All in f64, all
+ * invariant under a -> s a, b -> b/s (except the two *_raw rows, which are the
+ * published unbalanced display). Interruptible. */
 #ifndef CLEAVE_DECOMP_METRICS_H
 #define CLEAVE_DECOMP_METRICS_H
 #include "decomp/dictionary.h"
@@ -18,11 +19,12 @@ enum { METRIC_CAP = 40 };
 typedef struct DictEval {
     const Dictionary *dict;
     const Interaction *b;
-    const Tensor *S;               /* f64 [I,I]; NULL: no data metric */
-    const Spectrum *plain, *data;  /* for the limits; NULL: NaN */
-    const Tensor *x;               /* f32 [N,I] test images in 0..1; NULL: weights only */
-    const Tensor *labels;          /* i32 [N] */
-    const Tensor *unlit;           /* f32 [I], 1 where a pixel is lit in under 1 % of training images */
+    const Tensor *S;              /* f64 [I,I]; NULL: no data metric */
+    const Spectrum *plain, *data; /* for the limits; NULL: NaN */
+    const Tensor *x;      /* f32 [N,I] test images in 0..1; NULL: weights only */
+    const Tensor *labels; /* i32 [N] */
+    const Tensor
+        *unlit; /* f32 [I], 1 where a pixel is lit in under 1 % of training images */
     int64_t height, width;
 } DictEval;
 typedef struct DictMetrics {

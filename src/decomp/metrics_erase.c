@@ -1,9 +1,9 @@
-/* metrics_erase.c -- taking a component's plane out of an image. With u and w the two displayed
- * patterns (orthonormal, they span the plane of a and b), x' = x - u (u.x) - w (w.x), and the network
- * answers x'^T B_c x' differently by
+/* metrics_erase.c -- taking a component's plane out of an image. With u and w the two
+ * displayed patterns (orthonormal, they span the plane of a and b), x' = x - u (u.x) -
+ * w (w.x), and the network answers x'^T B_c x' differently by
  *   -2 s (z.Mu) - 2 t (z.Mw) + s^2 u.Mu + 2 s t u.Mw + t^2 w.Mw,    s = u.x, t = w.x,
- * all in the embedding: z = embed x, M the core of the component's class. The dictionary predicts
- * -act D. Also the correlations. */
+ * all in the embedding: z = embed x, M the core of the component's class. The
+ * dictionary predicts -act D. Also the correlations. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@ static double *f64(const Tensor *t)
     return t->data;
 }
 
-/* --- correlations --------------------------------------------------------------------------- */
+/* --- correlations ----------------------------------------------------------------- */
 
 double corr_pearson(const double *x, const double *y, int64_t n)
 {
@@ -54,7 +54,7 @@ static int by_value(const void *x, const void *y)
 static void mean_ranks(const double *x, int64_t n, Place *order, double *rank)
 {
     for (int64_t i = 0; i < n; i++)
-        order[i] = (Place){ x[i], i };
+        order[i] = (Place){x[i], i};
     qsort(order, (size_t)n, sizeof *order, by_value);
     for (int64_t i = 0; i < n;) {
         int64_t end = i + 1;
@@ -81,27 +81,27 @@ bool corr_spearman(const double *x, const double *y, int64_t n, double *out, Err
     return ok;
 }
 
-/* --- erasure -------------------------------------------------------------------------------- */
+/* --- erasure ---------------------------------------------------------------------- */
 
 enum { ERASED_IMAGES = 1000 };
 
 typedef struct Erasure {
     int64_t n, R, E;
-    Tensor q;    /* f64 [2R,I] patterns, a component's two in a row */
-    Tensor x;    /* f64 [n,I] */
-    Tensor xq;   /* [n,2R] s and t */
-    Tensor qe;   /* [2R,E] patterns in the embedding */
-    Tensor qm;   /* [2R,E] times the core of the component's class */
-    Tensor z;    /* [n,E] */
-    Tensor zm;   /* [n,2R] z . Mu and z . Mw */
-    Tensor act;  /* [n,R] predicted change */
+    Tensor q;     /* f64 [2R,I] patterns, a component's two in a row */
+    Tensor x;     /* f64 [n,I] */
+    Tensor xq;    /* [n,2R] s and t */
+    Tensor qe;    /* [2R,E] patterns in the embedding */
+    Tensor qm;    /* [2R,E] times the core of the component's class */
+    Tensor z;     /* [n,E] */
+    Tensor zm;    /* [n,2R] z . Mu and z . Mw */
+    Tensor act;   /* [n,R] predicted change */
     Tensor truth; /* [n,R] */
 } Erasure;
 
 static void erasure_done(Erasure *w)
 {
-    Tensor *const all[] = { &w->q, &w->x, &w->xq, &w->qe, &w->qm, &w->z, &w->zm, &w->act,
-                            &w->truth };
+    Tensor *const all[] = {&w->q, &w->x,  &w->xq,  &w->qe,   &w->qm,
+                           &w->z, &w->zm, &w->act, &w->truth};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         tensor_release(all[i]);
 }
@@ -110,15 +110,16 @@ static void erasure_done(Erasure *w)
 static bool project(const Tensor *x, const Tensor *rows, Tensor *y, Err *err)
 {
     int64_t n = x->dim[0], K = x->dim[1], M = rows->dim[0];
-    return tensor_new(F64, 2, (int64_t[]){ n, M }, y, err) &&
-           blas_gemm_f64(false, true, n, M, K, 1, f64(x), K, f64(rows), K, 0, f64(y), M, err);
+    return tensor_new(F64, 2, (int64_t[]){n, M}, y, err) &&
+           blas_gemm_f64(false, true, n, M, K, 1, f64(x), K, f64(rows), K, 0, f64(y), M,
+                         err);
 }
 
 static bool erasure_new(const DictEval *e, Erasure *w, Err *err)
 {
     const Dictionary *d = e->dict;
     const Interaction *b = e->b;
-    Tensor q32 = { 0 };
+    Tensor q32 = {0};
     int64_t N = e->x->dim[0], E = b->E;
     memset(w, 0, sizeof *w);
     w->n = N < ERASED_IMAGES ? N : ERASED_IMAGES;
@@ -127,14 +128,16 @@ static bool erasure_new(const DictEval *e, Erasure *w, Err *err)
     bool ok = dict_patterns(d, NULL, false, &q32, err) &&
               tensor_convert(&q32, F64, &w->q, err) &&
               metrics_wide_rows(e->x, 0, w->n, &w->x, err) &&
-              project(&w->x, &w->q, &w->xq, err) && project(&w->q, &b->embed, &w->qe, err) &&
-              tensor_new(F64, 2, (int64_t[]){ 2 * d->R, E }, &w->qm, err);
+              project(&w->x, &w->q, &w->xq, err) &&
+              project(&w->q, &b->embed, &w->qe, err) &&
+              tensor_new(F64, 2, (int64_t[]){2 * d->R, E}, &w->qm, err);
     for (int64_t r = 0; ok && r < d->R; r++)
         ok = blas_gemm_f64(false, false, 2, E, E, 1, f64(&w->qe) + 2 * r * E, E,
                            f64(&b->core) + ((int32_t *)d->owner.data)[r] * E * E, E, 0,
                            f64(&w->qm) + 2 * r * E, E, err);
-    ok = ok && project(&w->x, &b->embed, &w->z, err) && project(&w->z, &w->qm, &w->zm, err) &&
-         tensor_new(F64, 2, (int64_t[]){ w->n, d->R }, &w->truth, err);
+    ok = ok && project(&w->x, &b->embed, &w->z, err) &&
+         project(&w->z, &w->qm, &w->zm, err) &&
+         tensor_new(F64, 2, (int64_t[]){w->n, d->R}, &w->truth, err);
     tensor_release(&q32);
     return ok;
 }
@@ -156,8 +159,9 @@ static void true_changes(Erasure *w)
         for (int64_t i = 0; i < w->n; i++) {
             const double *s = f64(&w->xq) + (i * R + r) * 2;
             const double *m = f64(&w->zm) + (i * R + r) * 2;
-            f64(&w->truth)[i * R + r] = -2 * (s[0] * m[0] + s[1] * m[1]) + s[0] * s[0] * uu +
-                                        2 * s[0] * s[1] * uv + s[1] * s[1] * vv;
+            f64(&w->truth)[i * R + r] = -2 * (s[0] * m[0] + s[1] * m[1]) +
+                                        s[0] * s[0] * uu + 2 * s[0] * s[1] * uv +
+                                        s[1] * s[1] * vv;
         }
     }
 }
@@ -166,9 +170,10 @@ static void true_changes(Erasure *w)
 static bool predicted_changes(const DictEval *e, Erasure *w, Err *err)
 {
     const Dictionary *d = e->dict;
-    Tensor a = { 0 }, b = { 0 }, xb = { 0 };
-    bool ok = tensor_convert(&d->a, F64, &a, err) && tensor_convert(&d->b, F64, &b, err) &&
-              project(&w->x, &a, &w->act, err) && project(&w->x, &b, &xb, err);
+    Tensor a = {0}, b = {0}, xb = {0};
+    bool ok = tensor_convert(&d->a, F64, &a, err) &&
+              tensor_convert(&d->b, F64, &b, err) && project(&w->x, &a, &w->act, err) &&
+              project(&w->x, &b, &xb, err);
     for (int64_t k = 0; ok && k < w->n * w->R; k++) {
         int64_t r = k % w->R, c = ((int32_t *)d->owner.data)[r];
         f64(&w->act)[k] *= -f64(&xb)[k] * (double)((float *)d->head.data)[r * d->C + c];

@@ -13,8 +13,8 @@ enum { BLOCK = 1000, KEPT = 16 };
 
 typedef struct Answers {
     int64_t N, R, C;
-    Tensor act;      /* f64 [N,R] */
-    Tensor own, dec; /* f64 [N,C]: the network with bias, the dictionary without */
+    Tensor act;          /* f64 [N,R] */
+    Tensor own, dec;     /* f64 [N,C]: the network with bias, the dictionary without */
     double *head, *size; /* [R,C] D, [R] |D_r| */
     const double *bias;
 } Answers;
@@ -28,7 +28,7 @@ bool metrics_wide_rows(const Tensor *x, int64_t first, int64_t n, Tensor *out, E
 {
     int64_t I = x->dim[1];
     memset(out, 0, sizeof *out);
-    if (!tensor_new(F64, 2, (int64_t[]){ n, I }, out, err))
+    if (!tensor_new(F64, 2, (int64_t[]){n, I}, out, err))
         return false;
     const float *p = (float *)x->data + first * I;
     for (int64_t i = 0; i < n * I; i++)
@@ -36,16 +36,16 @@ bool metrics_wide_rows(const Tensor *x, int64_t first, int64_t n, Tensor *out, E
     return true;
 }
 
-/* --- answers -------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------- */
 
 typedef struct Factors {
-    Tensor a, b;        /* f64 [R,I] */
-    Tensor xb, z, zm;   /* scratch of one block */
+    Tensor a, b;      /* f64 [R,I] */
+    Tensor xb, z, zm; /* scratch of one block */
 } Factors;
 
 static void factors_done(Factors *f)
 {
-    Tensor *const all[] = { &f->a, &f->b, &f->xb, &f->z, &f->zm };
+    Tensor *const all[] = {&f->a, &f->b, &f->xb, &f->z, &f->zm};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         tensor_release(all[i]);
 }
@@ -56,27 +56,29 @@ static bool factors_new(const DictEval *e, int64_t n, Factors *f, Err *err)
     memset(f, 0, sizeof *f);
     return tensor_convert(&e->dict->a, F64, &f->a, err) &&
            tensor_convert(&e->dict->b, F64, &f->b, err) &&
-           tensor_new(F64, 2, (int64_t[]){ n, R }, &f->xb, err) &&
-           tensor_new(F64, 2, (int64_t[]){ n, E }, &f->z, err) &&
-           tensor_new(F64, 2, (int64_t[]){ n, E }, &f->zm, err);
+           tensor_new(F64, 2, (int64_t[]){n, R}, &f->xb, err) &&
+           tensor_new(F64, 2, (int64_t[]){n, E}, &f->z, err) &&
+           tensor_new(F64, 2, (int64_t[]){n, E}, &f->zm, err);
 }
 
 /* y [n,M] = x [n,K] rows^T */
 static bool project(const Tensor *x, const Tensor *rows, double *y, Err *err)
 {
     int64_t n = x->dim[0], K = x->dim[1], M = rows->dim[0];
-    return blas_gemm_f64(false, true, n, M, K, 1, f64(x), K, f64(rows), K, 0, y, M, err);
+    return blas_gemm_f64(false, true, n, M, K, 1, f64(x), K, f64(rows), K, 0, y, M,
+                         err);
 }
 
 /* The network's logits of one block. */
-static bool own_block(const Interaction *b, const Tensor *x, Factors *f, double *own, Err *err)
+static bool own_block(const Interaction *b, const Tensor *x, Factors *f, double *own,
+                      Err *err)
 {
     int64_t n = x->dim[0], E = b->E, C = b->C;
     double *z = f64(&f->z), *zm = f64(&f->zm);
     bool ok = project(x, &b->embed, z, err);
     for (int64_t c = 0; ok && c < C; c++) {
-        ok = blas_gemm_f64(false, false, n, E, E, 1, z, E, f64(&b->core) + c * E * E, E, 0, zm,
-                           E, err);
+        ok = blas_gemm_f64(false, false, n, E, E, 1, z, E, f64(&b->core) + c * E * E, E,
+                           0, zm, E, err);
         for (int64_t i = 0; ok && i < n; i++) {
             double s = f64(&b->bias)[c];
             for (int64_t k = 0; k < E; k++)
@@ -87,14 +89,14 @@ static bool own_block(const Interaction *b, const Tensor *x, Factors *f, double 
     return ok;
 }
 
-static bool answer_block(const DictEval *e, Answers *w, int64_t first, int64_t n, Factors *f,
-                         Err *err)
+static bool answer_block(const DictEval *e, Answers *w, int64_t first, int64_t n,
+                         Factors *f, Err *err)
 {
     int64_t R = w->R, C = w->C;
     double *act = f64(&w->act) + first * R, *xb = f64(&f->xb);
     Tensor x;
-    bool ok = metrics_wide_rows(e->x, first, n, &x, err) && project(&x, &f->a, act, err) &&
-              project(&x, &f->b, xb, err);
+    bool ok = metrics_wide_rows(e->x, first, n, &x, err) &&
+              project(&x, &f->a, act, err) && project(&x, &f->b, xb, err);
     for (int64_t i = 0; ok && i < n * R; i++)
         act[i] *= xb[i];
     ok = ok &&
@@ -118,12 +120,12 @@ static bool answers_new(const DictEval *e, Answers *w, Err *err)
 {
     const Dictionary *d = e->dict;
     int64_t N = e->x->dim[0];
-    *w = (Answers){ .N = N, .R = d->R, .C = d->C, .bias = f64(&e->b->bias) };
+    *w = (Answers){.N = N, .R = d->R, .C = d->C, .bias = f64(&e->b->bias)};
     bool ok = (w->head = mem_array((size_t)(d->R * d->C), sizeof *w->head, err)) &&
               (w->size = mem_array((size_t)d->R, sizeof *w->size, err)) &&
-              tensor_new(F64, 2, (int64_t[]){ N, d->R }, &w->act, err) &&
-              tensor_new(F64, 2, (int64_t[]){ N, d->C }, &w->own, err) &&
-              tensor_new(F64, 2, (int64_t[]){ N, d->C }, &w->dec, err);
+              tensor_new(F64, 2, (int64_t[]){N, d->R}, &w->act, err) &&
+              tensor_new(F64, 2, (int64_t[]){N, d->C}, &w->own, err) &&
+              tensor_new(F64, 2, (int64_t[]){N, d->C}, &w->dec, err);
     for (int64_t r = 0; ok && r < d->R; r++) {
         double s = 0;
         for (int64_t c = 0; c < d->C; c++) {
@@ -133,17 +135,18 @@ static bool answers_new(const DictEval *e, Answers *w, Err *err)
         }
         w->size[r] = sqrt(s);
     }
-    Factors f = { 0 };
+    Factors f = {0};
     ok = ok && factors_new(e, N < BLOCK ? N : BLOCK, &f, err);
     for (int64_t i = 0; ok && i < N; i += BLOCK)
-        ok = intr_check(err) && answer_block(e, w, i, N - i < BLOCK ? N - i : BLOCK, &f, err);
+        ok = intr_check(err) &&
+             answer_block(e, w, i, N - i < BLOCK ? N - i : BLOCK, &f, err);
     factors_done(&f);
     if (!ok)
         answers_done(w);
     return ok;
 }
 
-/* --- right answers -------------------------------------------------------------------------- */
+/* --- right answers ---------------------------------------------------------------- */
 
 /* First largest of y + bias (bias NULL: of y). */
 static int64_t arg_max(const double *y, const double *bias, int64_t C)
@@ -198,10 +201,11 @@ static void sum_cancellation(const Answers *w, double *v)
         v[M_CANCELLATION_DATA] = parts / whole;
 }
 
-/* --- keeping the strongest ------------------------------------------------------------------- */
+/* --- keeping the strongest -------------------------------------------------------- */
 
 /* The n_kept strongest of R, strongest first; ties by number. */
-static int64_t strongest(const double *act, const double *size, int64_t R, int64_t kept[KEPT])
+static int64_t strongest(const double *act, const double *size, int64_t R,
+                         int64_t kept[KEPT])
 {
     double top[KEPT];
     int64_t n = 0;
@@ -238,11 +242,12 @@ static bool keep_strongest(const Answers *w, double *v, Err *err)
     return y != NULL;
 }
 
-/* --- ablation ------------------------------------------------------------------------------- */
+/* --- ablation --------------------------------------------------------------------- */
 
-/* Share of images whose answer changes when component r acts as on average, and the std of it. */
-static double mean_ablation(const Answers *w, int64_t r, const int64_t *answer, double *y,
-                            double *std)
+/* Share of images whose answer changes when component r acts as on average, and the std
+ * of it. */
+static double mean_ablation(const Answers *w, int64_t r, const int64_t *answer,
+                            double *y, double *std)
 {
     int64_t N = w->N, R = w->R, C = w->C, flips = 0;
     const double *act = f64(&w->act), *head = w->head + r * C;
@@ -281,14 +286,14 @@ static bool rank_ablations(const Answers *w, double *v, Err *err)
     return ok;
 }
 
-/* Components with mean |act| on their own digit not above that on the others; one whose digit (or
- * every other) is missing from the set is left out. */
-static void count_other_digit(const Answers *w, const int32_t *owner, const int32_t *label,
-                              double *v)
+/* Components with mean |act| on their own digit not above that on the others; one whose
+ * digit (or every other) is missing from the set is left out. */
+static void count_other_digit(const Answers *w, const int32_t *owner,
+                              const int32_t *label, double *v)
 {
     int64_t others = 0, used = 0;
     for (int64_t r = 0; r < w->R; r++) {
-        double sum[2] = { 0 }, n[2] = { 0 };
+        double sum[2] = {0}, n[2] = {0};
         for (int64_t i = 0; i < w->N; i++) {
             int own = label[i] == owner[r];
             sum[own] += fabs(f64(&w->act)[i * w->R + r]);
@@ -315,7 +320,8 @@ bool metrics_of_images(const DictEval *e, double *v, Err *err)
     sum_cancellation(&w, v);
     if (label)
         count_other_digit(&w, e->dict->owner.data, label, v);
-    bool ok = intr_check(err) && keep_strongest(&w, v, err) && rank_ablations(&w, v, err);
+    bool ok =
+        intr_check(err) && keep_strongest(&w, v, err) && rank_ablations(&w, v, err);
     answers_done(&w);
     return ok;
 }

@@ -1,6 +1,6 @@
-/* metrics_int.h -- what the files of metrics.h share: the order of the rows, the three groups that
- * fill them, and two correlations. A group writes only its own entries of v, which are NaN
- * before; missing inputs leave them so. */
+/* metrics_int.h -- what the files of metrics.h share: the order of the rows, the three
+ * groups that fill them, and two correlations. A group writes only its own entries of
+ * v, which are NaN before; missing inputs leave them so. */
 #ifndef CLEAVE_DECOMP_METRICS_INT_H
 #define CLEAVE_DECOMP_METRICS_INT_H
 #include "decomp/metrics.h"
@@ -38,7 +38,8 @@ typedef enum MetricId {
 bool metrics_of_patterns(const DictEval *e, double *v, Err *err);
 /* Everything that looks at images: answers, cancellation, keeping, ablation. */
 bool metrics_of_images(const DictEval *e, double *v, Err *err);
-/* Predicted against true change of the logits when components are erased from images. */
+/* Predicted against true change of the logits when components are erased from images.
+ */
 bool metrics_of_erasure(const DictEval *e, double *v, Err *err);
 
 /* Correlation of n pairs; NaN when one side does not vary. */
@@ -46,5 +47,6 @@ double corr_pearson(const double *x, const double *y, int64_t n);
 /* Of ranks, ties sharing their mean rank. */
 bool corr_spearman(const double *x, const double *y, int64_t n, double *out, Err *err);
 /* Rows [n,I] of an f32 matrix as a new f64 one. */
-bool metrics_wide_rows(const Tensor *x, int64_t first, int64_t n, Tensor *out, Err *err);
+bool metrics_wide_rows(const Tensor *x, int64_t first, int64_t n, Tensor *out,
+                       Err *err);
 #endif

@@ -1,6 +1,6 @@
-/* metrics_pattern.c -- how readable the displayed patterns are: mean over the two patterns of every
- * component; one that is zero (a component of a single eigenvector) does not count. Windows
- * are sums over a summed-area table. */
+/* metrics_pattern.c -- how readable the displayed patterns are: mean over the two
+ * patterns of every component; one that is zero (a component of a single eigenvector)
+ * does not count. Windows are sums over a summed-area table. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,8 @@ static double gini(double *v, int64_t n)
     return sum > 0 ? weighted / ((double)n * sum) : 0;
 }
 
-/* Largest share of the energy of q [h,w] in a window of 7x7 (or the whole of a smaller side). */
+/* Largest share of the energy of q [h,w] in a window of 7x7 (or the whole of a smaller
+ * side). */
 static double best_window(const float *q, int64_t h, int64_t w, double *area)
 {
     int64_t sh = h < 7 ? h : 7, sw = w < 7 ? w : 7, row = w + 1;
@@ -85,7 +86,8 @@ static bool is_zero(const float *q, int64_t n)
     return true;
 }
 
-static void add_pattern(const DictEval *e, const float *q, double *scratch, PatternMeans *m)
+static void add_pattern(const DictEval *e, const float *q, double *scratch,
+                        PatternMeans *m)
 {
     int64_t I = e->dict->I;
     for (int64_t i = 0; i < I; i++)
@@ -102,13 +104,13 @@ static void add_pattern(const DictEval *e, const float *q, double *scratch, Patt
 static bool pattern_means(const DictEval *e, bool raw, PatternMeans *m, Err *err)
 {
     const Dictionary *d = e->dict;
-    Tensor q = { 0 };
+    Tensor q = {0};
     int64_t used = 0, room = d->I;
     if (e->height > 0)
         room = (e->height + 1) * (e->width + 1);
     double *scratch = mem_array((size_t)room, sizeof *scratch, err);
     bool ok = scratch && dict_patterns(d, NULL, raw, &q, err);
-    *m = (PatternMeans){ 0 };
+    *m = (PatternMeans){0};
     for (int64_t k = 0; ok && k < 2 * d->R; k++) {
         const float *row = (float *)q.data + k * d->I;
         ok = k % 64 || intr_check(err);
@@ -118,7 +120,7 @@ static bool pattern_means(const DictEval *e, bool raw, PatternMeans *m, Err *err
         }
     }
     double n = used ? (double)used : (double)NAN;
-    *m = (PatternMeans){ m->gini / n, m->locality / n, m->tv / n, m->background / n };
+    *m = (PatternMeans){m->gini / n, m->locality / n, m->tv / n, m->background / n};
     mem_free(scratch);
     tensor_release(&q);
     return ok;

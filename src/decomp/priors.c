@@ -1,11 +1,13 @@
-/* priors.c -- the rows. Coordinates span [-1,1] over height and width; e = q^2 sums to 1 a row.
- *   sparsity      mean w sum |q| / sqrt(I)                    1/sqrt(I) for a dot, 1 for a flat pattern
- *   locality      mean w (sum e (y^2+x^2) - (sum e y)^2 - (sum e x)^2)       spatial variance
- *   roughness     mean w sum of squared differences of neighbours            4 for a dot, 0 flat
- *   variation     mean w sum of absolute differences of neighbours / sqrt(I) total variation
+/* priors.c -- the rows. Coordinates span [-1,1] over height and width; e = q^2 sums to
+ * 1 a row; "mean w" is the weighted mean over patterns.
+ *   sparsity      mean w sum |q| / sqrt(I): 1/sqrt(I) for a dot, 1 for a flat pattern
+ *   locality      mean w (sum e (y^2+x^2) - (sum e y)^2 - (sum e x)^2): variance
+ *   roughness     mean w sum of squared differences of neighbours: 4 for a dot
+ *   variation     mean w sum of |differences of neighbours| / sqrt(I)
  *   background    mean w energy on pixels that hardly any image lights
- *   cancellation  sum |T_r| / (|T| sqrt R)   group lasso over components: >= 1/sqrt(R), large when they
- *                 cancel; unlike sum |T_r|^2 it gains nothing from splitting a component in two
+ *   cancellation  sum |T_r| / (|T| sqrt R), a group lasso over components: large when
+ *                 they cancel; unlike sum |T_r|^2 it gains nothing from splitting a
+ *                 component in two
  *   duplicates    mean squared cosine of different components of one class */
 #include "decomp/priors.h"
 
@@ -18,8 +20,8 @@ static Val attr_call(Graph *g, const char *op, Val x, OpAttr a)
 
 static Val row_norm(Graph *g, Val x)
 {
-    return g_shift(g, g_sqrt(g, g_shift(g, g_sum_axis(g, g_square(g, x), 1, true), 1e-24)),
-                   1e-12);
+    return g_shift(
+        g, g_sqrt(g, g_shift(g, g_sum_axis(g, g_square(g, x), 1, true), 1e-24)), 1e-12);
 }
 
 Val prior_patterns(Graph *g, Val a, Val b)
@@ -29,8 +31,8 @@ Val prior_patterns(Graph *g, Val a, Val b)
     Val plus = g_add(g, sa, sb), minus = g_sub(g, sa, sb);
     plus = g_div(g, plus, row_norm(g, plus));
     minus = g_div(g, minus, row_norm(g, minus));
-    OpAttr axis = { 0 };
-    return g_call(g, "concat", (Val[]){ plus, minus }, 2, &axis);
+    OpAttr axis = {0};
+    return g_call(g, "concat", (Val[]){plus, minus}, 2, &axis);
 }
 
 Val prior_weighted_mean(const PriorCtx *p, Val row_values)
@@ -55,15 +57,19 @@ typedef double GridFn(double y, double x);
 static Val grid_const(const PriorCtx *p, int n, GridFn *const *fn)
 {
     Err err;
-    Tensor t = { 0 };
+    Tensor t = {0};
     int64_t at[2];
     if (!graph_ok(p->g))
         return VAL_NONE;
-    if (!tensor_new(graph_spec(p->g, p->q).dtype, 2, (int64_t[]){ p->I, n }, &t, &err))
+    if (!tensor_new(graph_spec(p->g, p->q).dtype, 2, (int64_t[]){p->I, n}, &t, &err))
         return graph_fail(p->g, err.code, "%s", err.msg);
     for (int64_t i = 0; i < p->I; i++) {
-        double y = p->height > 1 ? 2.0 * (double)(i / p->width) / (double)(p->height - 1) - 1 : 0;
-        double x = p->width > 1 ? 2.0 * (double)(i % p->width) / (double)(p->width - 1) - 1 : 0;
+        double y = p->height > 1
+                       ? 2.0 * (double)(i / p->width) / (double)(p->height - 1) - 1
+                       : 0;
+        double x = p->width > 1
+                       ? 2.0 * (double)(i % p->width) / (double)(p->width - 1) - 1
+                       : 0;
         at[0] = i;
         for (at[1] = 0; at[1] < n; at[1]++)
             tensor_set(&t, at, fn[at[1]](y, x));
@@ -93,19 +99,21 @@ static double radius2(double y, double x)
 static Val build_locality(const PriorCtx *p)
 {
     Graph *g = p->g;
-    Val centre = g_matmul(g, p->energy,
-                          grid_const(p, 2, (GridFn *const[]){ coord_y, coord_x }), false, false);
-    Val second = g_matmul(g, p->energy, grid_const(p, 1, (GridFn *const[]){ radius2 }), false,
-                          false);
+    Val centre =
+        g_matmul(g, p->energy, grid_const(p, 2, (GridFn *const[]){coord_y, coord_x}),
+                 false, false);
+    Val second = g_matmul(g, p->energy, grid_const(p, 1, (GridFn *const[]){radius2}),
+                          false, false);
     Val spread = g_sub(g, row_sum(p, second), row_sum(p, g_square(g, centre)));
     return prior_weighted_mean(p, spread);
 }
 
-/* Differences of neighbours along an axis (1: vertical, 2: horizontal) of q as [2R,h,w]. */
+/* Differences of neighbours along an axis (1: vertical, 2: horizontal) of q as
+ * [2R,h,w]. */
 static Val differences(const PriorCtx *p, Val image, int axis)
 {
     int64_t n = axis == 1 ? p->height : p->width;
-    OpAttr later = { .i = { axis, 1, n, 1 } }, earlier = { .i = { axis, 0, n - 1, 1 } };
+    OpAttr later = {.i = {axis, 1, n, 1}}, earlier = {.i = {axis, 0, n - 1, 1}};
     return g_sub(p->g, attr_call(p->g, "slice", image, later),
                  attr_call(p->g, "slice", image, earlier));
 }
@@ -113,12 +121,12 @@ static Val differences(const PriorCtx *p, Val image, int axis)
 static Val neighbour_sum(const PriorCtx *p, Val (*fn)(Graph *, Val))
 {
     Graph *g = p->g;
-    Val image = g_reshape(g, p->q, 3, (int64_t[]){ 2 * p->R, p->height, p->width });
+    Val image = g_reshape(g, p->q, 3, (int64_t[]){2 * p->R, p->height, p->width});
     Val sum = VAL_NONE;
     for (int axis = 1; axis <= 2; axis++) {
         Val d = fn(g, differences(p, image, axis));
         int64_t n = axis == 1 ? (p->height - 1) * p->width : p->height * (p->width - 1);
-        Val rows = row_sum(p, g_reshape(g, d, 2, (int64_t[]){ 2 * p->R, n }));
+        Val rows = row_sum(p, g_reshape(g, d, 2, (int64_t[]){2 * p->R, n}));
         sum = axis == 1 ? rows : g_add(g, sum, rows);
     }
     return prior_weighted_mean(p, sum);
@@ -137,7 +145,8 @@ static Val build_variation(const PriorCtx *p)
 static Val build_background(const PriorCtx *p)
 {
     if (p->unlit == VAL_NONE)
-        return graph_fail(p->g, ERR_OPTION, "the background prior needs the training images, to "
+        return graph_fail(p->g, ERR_OPTION,
+                          "the background prior needs the training images, to "
                           "know which pixels are never lit");
     return prior_weighted_mean(p, row_sum(p, g_mul(p->g, p->energy, p->unlit)));
 }
@@ -153,16 +162,17 @@ static Val build_duplicates(const PriorCtx *p)
 {
     Graph *g = p->g;
     Val size = g_sqrt(g, g_shift(g, p->nrm, 1e-20));
-    Val col = g_reshape(g, size, 2, (int64_t[]){ p->R, 1 });
+    Val col = g_reshape(g, size, 2, (int64_t[]){p->R, 1});
     Val cosine = g_div(g, g_div(g, p->gram, col), size);
     Val all = g_sum(g, g_square(g, cosine));
-    return g_shift(g, g_scale(g, all, 1 / (double)p->R), -1); /* the diagonal is R ones */
+    return g_shift(g, g_scale(g, all, 1 / (double)p->R),
+                   -1); /* the diagonal is R ones */
 }
 
 const PriorRow prior_rows[] = {
-    { "sparsity", build_sparsity },         { "locality", build_locality },
-    { "roughness", build_roughness },       { "variation", build_variation },
-    { "background", build_background },     { "cancellation", build_cancellation },
-    { "duplicates", build_duplicates },
+    {"sparsity", build_sparsity},     {"locality", build_locality},
+    {"roughness", build_roughness},   {"variation", build_variation},
+    {"background", build_background}, {"cancellation", build_cancellation},
+    {"duplicates", build_duplicates},
 };
 const size_t prior_n_rows = ARRAY_LEN(prior_rows);

@@ -1,7 +1,8 @@
-/* priors.h -- what makes a pattern readable, as rows of one table: each adds a weighted scalar to the loss of
- * a fit. Priors see the balanced, normalised patterns only, so none changes under a -> s a,
- * b -> b/s. Patterns weigh as their component's share of the norm to the power `emphasis`
- * (without gradient), so that strong components are cleaned first. */
+/* priors.h -- what makes a pattern readable, as rows of one table: each adds a weighted
+ * scalar to the loss of a fit. Priors see the balanced, normalised patterns only, so
+ * none changes under a -> s a, b -> b/s. Patterns weigh as their component's share of
+ * the norm to the power `emphasis` (without gradient), so that strong components are
+ * cleaned first. */
 #ifndef CLEAVE_DECOMP_PRIORS_H
 #define CLEAVE_DECOMP_PRIORS_H
 #include "graph/build.h"
@@ -15,10 +16,11 @@ typedef struct PriorCtx {
     Val nrm;    /* [R] |T_r|^2 in the fit's metric */
     Val TT;     /* |T|^2 */
     Val gram;   /* [R,R] <T_r,T_s> of components of one class */
-    Val unlit;  /* [I] 1 where a pixel is lit in under 1 % of the images; VAL_NONE: unknown */
+    Val unlit; /* [I] 1 where hardly any image is lit; VAL_NONE: unknown */
 } PriorCtx;
 
-/* Default weight and documentation of a prior are its row in dict_options (same name). */
+/* Default weight and documentation of a prior are its row in dict_options (same name).
+ */
 typedef struct PriorRow {
     const char *name;
     Val (*build)(const PriorCtx *p);

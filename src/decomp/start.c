@@ -1,7 +1,8 @@
-/* start.c -- where a fit begins. At the one-hot limit class c's part of T is sum_k P_k P_k^T -
- * N_k N_k^T with P = sqrt(lambda+) w+, N = sqrt(-lambda-) w-; a = P + N and b = P - N, balanced. What
- * stays free there is O(n,n): rotations of the P among themselves and of the N, and boosts
- * (P, N) -> (ch t P + sh t N, sh t P + ch t N), which leave T as it is. */
+/* start.c -- where a fit begins. At the one-hot limit class c's part of T is sum_k P_k
+ * P_k^T - N_k N_k^T with P = sqrt(lambda+) w+, N = sqrt(-lambda-) w-; a = P + N and b =
+ * P - N, balanced. What stays free there is O(n,n): rotations of the P among themselves
+ * and of the N, and boosts (P, N) -> (ch t P + sh t N, sh t P + ch t N), which leave T
+ * as it is. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,11 +46,12 @@ bool dict_start_eigen(const Spectrum *s, int64_t R, Dictionary *out, Err *err)
     return ok;
 }
 
-/* A Haar-distributed orthogonal matrix: QR of a Gaussian one with R's diagonal positive. */
+/* A Haar-distributed orthogonal matrix: QR of a Gaussian one with R's diagonal
+ * positive. */
 static bool haar(int64_t n, RngKey key, Tensor *out, Err *err)
 {
-    Tensor g = { 0 }, r = { 0 };
-    bool ok = tensor_new(F64, 2, (int64_t[]){ n, n }, &g, err);
+    Tensor g = {0}, r = {0};
+    bool ok = tensor_new(F64, 2, (int64_t[]){n, n}, &g, err);
     if (ok) {
         rng_normal_f64(key, 0, n * n, 0, 1, g.data);
         ok = lapack_qr(&g, out, &r, err);
@@ -62,7 +64,7 @@ static bool haar(int64_t n, RngKey key, Tensor *out, Err *err)
 /* x [n,I] := Q x, in place. */
 static bool rotate(double *x, int64_t n, int64_t I, RngKey key, Err *err)
 {
-    Tensor q = { 0 };
+    Tensor q = {0};
     double *y = mem_array((size_t)(n * I), sizeof *y, err);
     bool ok = y && haar(n, key, &q, err);
     for (int64_t k = 0; ok && k < n; k++)
@@ -80,8 +82,8 @@ static bool rotate(double *x, int64_t n, int64_t I, RngKey key, Err *err)
 }
 
 /* One class: rows[n] are component numbers; P and N are scratch [n,I]. */
-static bool move_class(Dictionary *d, const int64_t *rows, int64_t n, double *P, double *N,
-                       RngKey key, Err *err)
+static bool move_class(Dictionary *d, const int64_t *rows, int64_t n, double *P,
+                       double *N, RngKey key, Err *err)
 {
     int64_t I = d->I;
     float *a = d->a.data, *b = d->b.data;
@@ -93,13 +95,13 @@ static bool move_class(Dictionary *d, const int64_t *rows, int64_t n, double *P,
         }
     bool ok = true;
     for (int pass = 0; ok && pass < 2; pass++) {
-        RngKey turn = { key.seed, key.stream, key.step * 4 + (uint64_t)pass * 2 };
+        RngKey turn = {key.seed, key.stream, key.step * 4 + (uint64_t)pass * 2};
         ok = rotate(P, n, I, turn, err);
         turn.step++;
         ok = ok && rotate(N, n, I, turn, err);
         for (int64_t k = 0; ok && pass == 0 && k < n; k++) {
             double t = 0;
-            RngKey boost = { key.seed, rng_stream("gauge.boost"), key.step };
+            RngKey boost = {key.seed, rng_stream("gauge.boost"), key.step};
             rng_normal_f64(boost, k, 1, 0, 0.5, &t);
             for (int64_t i = 0; i < I; i++) {
                 double p = P[k * I + i], q = N[k * I + i];
@@ -127,7 +129,7 @@ bool dict_gauge(Dictionary *d, uint64_t seed, Err *err)
         for (int64_t r = 0; r < d->R; r++)
             if (((int32_t *)d->owner.data)[r] == c)
                 rows[n++] = r;
-        RngKey key = { seed, rng_stream("gauge"), (uint64_t)c };
+        RngKey key = {seed, rng_stream("gauge"), (uint64_t)c};
         ok = n == 0 || move_class(d, rows, n, P, N, key, err);
     }
     if (ok)
@@ -143,9 +145,9 @@ bool dict_start_random(int64_t R, int64_t C, int64_t I, uint64_t seed, Dictionar
 {
     if (!dict_new(R, C, I, out, err))
         return false;
-    rng_normal_f32((RngKey){ seed, rng_stream("dictionary.a"), 0 }, 0, R * I, 0, 0.02f,
+    rng_normal_f32((RngKey){seed, rng_stream("dictionary.a"), 0}, 0, R * I, 0, 0.02f,
                    out->a.data);
-    rng_normal_f32((RngKey){ seed, rng_stream("dictionary.b"), 0 }, 0, R * I, 0, 0.02f,
+    rng_normal_f32((RngKey){seed, rng_stream("dictionary.b"), 0}, 0, R * I, 0, 0.02f,
                    out->b.data);
     for (int64_t r = 0; r < R; r++)
         ((float *)out->head.data)[r * C + r % C] = 1;
@@ -167,36 +169,39 @@ static int by_score(const void *x, const void *y)
 }
 
 /* claims[r*C+c] with the score of each component for each class */
-static bool score_claims(const Dictionary *d, const Interaction *b, Claim *claims, Err *err)
+static bool score_claims(const Dictionary *d, const Interaction *b, Claim *claims,
+                         Err *err)
 {
-    Tensor ea = { 0 }, eb = { 0 }, e32 = { 0 }, em = { 0 }, m32 = { 0 };
+    Tensor ea = {0}, eb = {0}, e32 = {0}, em = {0}, m32 = {0};
     int64_t R = d->R, E = b->E;
     bool ok = tensor_convert(&b->embed, F32, &e32, err) &&
               tensor_convert(&b->core, F32, &m32, err) &&
-              tensor_new(F32, 2, (int64_t[]){ R, E }, &ea, err) &&
-              tensor_new(F32, 2, (int64_t[]){ R, E }, &eb, err) &&
-              tensor_new(F32, 2, (int64_t[]){ R, E }, &em, err) &&
-              blas_gemm_f32(false, true, R, E, d->I, 1, d->a.data, d->I, e32.data, d->I, 0,
-                            ea.data, E, err) &&
-              blas_gemm_f32(false, true, R, E, d->I, 1, d->b.data, d->I, e32.data, d->I, 0,
-                            eb.data, E, err);
+              tensor_new(F32, 2, (int64_t[]){R, E}, &ea, err) &&
+              tensor_new(F32, 2, (int64_t[]){R, E}, &eb, err) &&
+              tensor_new(F32, 2, (int64_t[]){R, E}, &em, err) &&
+              blas_gemm_f32(false, true, R, E, d->I, 1, d->a.data, d->I, e32.data, d->I,
+                            0, ea.data, E, err) &&
+              blas_gemm_f32(false, true, R, E, d->I, 1, d->b.data, d->I, e32.data, d->I,
+                            0, eb.data, E, err);
     for (int64_t c = 0; ok && c < d->C; c++) {
-        ok = blas_gemm_f32(false, false, R, E, E, 1, ea.data, E, (float *)m32.data + c * E * E,
-                           E, 0, em.data, E, err);
+        ok = blas_gemm_f32(false, false, R, E, E, 1, ea.data, E,
+                           (float *)m32.data + c * E * E, E, 0, em.data, E, err);
         for (int64_t r = 0; ok && r < R; r++) {
             double s = 0;
             for (int64_t e = 0; e < E; e++)
-                s += (double)((float *)em.data)[r * E + e] * (double)((float *)eb.data)[r * E + e];
-            claims[r * d->C + c] = (Claim){ s, (int32_t)r, (int32_t)c };
+                s += (double)((float *)em.data)[r * E + e] *
+                     (double)((float *)eb.data)[r * E + e];
+            claims[r * d->C + c] = (Claim){s, (int32_t)r, (int32_t)c};
         }
     }
-    Tensor *const all[] = { &ea, &eb, &e32, &em, &m32 };
+    Tensor *const all[] = {&ea, &eb, &e32, &em, &m32};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         tensor_release(all[i]);
     return ok;
 }
 
-bool dict_assign_owners(Dictionary *d, const Interaction *b, const int64_t *count, Err *err)
+bool dict_assign_owners(Dictionary *d, const Interaction *b, const int64_t *count,
+                        Err *err)
 {
     Claim *claims = mem_array((size_t)(d->R * d->C), sizeof *claims, err);
     int64_t *left = mem_array((size_t)d->C, sizeof *left, err);
@@ -228,7 +233,7 @@ bool dict_assign_owners(Dictionary *d, const Interaction *b, const int64_t *coun
 bool dict_start_anchors(const Interaction *b, const Tensor *S, const Tensor *anchors,
                         Dictionary *out, Err *err)
 {
-    Spectrum s = { 0 };
+    Spectrum s = {0};
     int64_t R = anchors->dim[0] / 2;
     memset(out, 0, sizeof *out);
     int64_t *count = mem_array((size_t)b->C, sizeof *count, err);

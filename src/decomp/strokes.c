@@ -1,4 +1,5 @@
-/* strokes.c -- every template is a function of (y, x); a Pen draws them one after the other. */
+/* strokes.c -- every template is a function of (y, x); a Pen draws them one after the
+ * other. */
 #include "decomp/strokes.h"
 
 #include <math.h>
@@ -8,8 +9,8 @@ static const double PI = 3.14159265358979323846;
 
 typedef struct Shape {
     double y, x;
-    double along, across; /* bars: length / 2 and width; arcs: radius and width; blobs: std, 0 */
-    double angle, span;   /* bars: direction; arcs: start and extent */
+    double along, across; /* bars: length / 2, width; arcs: radius, width; blobs: std */
+    double angle, span; /* bars: direction; arcs: start and extent */
     double (*ink)(const struct Shape *s, double dy, double dx);
 } Shape;
 
@@ -34,7 +35,8 @@ static double ink_arc(const Shape *s, double dy, double dx)
     double turn = fmod(atan2(dy, dx) - s->angle, 2 * PI);
     if (turn < 0)
         turn += 2 * PI;
-    return turn <= s->span + 1e-6 ? bell(sqrt(dx * dx + dy * dy) - s->along, s->across) : 0;
+    return turn <= s->span + 1e-6 ? bell(sqrt(dx * dx + dy * dy) - s->along, s->across)
+                                  : 0;
 }
 
 static double ink_blob(const Shape *s, double dy, double dx)
@@ -69,48 +71,52 @@ static void draw(Pen *p, Shape s)
 
 static void draw_bars(Pen *p)
 {
-    static const double y[5] = { -.55, -.25, .05, .35, .62 }, x[4] = { -.45, -.18, .12, .42 };
-    static const double long_y[4] = { -.62, -.2, .18, .55 }, long_x[4] = { -.42, -.1, .18, .45 };
-    const double angle[4] = { 0, PI / 2, PI / 4, -PI / 4 };
+    static const double y[5] = {-.55, -.25, .05, .35, .62},
+                        x[4] = {-.45, -.18, .12, .42};
+    static const double long_y[4] = {-.62, -.2, .18, .55},
+                        long_x[4] = {-.42, -.1, .18, .45};
+    const double angle[4] = {0, PI / 2, PI / 4, -PI / 4};
     for (int i = 0; i < 5; i++)
         for (int j = 0; j < 4; j++)
             for (int k = 0; k < 4; k++)
-                draw(p, (Shape){ y[i], x[j], .65 / 2, .06, angle[k], 0, ink_bar });
+                draw(p, (Shape){y[i], x[j], .65 / 2, .06, angle[k], 0, ink_bar});
     for (int i = 0; i < 4; i++)
-        draw(p, (Shape){ long_y[i], 0, .9 / 2, .055, 0, 0, ink_bar });
+        draw(p, (Shape){long_y[i], 0, .9 / 2, .055, 0, 0, ink_bar});
     for (int i = 0; i < 4; i++)
-        draw(p, (Shape){ 0, long_x[i], .95 / 2, .055, PI / 2, 0, ink_bar });
+        draw(p, (Shape){0, long_x[i], .95 / 2, .055, PI / 2, 0, ink_bar});
 }
 
 static void draw_arcs(Pen *p)
 {
-    static const double y[2] = { -.28, .18 }, x[2] = { -.22, .22 };
-    const double start[4] = { 0, PI / 2, PI, -PI / 2 };
+    static const double y[2] = {-.28, .18}, x[2] = {-.22, .22};
+    const double start[4] = {0, PI / 2, PI, -PI / 2};
     for (int i = 0; i < 2; i++)
         for (int j = 0; j < 2; j++) {
             for (int k = 0; k < 4; k++)
-                draw(p, (Shape){ y[i], x[j], .34, .055, start[k], PI, ink_arc });
-            draw(p, (Shape){ y[i], x[j], .34, .055, 0, 2 * PI, ink_arc });
+                draw(p, (Shape){y[i], x[j], .34, .055, start[k], PI, ink_arc});
+            draw(p, (Shape){y[i], x[j], .34, .055, 0, 2 * PI, ink_arc});
         }
 }
 
 static void draw_blobs(Pen *p)
 {
-    static const double y[4] = { -.62, -.25, .15, .55 }, x[3] = { -.48, 0, .48 };
+    static const double y[4] = {-.62, -.25, .15, .55}, x[3] = {-.48, 0, .48};
     for (int i = 0; i < 4; i++)
         for (int j = 0; j < 3; j++)
-            draw(p, (Shape){ y[i], x[j], .12, 0, 0, 0, ink_blob });
+            draw(p, (Shape){y[i], x[j], .12, 0, 0, 0, ink_blob});
 }
 
 bool stroke_bank(int64_t height, int64_t width, Tensor *out, Err *err)
 {
     memset(out, 0, sizeof *out);
     if (height < 1 || width < 1)
-        return err_set(err, ERR_SHAPE, "stroke templates need images of at least 1 x 1 pixels, "
-                       "got %lld x %lld", (long long)height, (long long)width);
-    if (!tensor_new(F32, 2, (int64_t[]){ STROKE_COUNT, height * width }, out, err))
+        return err_set(err, ERR_SHAPE,
+                       "stroke templates need images of at least 1 x 1 pixels, "
+                       "got %lld x %lld",
+                       (long long)height, (long long)width);
+    if (!tensor_new(F32, 2, (int64_t[]){STROKE_COUNT, height * width}, out, err))
         return false;
-    Pen p = { height, width, out->data };
+    Pen p = {height, width, out->data};
     draw_bars(&p);
     draw_arcs(&p);
     draw_blobs(&p);
@@ -124,14 +130,16 @@ bool stroke_anchors(int64_t R, int64_t height, int64_t width, Tensor *out, Err *
     if (R < 1)
         return err_set(err, ERR_SHAPE, "stroke anchors need at least one component");
     bool ok = stroke_bank(height, width, &bank, err) &&
-              tensor_new(F32, 2, (int64_t[]){ 2 * R, height * width }, out, err);
+              tensor_new(F32, 2, (int64_t[]){2 * R, height * width}, out, err);
     size_t row = sizeof(float) * (size_t)(height * width);
     for (int64_t r = 0; ok && r < R; r++) {
         int64_t k = r < R / 2 ? r : r - R / 2;
-        int64_t a = r < R / 2 ? 7 * k : 11 * k + 5, b = r < R / 2 ? 7 * k + 31 : 11 * k + 64;
+        int64_t a = r < R / 2 ? 7 * k : 11 * k + 5,
+                b = r < R / 2 ? 7 * k + 31 : 11 * k + 64;
         char *dst = out->data, *src = bank.data;
         memcpy(dst + (size_t)r * row, src + (size_t)(a % STROKE_COUNT) * row, row);
-        memcpy(dst + (size_t)(R + r) * row, src + (size_t)(b % STROKE_COUNT) * row, row);
+        memcpy(dst + (size_t)(R + r) * row, src + (size_t)(b % STROKE_COUNT) * row,
+               row);
     }
     tensor_release(&bank);
     return ok;

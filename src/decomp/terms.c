@@ -1,5 +1,6 @@
 /* terms.c -- one stacked product with S serves a and b; with ea = a S embed^T,
- *   <T,B> = sum_r ea_r M_owner(r) eb_r,   <T,T> = sum_rs same_rs 1/2 (Gaa Gbb + Gab Gab^T),
+ *   <T,B> = sum_r ea_r M_owner(r) eb_r,
+ *   <T,T> = sum_rs same_rs 1/2 (Gaa Gbb + Gab Gab^T),
  * G.. = Gram matrices in the metric. */
 #include "decomp/terms.h"
 
@@ -8,7 +9,7 @@
 
 #include "graph/build.h"
 
-/* --- the cosine ----------------------------------------------------------------------------- */
+/* --- the cosine ------------------------------------------------------------------- */
 
 static void fill_classes(const Interaction *b, const int32_t *owner, CosineConst *c)
 {
@@ -22,20 +23,22 @@ static void fill_classes(const Interaction *b, const int32_t *owner, CosineConst
     }
 }
 
-bool cosine_const(const Interaction *b, const Tensor *S, const int32_t *owner, int64_t R,
-                  CosineConst *out, Err *err)
+bool cosine_const(const Interaction *b, const Tensor *S, const int32_t *owner,
+                  int64_t R, CosineConst *out, Err *err)
 {
-    Tensor K = { 0 };
+    Tensor K = {0};
     memset(out, 0, sizeof *out);
     out->R = R;
     bool ok = tensor_convert(&b->embed, F32, &out->embed, err) &&
-              tensor_new(F32, 3, (int64_t[]){ R, b->E, b->E }, &out->core, err) &&
-              tensor_new(F32, 2, (int64_t[]){ R, R }, &out->same, err) &&
-              interaction_gram(b, S, &K, err) && interaction_norm2(b, &K, &out->BB, err) &&
+              tensor_new(F32, 3, (int64_t[]){R, b->E, b->E}, &out->core, err) &&
+              tensor_new(F32, 2, (int64_t[]){R, R}, &out->same, err) &&
+              interaction_gram(b, S, &K, err) &&
+              interaction_norm2(b, &K, &out->BB, err) &&
               (!S || tensor_convert(S, F32, &out->S, err));
     tensor_release(&K);
     if (ok && !(out->BB > 0))
-        ok = err_set(err, ERR_NUMERIC, "the interaction tensor is zero: nothing to decompose");
+        ok = err_set(err, ERR_NUMERIC,
+                     "the interaction tensor is zero: nothing to decompose");
     if (ok)
         fill_classes(b, owner, out);
     else
@@ -45,29 +48,30 @@ bool cosine_const(const Interaction *b, const Tensor *S, const int32_t *owner, i
 
 void cosine_done(CosineConst *c)
 {
-    Tensor *const all[] = { &c->S, &c->embed, &c->core, &c->same };
+    Tensor *const all[] = {&c->S, &c->embed, &c->core, &c->same};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         tensor_release(all[i]);
 }
 
 Val rows_of(Graph *g, Val x, int64_t from, int64_t to)
 {
-    OpAttr a = { .i = { 0, from, to, 1 } };
+    OpAttr a = {.i = {0, from, to, 1}};
     return g_call(g, "slice", &x, 1, &a);
 }
 
 void cosine_terms(const CosineConst *c, Graph *g, Val a, Val b, CosineTerms *t)
 {
     int64_t R = c->R;
-    OpAttr axis = { 0 };
+    OpAttr axis = {0};
     Val embed = graph_const(g, &c->embed), aS = a, bS = b;
     if (c->S.data) {
-        Val both = g_call(g, "concat", (Val[]){ a, b }, 2, &axis);
+        Val both = g_call(g, "concat", (Val[]){a, b}, 2, &axis);
         Val bothS = g_matmul(g, both, graph_const(g, &c->S), false, false);
         aS = rows_of(g, bothS, 0, R);
         bS = rows_of(g, bothS, R, 2 * R);
     }
-    Val ea = g_matmul(g, aS, embed, false, true), eb = g_matmul(g, bS, embed, false, true);
+    Val ea = g_matmul(g, aS, embed, false, true),
+        eb = g_matmul(g, bS, embed, false, true);
     Val em = g_einsum(g, "re,ref->rf", ea, graph_const(g, &c->core));
     Val Gaa = g_matmul(g, aS, a, false, true), Gbb = g_matmul(g, bS, b, false, true);
     Val Gab = g_matmul(g, aS, b, false, true);
@@ -79,24 +83,27 @@ void cosine_terms(const CosineConst *c, Graph *g, Val a, Val b, CosineTerms *t)
     t->cosine = g_div(g, t->TB, g_sqrt(g, g_scale(g, t->TT, c->BB)));
 }
 
-/* --- distillation --------------------------------------------------------------------------- */
+/* --- distillation ----------------------------------------------------------------- */
 
 static bool check_examples(const DictData *d, const Interaction *b, Err *err)
 {
     char x[96], y[96];
     if (!d->x || !d->logits)
-        return err_set(err, ERR_OPTION, "distill needs examples and the network's logits on them");
+        return err_set(err, ERR_OPTION,
+                       "distill needs examples and the network's logits on them");
     if (d->x->dtype == F32 && d->logits->dtype == F32 && d->x->ndim == 2 &&
         d->logits->ndim == 2 && d->x->dim[0] == d->logits->dim[0] && d->x->dim[0] > 0 &&
         d->x->dim[1] == b->I && d->logits->dim[1] == b->C)
         return true;
-    return err_set(err, ERR_SHAPE, "distill: examples %s and logits %s must be f32[N,%lld] and "
-                   "f32[N,%lld]", tensor_format_shape(d->x, x), tensor_format_shape(d->logits, y),
+    return err_set(err, ERR_SHAPE,
+                   "distill: examples %s and logits %s must be f32[N,%lld] and "
+                   "f32[N,%lld]",
+                   tensor_format_shape(d->x, x), tensor_format_shape(d->logits, y),
                    (long long)b->I, (long long)b->C);
 }
 
-bool distill_new(const DictData *d, const Interaction *b, const Tensor *head, Distill *out,
-                 Err *err)
+bool distill_new(const DictData *d, const Interaction *b, const Tensor *head,
+                 Distill *out, Err *err)
 {
     double s = 0, s2 = 0;
     memset(out, 0, sizeof *out);
@@ -125,11 +132,12 @@ void distill_done(Distill *d)
     tensor_release(&d->head);
 }
 
-Val distill_loss(const Distill *d, Graph *g, const CosineTerms *t, Val a, Val b, Val idx)
+Val distill_loss(const Distill *d, Graph *g, const CosineTerms *t, Val a, Val b,
+                 Val idx)
 {
-    OpAttr axis = { 0 };
-    Val x = g_call(g, "gather", (Val[]){ graph_const(g, &d->x), idx }, 2, &axis);
-    Val y = g_call(g, "gather", (Val[]){ graph_const(g, &d->logits), idx }, 2, &axis);
+    OpAttr axis = {0};
+    Val x = g_call(g, "gather", (Val[]){graph_const(g, &d->x), idx}, 2, &axis);
+    Val y = g_call(g, "gather", (Val[]){graph_const(g, &d->logits), idx}, 2, &axis);
     Val act = g_mul(g, g_matmul(g, x, a, false, true), g_matmul(g, x, b, false, true));
     Val fit = g_mul(g, g_matmul(g, act, graph_const(g, &d->head), false, false),
                     g_div(g, t->TB, t->TT));

@@ -1,6 +1,7 @@
-/* terms.h -- what every fit's loss is made of, as graph values: the cosine with the interaction
- * tensor through Gram matrices, and the distance to the network's logits. One-class heads
- * with entry 1: component r belongs to owner[r]. Both structs own their tensors. */
+/* terms.h -- what every fit's loss is made of, as graph values: the cosine with the
+ * interaction tensor through Gram matrices, and the distance to the network's logits.
+ * One-class heads with entry 1: component r belongs to owner[r]. Both structs own their
+ * tensors. */
 #ifndef CLEAVE_DECOMP_TERMS_H
 #define CLEAVE_DECOMP_TERMS_H
 #include "decomp/fit.h"
@@ -21,9 +22,10 @@ typedef struct CosineTerms {
     Val cosine;
 } CosineTerms;
 
-/* S f64 [I,I] or NULL: plain. ERR_NUMERIC when the interaction tensor is zero in the metric. */
-bool cosine_const(const Interaction *b, const Tensor *S, const int32_t *owner, int64_t R,
-                  CosineConst *out, Err *err);
+/* S f64 [I,I] or NULL: plain. ERR_NUMERIC when the interaction tensor is zero in the
+ * metric. */
+bool cosine_const(const Interaction *b, const Tensor *S, const int32_t *owner,
+                  int64_t R, CosineConst *out, Err *err);
 void cosine_done(CosineConst *c);
 /* a, b [R,I] of g. */
 void cosine_terms(const CosineConst *c, Graph *g, Val a, Val b, CosineTerms *t);
@@ -34,12 +36,13 @@ typedef struct Distill {
 } Distill;
 
 /* ERR_OPTION without examples or logits, or when they do not fit together. */
-bool distill_new(const DictData *d, const Interaction *b, const Tensor *head, Distill *out,
-                 Err *err);
+bool distill_new(const DictData *d, const Interaction *b, const Tensor *head,
+                 Distill *out, Err *err);
 void distill_done(Distill *d);
-/* Mean squared error of the logits of examples idx over their variance; the dictionary is
- * taken at its best scale TB / TT. */
-Val distill_loss(const Distill *d, Graph *g, const CosineTerms *t, Val a, Val b, Val idx);
+/* Mean squared error of the logits of examples idx over their variance; the dictionary
+ * is taken at its best scale TB / TT. */
+Val distill_loss(const Distill *d, Graph *g, const CosineTerms *t, Val a, Val b,
+                 Val idx);
 
 /* Rows from..to-1 of x [n,I]. */
 Val rows_of(Graph *g, Val x, int64_t from, int64_t to);

@@ -1,8 +1,10 @@
-/* two_bank.c -- factors as functions of their parameters, a's rows stacked on b's [2R,I]:
+/* two_bank.c -- factors as functions of their parameters, a's rows stacked on b's
+ * [2R,I]:
  *   factor = (anchor + gain smooth3(delta)) mask,   a also times exp(amp),
- *   mask = exp(-((y-cy)^2 + (x-cx)^2) / 2w^2),  c = .9 tanh(centre),  w = .18 + .47 sigmoid(width),
- * which is an outer product of a column and a row. Masks begin on their anchor's centre of
- * energy. Owners and signs come from the anchors and stay. */
+ *   mask = exp(-((y-cy)^2 + (x-cx)^2) / 2w^2),
+ *   c = .9 tanh(centre),  w = .18 + .47 sigmoid(width),
+ * which is an outer product of a column and a row. Masks begin on their anchor's centre
+ * of energy. Owners and signs come from the anchors and stay. */
 #include "decomp/two_bank.h"
 
 #include <math.h>
@@ -15,20 +17,26 @@
 #include "graph/build.h"
 #include "graph/plan.h"
 
-#define OPT(type, name, dflt, lo, hi, doc)                                                     \
-    { #name, type, offsetof(TwoBankCfg, name), dflt, lo, hi, NULL, doc }
+#define OPT(type, name, dflt, lo, hi, doc)                                             \
+    {                                                                                  \
+        #name, type, offsetof(TwoBankCfg, name), dflt, lo, hi, NULL, doc               \
+    }
 const OptRow twobank_options[] = {
-    OPT(OPT_INT, components, "128", 2, 100000, "Number of components, half of them a bank."),
-    OPT(OPT_INT, steps, "250", 0, 10000000, "Adam steps; 0 keeps the masked templates."),
+    OPT(OPT_INT, components, "128", 2, 100000,
+        "Number of components, half of them a bank."),
+    OPT(OPT_INT, steps, "250", 0, 10000000,
+        "Adam steps; 0 keeps the masked templates."),
     OPT(OPT_NUM, lr, "0.005", 0, 10, "Learning rate; falls to 0 along a cosine."),
     OPT(OPT_NUM, weight_decay, "0", 0, 10, "Decoupled weight decay of all parameters."),
     OPT(OPT_INT, seed, "1", 0, 0, "Seed of the order of examples."),
-    OPT(OPT_NUM, gain, "6", 0, 1000, "Factor of the smoothed deviation from a template."),
+    OPT(OPT_NUM, gain, "6", 0, 1000,
+        "Factor of the smoothed deviation from a template."),
     OPT(OPT_NUM, distill, "0.02", 0, 1e6,
         "Weight of the squared error of the logits, in units of their variance."),
     OPT(OPT_INT, batch, "512", 1, 1000000, "Examples a step for distillation."),
     OPT(OPT_NUM, sparsity, "0.05", 0, 1e6,
-        "Weight of the sum of |pixel| of a displayed pattern over the root of its pixels."),
+        "Weight of the sum of |pixel| of a displayed pattern over the root of its "
+        "pixels."),
     OPT(OPT_NUM, anchor, "0.002", 0, 1e6,
         "Weight of the squared distance of normalised factors to their templates."),
 };
@@ -46,24 +54,26 @@ struct TwoBank {
     Distill distill;
 };
 
-/* --- making --------------------------------------------------------------------------------- */
+/* --- making ----------------------------------------------------------------------- */
 
 static bool coordinates(int64_t n, Tensor *out, Err *err)
 {
     if (!tensor_new(F32, 1, &n, out, err))
         return false;
     for (int64_t i = 0; i < n; i++)
-        ((float *)out->data)[i] = n > 1 ? (float)(2.0 * (double)i / (double)(n - 1) - 1) : 0;
+        ((float *)out->data)[i] =
+            n > 1 ? (float)(2.0 * (double)i / (double)(n - 1) - 1) : 0;
     return true;
 }
 
 static bool make_anchors(TwoBank *f, const DictData *d, Err *err)
 {
-    Tensor t = { 0 };
+    Tensor t = {0};
     int64_t n = f->R * f->b->I;
     if (d->anchors && (d->anchors->dtype != F32 || d->anchors->ndim != 2 ||
                        d->anchors->dim[0] != 2 * f->R || d->anchors->dim[1] != f->b->I))
-        return err_set(err, ERR_SHAPE, "the anchors must be f32[%lld,%lld]: a's rows, then b's",
+        return err_set(err, ERR_SHAPE,
+                       "the anchors must be f32[%lld,%lld]: a's rows, then b's",
                        (long long)(2 * f->R), (long long)f->b->I);
     bool ok = (d->anchors ? tensor_contiguous_of(d->anchors, &t, err)
                           : stroke_anchors(f->R, f->height, f->width, &t, err)) &&
@@ -105,7 +115,7 @@ static void centre_masks(const TwoBank *f, float *centre)
 static bool add_param(TwoBank *f, const char *name, int64_t n, int64_t m, double value,
                       Tensor *out, Err *err)
 {
-    return tensor_full(F32, 2, (int64_t[]){ n, m }, value, out, err) &&
+    return tensor_full(F32, 2, (int64_t[]){n, m}, value, out, err) &&
            tset_add(f->params, name, out, err);
 }
 
@@ -113,7 +123,7 @@ enum { P_DELTA, P_AMP, P_CENTRE, P_WIDTH };
 
 static bool make_params(TwoBank *f, Err *err)
 {
-    Tensor t[4] = { { 0 } };
+    Tensor t[4] = {{0}};
     int64_t R = f->R;
     bool ok = (f->params = tset_new(err)) &&
               add_param(f, "delta", 2 * R, f->b->I, 0, &t[P_DELTA], err) &&
@@ -131,7 +141,8 @@ TwoBank *twobank_new(const TwoBankCfg *cfg, const Interaction *b, const DictData
                      Err *err)
 {
     if (data->height < 1 || data->width < 1 || data->height * data->width != b->I) {
-        err_set(err, ERR_SHAPE, "images of %lld x %lld do not fit a network with %lld inputs",
+        err_set(err, ERR_SHAPE,
+                "images of %lld x %lld do not fit a network with %lld inputs",
                 (long long)data->height, (long long)data->width, (long long)b->I);
         return NULL;
     }
@@ -143,11 +154,11 @@ TwoBank *twobank_new(const TwoBankCfg *cfg, const Interaction *b, const DictData
     f->R = cfg->components;
     f->height = data->height;
     f->width = data->width;
-    bool ok = coordinates(f->height, &f->ys, err) && coordinates(f->width, &f->xs, err) &&
-              make_anchors(f, data, err) && make_params(f, err) &&
-              cosine_const(b, NULL, f->dict.owner.data, f->R, &f->cosine, err) &&
-              (!(cfg->distill > 0) ||
-               distill_new(data, b, &f->dict.head, &f->distill, err));
+    bool ok =
+        coordinates(f->height, &f->ys, err) && coordinates(f->width, &f->xs, err) &&
+        make_anchors(f, data, err) && make_params(f, err) &&
+        cosine_const(b, NULL, f->dict.owner.data, f->R, &f->cosine, err) &&
+        (!(cfg->distill > 0) || distill_new(data, b, &f->dict.head, &f->distill, err));
     if (ok)
         return f;
     twobank_free(f);
@@ -173,7 +184,7 @@ TensorSet *twobank_params(TwoBank *f)
     return f->params;
 }
 
-/* --- the loss ------------------------------------------------------------------------------- */
+/* --- the loss --------------------------------------------------------------------- */
 
 static Val param(TwoBank *f, Graph *g, int k)
 {
@@ -183,7 +194,7 @@ static Val param(TwoBank *f, Graph *g, int k)
 /* exp(-(coordinate - centre)^2 k) as [2R,n]; column 0 or 1 of centre [2R,2]. */
 static Val mask_side(Graph *g, Val centre, int column, Val k, const Tensor *coords)
 {
-    OpAttr a = { .i = { 1, column, column + 1, 1 } };
+    OpAttr a = {.i = {1, column, column + 1, 1}};
     Val c = g_call(g, "slice", &centre, 1, &a);
     Val d = g_square(g, g_sub(g, graph_const(g, coords), c));
     return g_exp(g, g_neg(g, g_mul(g, d, k)));
@@ -193,16 +204,19 @@ static Val mask_side(Graph *g, Val centre, int column, Val k, const Tensor *coor
 static Val masked(TwoBank *f, Graph *g)
 {
     int64_t R2 = 2 * f->R, h = f->height, w = f->width;
-    OpAttr size = { .i = { h, w } };
+    OpAttr size = {.i = {h, w}};
     Val delta = param(f, g, P_DELTA);
     Val t = g_add(g, g_scale(g, g_call(g, "smooth3", &delta, 1, &size), f->cfg.gain),
                   graph_const(g, &f->anchors));
     Val centre = g_scale(g, g_unary(g, "tanh", param(f, g, P_CENTRE)), 0.9);
-    Val sd = g_shift(g, g_scale(g, g_unary(g, "sigmoid", param(f, g, P_WIDTH)), 0.47), 0.18);
+    Val sd =
+        g_shift(g, g_scale(g, g_unary(g, "sigmoid", param(f, g, P_WIDTH)), 0.47), 0.18);
     Val k = g_div(g, g_num(g, sd, 0.5), g_square(g, sd));
-    Val col = g_reshape(g, mask_side(g, centre, 0, k, &f->ys), 3, (int64_t[]){ R2, h, 1 });
-    Val row = g_reshape(g, mask_side(g, centre, 1, k, &f->xs), 3, (int64_t[]){ R2, 1, w });
-    Val mask = g_reshape(g, g_mul(g, col, row), 2, (int64_t[]){ R2, f->b->I });
+    Val col =
+        g_reshape(g, mask_side(g, centre, 0, k, &f->ys), 3, (int64_t[]){R2, h, 1});
+    Val row =
+        g_reshape(g, mask_side(g, centre, 1, k, &f->xs), 3, (int64_t[]){R2, 1, w});
+    Val mask = g_reshape(g, g_mul(g, col, row), 2, (int64_t[]){R2, f->b->I});
     return g_mul(g, t, mask);
 }
 
@@ -225,8 +239,9 @@ Val twobank_loss(void *ctx, Graph *g, Val idx)
     graph_output(g, "similarity", t.cosine);
     Val loss = g_shift(g, g_neg(g, t.cosine), 1);
     if (f->cfg.distill > 0)
-        loss = g_add(g, loss, g_scale(g, distill_loss(&f->distill, g, &t, a, b, idx),
-                                      f->cfg.distill));
+        loss = g_add(
+            g, loss,
+            g_scale(g, distill_loss(&f->distill, g, &t, a, b, idx), f->cfg.distill));
     if (f->cfg.sparsity > 0) {
         Val l1 = g_sum(g, g_abs(g, prior_patterns(g, a, b)));
         double n = (double)(2 * f->R) * sqrt((double)f->b->I);
@@ -237,7 +252,7 @@ Val twobank_loss(void *ctx, Graph *g, Val idx)
     return loss;
 }
 
-/* --- the result ------------------------------------------------------------------------------ */
+/* --- the result ------------------------------------------------------------------- */
 
 /* The factors as they stand, through the same graph that the loss uses. */
 static bool run_factors(TwoBank *f, float *a, float *b, Err *err)
@@ -248,7 +263,8 @@ static bool run_factors(TwoBank *f, float *a, float *b, Err *err)
     if (!g)
         return false;
     Val both = masked(f, g);
-    graph_output(g, "a", g_mul(g, rows_of(g, both, 0, f->R), g_exp(g, param(f, g, P_AMP))));
+    graph_output(g, "a",
+                 g_mul(g, rows_of(g, both, 0, f->R), g_exp(g, param(f, g, P_AMP))));
     graph_output(g, "b", rows_of(g, both, f->R, 2 * f->R));
     bool ok = graph_ok(g);
     if (!ok)
@@ -263,14 +279,16 @@ static bool run_factors(TwoBank *f, float *a, float *b, Err *err)
     return ok;
 }
 
-/* Not balanced, so that the published display of raw factors can be computed from it. */
+/* Not balanced, so that the published display of raw factors can be computed from it.
+ */
 bool twobank_finish(TwoBank *f, Dictionary *out, Err *err)
 {
     if (!dict_new(f->R, f->b->C, f->b->I, out, err))
         return false;
     memcpy(out->head.data, f->dict.head.data, tensor_bytes(&out->head));
     dict_find_owners(out);
-    if (run_factors(f, out->a.data, out->b.data, err) && dict_rescale(out, f->b, NULL, err))
+    if (run_factors(f, out->a.data, out->b.data, err) &&
+        dict_rescale(out, f->b, NULL, err))
         return true;
     dict_done(out);
     return false;

@@ -1,7 +1,9 @@
-/* two_bank.h -- the published two-bank method: two dictionaries of stroke templates with different anchors,
- * each factor (anchor + smooth(delta)) under a Gaussian mask with learnable centre and width, one-class heads,
- * no residual, fitted in the plain metric with distillation:
- *   loss = 1 - cos(T,B) + distill MSE(logits)/var + sparsity |patterns|_1 + anchor |factor - anchor|^2.
+/* two_bank.h -- the published two-bank method: two dictionaries of stroke templates
+ * with different anchors, each factor (anchor + smooth(delta)) under a Gaussian mask
+ * with learnable centre and width, one-class heads, no residual, fitted in the plain
+ * metric with distillation:
+ *   loss = 1 - cos(T,B) + distill MSE(logits) / variance
+ *          + sparsity |patterns|_1 + anchor |factor - anchor|^2.
  * A TwoBank owns its parameters; the interaction is borrowed. */
 #ifndef CLEAVE_DECOMP_TWO_BANK_H
 #define CLEAVE_DECOMP_TWO_BANK_H
@@ -15,8 +17,8 @@ extern const OptRow twobank_options[];
 extern const size_t twobank_n_options;
 
 typedef struct TwoBank TwoBank;
-/* data: x and logits for distillation, height and width, anchors (NULL: the stroke bank); S and unlit
- * are not used. */
+/* data: x and logits for distillation, height and width, anchors (NULL: the stroke
+ * bank); S and unlit are not used. */
 TwoBank *twobank_new(const TwoBankCfg *cfg, const Interaction *b, const DictData *data,
                      Err *err);
 void twobank_free(TwoBank *f);

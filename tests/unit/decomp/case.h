@@ -1,6 +1,7 @@
-/* case.h -- small networks and dictionaries for the tests of decompositions, and everything computed
- * the long way: dense tensors, traces, loops. Random values are multiples of 1/4 (exact in
- * f32); the formula case was computed once in f64 by an independent program. */
+/* case.h -- small networks and dictionaries for the tests of decompositions, and
+ * everything computed the long way: dense tensors, traces, loops. Random values are
+ * multiples of 1/4 (exact in f32); the formula case was computed once in f64 by an
+ * independent program. */
 #ifndef CLEAVE_TEST_DECOMP_CASE_H
 #define CLEAVE_TEST_DECOMP_CASE_H
 #include "graph_support.h"
@@ -56,15 +57,16 @@ static inline Tensor moment(const Tensor *x)
 static inline void case_finish(Case *k)
 {
     Err err = {0};
-    assert_ok(interaction_new(&k->embed, &k->left, &k->right, &k->head, &k->bias, &k->b, &err),
+    assert_ok(interaction_new(&k->embed, &k->left, &k->right, &k->head, &k->bias, &k->b,
+                              &err),
               err);
     for (int64_t r = 0; r < k->R; r++)
         d32(&k->d.head)[r * k->C + r % k->C] = 1;
     dict_find_owners(&k->d);
 }
 
-static inline Case case_random(uint64_t seed, int64_t C, int64_t E, int64_t H, int64_t I,
-                               int64_t R)
+static inline Case case_random(uint64_t seed, int64_t C, int64_t E, int64_t H,
+                               int64_t I, int64_t R)
 {
     Err err = {0};
     Case k = {.C = C, .E = E, .H = H, .I = I, .R = R};
@@ -154,7 +156,7 @@ static inline Case case_formula(void)
     return k;
 }
 
-/* --- the long way --------------------------------------------------------------------------- */
+/* --- the long way ----------------------------------------------------------------- */
 
 /* B_c from the network's own weights, new [I,I]. */
 static inline double *dense_network(const Case *k, int64_t c)
@@ -181,7 +183,8 @@ static inline double *dense_network(const Case *k, int64_t c)
 }
 
 /* T_c of components first..last-1, new [I,I]. */
-static inline double *dense_parts(const Dictionary *d, int64_t c, int64_t first, int64_t last)
+static inline double *dense_parts(const Dictionary *d, int64_t c, int64_t first,
+                                  int64_t last)
 {
     int64_t I = d->I;
     double *T = calloc((size_t)(I * I), sizeof *T);
@@ -189,16 +192,19 @@ static inline double *dense_parts(const Dictionary *d, int64_t c, int64_t first,
         for (int64_t i = 0; i < I; i++)
             for (int64_t j = 0; j < I; j++) {
                 const float *a = d32(&d->a) + r * I, *b = d32(&d->b) + r * I;
-                double ab = (double)a[i] * (double)b[j], ba = (double)b[i] * (double)a[j];
+                double ab = (double)a[i] * (double)b[j],
+                       ba = (double)b[i] * (double)a[j];
                 T[i * I + j] += (double)d32(&d->head)[r * d->C + c] * 0.5 * (ab + ba);
             }
     return T;
 }
 
 /* tr(X S Y S) of symmetric X, Y; S NULL: plain. */
-static inline double dense_inner(const double *X, const double *Y, const Tensor *S, int64_t I)
+static inline double dense_inner(const double *X, const double *Y, const Tensor *S,
+                                 int64_t I)
 {
-    double *Z = calloc((size_t)(I * I), sizeof *Z), *W = calloc((size_t)(I * I), sizeof *W);
+    double *Z = calloc((size_t)(I * I), sizeof *Z),
+           *W = calloc((size_t)(I * I), sizeof *W);
     double s = 0;
     for (int64_t i = 0; i < I; i++)
         for (int64_t j = 0; j < I; j++) {
@@ -235,7 +241,8 @@ static inline DenseGram dense_gram(const Case *k, const Dictionary *d, const Ten
     return g;
 }
 
-static inline double similarity_of(const Dictionary *d, const Interaction *b, const Tensor *S)
+static inline double similarity_of(const Dictionary *d, const Interaction *b,
+                                   const Tensor *S)
 {
     Err err = {0};
     DictGram g;

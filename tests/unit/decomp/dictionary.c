@@ -1,5 +1,5 @@
-/* Dictionaries: Gram products against dense tensors, starts at the limit, gauges, display,
- * activations, owners, files. */
+/* Dictionaries: Gram products against dense tensors, starts at the limit, gauges,
+ * display, activations, owners, files. */
 #include "case.h"
 
 static void gram_is_dense(void **state)
@@ -62,7 +62,7 @@ static void formula_case(void **state)
     case_done(&k);
 }
 
-/* --- starts --------------------------------------------------------------------------------- */
+/* --- starts ----------------------------------------------------------------------- */
 
 static void check_start(const Case *k, const Tensor *S, int64_t R)
 {
@@ -192,7 +192,7 @@ static void owners_follow_the_scores(void **state)
     case_done(&k);
 }
 
-/* --- display -------------------------------------------------------------------------------- */
+/* --- display ---------------------------------------------------------------------- */
 
 static void stretch(Dictionary *d)
 {
@@ -321,14 +321,15 @@ static void balance_and_scale(void **state)
     assert_ok(dict_rescale(&k.d, &k.b, &k.S, &err), err);
     assert_ok(dict_gram(&k.d, &k.b, &k.S, &g, NULL, &err), err);
     assert_near(g.TB / g.TT, 1, 1e-5);
-    assert_near(gram_cosine(&g), fabs(before), 1e-6); /* a negative fit is turned round */
+    assert_near(gram_cosine(&g), fabs(before),
+                1e-6); /* a negative fit is turned round */
     memset(k.d.a.data, 0, tensor_bytes(&k.d.a));
     assert_false(dict_rescale(&k.d, &k.b, &k.S, &err));
     assert_int_equal(err.code, ERR_NUMERIC);
     case_done(&k);
 }
 
-/* --- images --------------------------------------------------------------------------------- */
+/* --- images ----------------------------------------------------------------------- */
 
 static void activations_by_hand(void **state)
 {
@@ -393,7 +394,7 @@ static void order_by_effect(void **state)
     case_done(&k);
 }
 
-/* --- files ---------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------ */
 
 static void files_keep_every_bit(void **state)
 {
@@ -413,7 +414,8 @@ static void files_keep_every_bit(void **state)
     dict_done(&d);
     TensorSet *s = tset_new(&err);
     assert_ok(tset_add(s, "a", &k.d.a, &err) && tset_add(s, "b", &k.x, &err) &&
-                  tset_add(s, "head", &k.d.head, &err) && safetensors_save(other, s, &err),
+                  tset_add(s, "head", &k.d.head, &err) &&
+                  safetensors_save(other, s, &err),
               err);
     tset_free(s);
     assert_false(dict_load(other, &d, &err));
@@ -429,7 +431,7 @@ static void files_keep_every_bit(void **state)
     case_done(&k);
 }
 
-/* --- what goes wrong -------------------------------------------------------------------------- */
+/* --- what goes wrong -------------------------------------------------------------- */
 
 static void shapes_that_do_not_fit(void **state)
 {
@@ -467,11 +469,12 @@ static bool try_all(void *ctx, Err *err)
     anchors = tensor_wrap(F32, 2, DIMS(2, k->I), k->x.data);
     bool ok = dict_start_eigen(&t->s, 4, &d, err) && dict_gauge(&d, 3, err) &&
               dict_gram(&d, &k->b, &k->S, &gram, nrm, err) &&
-              dict_gram_matrix(&d, &k->S, &G, err) && dict_rescale(&d, &k->b, &k->S, err) &&
+              dict_gram_matrix(&d, &k->S, &G, err) &&
+              dict_rescale(&d, &k->b, &k->S, err) &&
               dict_patterns(&d, &k->S, false, &q, err) &&
-              dict_activations(&d, &k->x, &act, &logits, err) && dict_order(&d, &k->x, err) &&
-              dict_start_random(3, 2, 4, 1, &e, err) && dict_save(&d, t->path, err) &&
-              dict_load(t->path, &f, err) &&
+              dict_activations(&d, &k->x, &act, &logits, err) &&
+              dict_order(&d, &k->x, err) && dict_start_random(3, 2, 4, 1, &e, err) &&
+              dict_save(&d, t->path, err) && dict_load(t->path, &f, err) &&
               dict_start_anchors(&k->b, NULL, &anchors, &g, err);
     Tensor *const all[] = {&q, &act, &logits, &G};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)

@@ -1,5 +1,5 @@
-/* The loss of a fit: against an independent program, against dense tensors, its gradient
- * against differences; steps lower it; settings that cannot work are named. */
+/* The loss of a fit: against an independent program, against dense tensors, its
+ * gradient against differences; steps lower it; settings that cannot work are named. */
 #include "case.h"
 
 #include "base/str.h"
@@ -34,7 +34,8 @@ static Loss loss_of(DictFit *f, int64_t batch)
     Val idx = batch ? graph_input(l.g, "idx", I32, 1, &batch) : VAL_NONE, p[2], d[2];
     Val v = dictfit_loss(f, l.g, idx);
     for (int k = 0; k < 2; k++)
-        p[k] = graph_state(l.g, tset_name(dictfit_params(f), k), tset_at(dictfit_params(f), k));
+        p[k] = graph_state(l.g, tset_name(dictfit_params(f), k),
+                           tset_at(dictfit_params(f), k));
     graph_output(l.g, "loss", v);
     graph_grad(l.g, v, p, 2, d);
     graph_output(l.g, "da", d[0]);
@@ -76,12 +77,13 @@ static void set_factors(DictFit *f, const Dictionary *d)
     Err err = {0};
     Tensor a = tensor_retain(tset_at(dictfit_params(f), 0));
     Tensor b = tensor_retain(tset_at(dictfit_params(f), 1));
-    assert_ok(tensor_copy_into(&d->a, &a, &err) && tensor_copy_into(&d->b, &b, &err), err);
+    assert_ok(tensor_copy_into(&d->a, &a, &err) && tensor_copy_into(&d->b, &b, &err),
+              err);
     tensor_release(&a);
     tensor_release(&b);
 }
 
-/* --- values --------------------------------------------------------------------------------- */
+/* --- values ----------------------------------------------------------------------- */
 
 static void the_formula_case(void **state)
 {
@@ -139,7 +141,8 @@ static void similarity_is_dense(void **state)
 }
 
 /* Loss of the logits at the best scale, by loops. */
-static double distill_by_hand(const Case *k, const Tensor *logits, const int32_t *idx, int n)
+static double distill_by_hand(const Case *k, const Tensor *logits, const int32_t *idx,
+                              int n)
 {
     DenseGram g = dense_gram(k, &k->d, NULL);
     double mse = 0, m = 0, m2 = 0, count = (double)tensor_count(logits);
@@ -180,8 +183,8 @@ static void distillation_by_hand(void **state)
     DictFit *f = fit_new(&c, &k, &data);
     set_factors(f, &k.d);
     Loss l = loss_of(f, 4);
-    double want = 1 - similarity_of(&k.d, &k.b, NULL) +
-                  0.7 * distill_by_hand(&k, &logits, at, 4);
+    double want =
+        1 - similarity_of(&k.d, &k.b, NULL) + 0.7 * distill_by_hand(&k, &logits, at, 4);
     assert_near(run_loss(&l, &idx) / want, 1, 1e-5);
     loss_done(&l);
     dictfit_free(f);
@@ -189,9 +192,10 @@ static void distillation_by_hand(void **state)
     case_done(&k);
 }
 
-/* --- gradients ------------------------------------------------------------------------------ */
+/* --- gradients -------------------------------------------------------------------- */
 
-/* Along random directions, as the loss is in f32; every prior on but no kinks within a step. */
+/* Along random directions, as the loss is in f32; every prior on but no kinks within a
+ * step. */
 static void check_slope(const DictCfg *c, const Case *k, const DictData *data)
 {
     DictFit *f = fit_new(c, k, data);
@@ -203,7 +207,8 @@ static void check_slope(const DictCfg *c, const Case *k, const DictData *data)
         double slope = 0, step = 2e-3, v[2];
         run_loss(&l, NULL);
         const Tensor *d = plan_output(l.plan, l.da + (int)(way & 1));
-        for (int64_t i = 0; i < tensor_count(&p); i++) { /* mostly uphill: a large slope */
+        for (int64_t i = 0; i < tensor_count(&p);
+             i++) { /* mostly uphill: a large slope */
             d32(&z)[i] = (float)t_at(d, i) * 20 + 0.2f * d32(&z)[i];
             slope += t_at(d, i) * (double)d32(&z)[i];
         }
@@ -245,7 +250,7 @@ static void gradients_match_differences(void **state)
     case_done(&k);
 }
 
-/* --- fitting -------------------------------------------------------------------------------- */
+/* --- fitting ---------------------------------------------------------------------- */
 
 /* Adam steps on the fit's own parameters; returns the last loss. */
 static double descend(DictFit *f, int steps)
@@ -273,9 +278,10 @@ static double descend(DictFit *f, int steps)
     int lr = plan_input_index(plan, "lr"), t = plan_input_index(plan, "t");
     Tensor in[2] = {{0}};
     for (int s = 1; s <= steps; s++) {
-        assert_ok(plan_bind_number(plan, lr, 0.02 * (1 - (double)s / (steps + 1)), &err) &&
-                      plan_bind_number(plan, t, s, &err) && plan_run(plan, in, &err),
-                  err);
+        assert_ok(
+            plan_bind_number(plan, lr, 0.02 * (1 - (double)s / (steps + 1)), &err) &&
+                plan_bind_number(plan, t, s, &err) && plan_run(plan, in, &err),
+            err);
         last = t_at(plan_output(plan, plan_output_index(plan, "loss")), 0);
         assert_true(isfinite(last));
     }
@@ -372,7 +378,8 @@ static void toy_sizes(void **state)
         for (int64_t R = 1; R <= 9; R += 4) { /* far more components than eigenvalues */
             Case k = case_random(17, 1, 1, 2, I, 1);
             DictCfg c = settings(R);
-            DictData data = {.S = &k.S, .height = I > 1 ? 2 : 1, .width = I > 1 ? 2 : 1};
+            DictData data = {
+                .S = &k.S, .height = I > 1 ? 2 : 1, .width = I > 1 ? 2 : 1};
             Dictionary d;
             DictFit *f = fit_new(&c, &k, &data);
             descend(f, 20);
@@ -384,7 +391,7 @@ static void toy_sizes(void **state)
         }
 }
 
-/* --- what goes wrong -------------------------------------------------------------------------- */
+/* --- what goes wrong -------------------------------------------------------------- */
 
 static void refuses(const DictCfg *c, const Case *k, const DictData *d, ErrCode code,
                     const char *part)
@@ -453,7 +460,8 @@ static bool try_fit(void *ctx, Err *err)
         ok = g != NULL;
         if (g) {
             dictfit_loss(f, g, graph_input(g, "idx", I32, 1, &batch));
-            ok = graph_ok(g) || err_set(err, graph_err(g)->code, "%s", graph_err(g)->msg);
+            ok = graph_ok(g) ||
+                 err_set(err, graph_err(g)->code, "%s", graph_err(g)->msg);
         }
         graph_free(g);
     }
@@ -469,7 +477,11 @@ static void every_allocation_may_fail(void **state)
     Case k = case_random(9, 2, 3, 3, 4, 1);
     Tensor logits, unlit = t_make(F32, 1, DIMS(4));
     assert_ok(interaction_logits(&k.b, &k.x, &logits, &err), err);
-    DictData d = {.S = &k.S, .unlit = &unlit, .x = &k.x, .logits = &logits, .height = 2,
+    DictData d = {.S = &k.S,
+                  .unlit = &unlit,
+                  .x = &k.x,
+                  .logits = &logits,
+                  .height = 2,
                   .width = 2};
     static const char *const start[3] = {"gauge", "stroke", "random"};
     for (int way = 0; way < 3; way++) {

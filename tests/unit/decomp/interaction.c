@@ -1,4 +1,5 @@
-/* Interaction tensors from factors against dense ones, spectra, and the one-hot limit. */
+/* Interaction tensors from factors against dense ones, spectra, and the one-hot limit.
+ */
 #include "case.h"
 
 static void assert_matrix(const double *got, const double *want, int64_t n, double tol)
@@ -114,7 +115,8 @@ static void works_without_an_embedding(void **state)
         }
         assert_ok(spectrum_new(&b, &k.S, &s, &err), err);
         assert_ok(spectrum_new(&k.b, &k.S, &t, &err), err);
-        assert_near(limit_one_hot(&s, 3, true, NULL), limit_one_hot(&t, 3, true, NULL), 1e-9);
+        assert_near(limit_one_hot(&s, 3, true, NULL), limit_one_hot(&t, 3, true, NULL),
+                    1e-9);
         spectrum_done(&s);
         spectrum_done(&t);
         interaction_done(&b);
@@ -122,7 +124,7 @@ static void works_without_an_embedding(void **state)
     }
 }
 
-/* --- spectra -------------------------------------------------------------------------------- */
+/* --- spectra ---------------------------------------------------------------------- */
 
 static void check_spectrum(const Case *k, const Tensor *S)
 {
@@ -179,7 +181,8 @@ static void rank_deficient_embedding(void **state)
         d32(&k.embed)[12 + i] = 0;
     }
     interaction_done(&k.b);
-    assert_ok(interaction_new(&k.embed, &k.left, &k.right, &k.head, NULL, &k.b, &err), err);
+    assert_ok(interaction_new(&k.embed, &k.left, &k.right, &k.head, NULL, &k.b, &err),
+              err);
     assert_ok(spectrum_new(&k.b, &k.S, &s, &err), err);
     assert_int_equal(s.K, 2);
     spectrum_done(&s);
@@ -192,12 +195,12 @@ static void formula_case(void **state)
 {
     (void)state;
     static const double want[3][6] = {
-        {3.0363374408803043, 0.4093573014428626, 0.023448216314311276, 0.018186046172981116,
-         -0.11365892495586519, -1.8563965250845031},
-        {1.6723369501122445, 0.11351552974436716, 0.007273905959478302, -0.051084386450250374,
-         -0.18772688718644145, -3.9546681047037073},
-        {3.8627507533654266, 0.1666864755832323, 0.08485443087961149, -0.05415876815769945,
-         -0.09979535790824727, -2.118624456251774}};
+        {3.0363374408803043, 0.4093573014428626, 0.023448216314311276,
+         0.018186046172981116, -0.11365892495586519, -1.8563965250845031},
+        {1.6723369501122445, 0.11351552974436716, 0.007273905959478302,
+         -0.051084386450250374, -0.18772688718644145, -3.9546681047037073},
+        {3.8627507533654266, 0.1666864755832323, 0.08485443087961149,
+         -0.05415876815769945, -0.09979535790824727, -2.118624456251774}};
     Err err = {0};
     Case k = case_formula();
     Spectrum s;
@@ -213,14 +216,14 @@ static void formula_case(void **state)
     case_done(&k);
 }
 
-/* --- the limit against a search -------------------------------------------------------------- */
+/* --- the limit against a search --------------------------------------------------- */
 
 enum { TC = 2, TI = 3, TR = 2 };
 
-/* Cosine of the tensor that n = TR * 2 * TI numbers make with owners given; one vector and a sign a
- * component when !pairs. */
-static double search_cosine(double *const B[TC], const double *p, const int *owner, bool pairs,
-                            const int *sign, const Tensor *S)
+/* Cosine of the tensor that n = TR * 2 * TI numbers make with owners given; one vector
+ * and a sign a component when !pairs. */
+static double search_cosine(double *const B[TC], const double *p, const int *owner,
+                            bool pairs, const int *sign, const Tensor *S)
 {
     double TB = 0, TT = 0, BB = 0;
     for (int c = 0; c < TC; c++) {
@@ -316,7 +319,7 @@ static void limit_by_hand(void **state)
     assert_near(limit_one_hot(&s, 0, true, count), 0, 0);
 }
 
-/* --- what goes wrong -------------------------------------------------------------------------- */
+/* --- what goes wrong -------------------------------------------------------------- */
 
 static void bad_shapes_are_named(void **state)
 {
@@ -331,7 +334,8 @@ static void bad_shapes_are_named(void **state)
     assert_has(err.msg, "f32[5,4]");
     assert_false(interaction_new(&k.embed, &k.left, &k.head, &k.head, NULL, &b, &err));
     assert_false(interaction_new(&k.embed, &k.left, &k.right, &none, NULL, &b, &err));
-    assert_false(interaction_new(&k.embed, &k.left, &k.right, &k.head, &m.bias, &b, &err));
+    assert_false(
+        interaction_new(&k.embed, &k.left, &k.right, &k.head, &m.bias, &b, &err));
     assert_has(err.msg, "bias");
     assert_false(interaction_dense(&k.b, 3, &y, &err));
     assert_has(err.msg, "outside 0..2");
@@ -355,7 +359,8 @@ static void a_zero_network_has_no_spectrum(void **state)
     Interaction b;
     Spectrum s;
     memset(k.embed.data, 0, tensor_bytes(&k.embed));
-    assert_ok(interaction_new(&k.embed, &k.left, &k.right, &k.head, NULL, &b, &err), err);
+    assert_ok(interaction_new(&k.embed, &k.left, &k.right, &k.head, NULL, &b, &err),
+              err);
     assert_false(spectrum_new(&b, NULL, &s, &err));
     assert_int_equal(err.code, ERR_NUMERIC);
     interaction_done(&b);
@@ -369,11 +374,12 @@ static bool try_all(void *ctx, Err *err)
     Spectrum s = {0};
     Tensor dense = {0}, y = {0};
     double c;
-    bool ok = interaction_new(&k->embed, &k->left, &k->right, &k->head, &k->bias, &b, err) &&
-              interaction_new(NULL, &k->left, &k->right, &k->head, NULL, &f, err) &&
-              spectrum_new(&b, &k->S, &s, err) && interaction_dense(&b, 0, &dense, err) &&
-              interaction_cosine(&b, &k->b, &k->S, &c, err) &&
-              interaction_logits(&b, &k->x, &y, err);
+    bool ok =
+        interaction_new(&k->embed, &k->left, &k->right, &k->head, &k->bias, &b, err) &&
+        interaction_new(NULL, &k->left, &k->right, &k->head, NULL, &f, err) &&
+        spectrum_new(&b, &k->S, &s, err) && interaction_dense(&b, 0, &dense, err) &&
+        interaction_cosine(&b, &k->b, &k->S, &c, err) &&
+        interaction_logits(&b, &k->x, &y, err);
     interaction_done(&b);
     interaction_done(&f);
     spectrum_done(&s);

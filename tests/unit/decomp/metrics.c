@@ -1,5 +1,5 @@
-/* Every metric against loops over a tiny case, what makes it move, what it ignores, and what is
- * missing without its inputs. */
+/* Every metric against loops over a tiny case, what makes it move, what it ignores, and
+ * what is missing without its inputs. */
 #include "case.h"
 
 #include "base/intr.h"
@@ -33,13 +33,21 @@ static void world_make(World *w, int64_t R, bool mixed)
         dict_find_owners(&w->k.d);
     }
     assert_ok(dict_rescale(&w->k.d, &w->k.b, &w->k.S, &err), err);
-    for (int i = 0; i < R * PIXELS; i++) /* a random dictionary: large enough to matter */
+    for (int i = 0; i < R * PIXELS;
+         i++) /* a random dictionary: large enough to matter */
         d32(&w->k.d.a)[i] *= 60;
     assert_ok(spectrum_new(&w->k.b, NULL, &w->plain, &err), err);
     assert_ok(spectrum_new(&w->k.b, &w->k.S, &w->data, &err), err);
-    w->e = (DictEval){.dict = &w->k.d, .b = &w->k.b, .S = &w->k.S, .plain = &w->plain,
-                      .data = &w->data, .x = &w->x, .labels = &w->labels,
-                      .unlit = &w->unlit, .height = H, .width = W};
+    w->e = (DictEval){.dict = &w->k.d,
+                      .b = &w->k.b,
+                      .S = &w->k.S,
+                      .plain = &w->plain,
+                      .data = &w->data,
+                      .x = &w->x,
+                      .labels = &w->labels,
+                      .unlit = &w->unlit,
+                      .height = H,
+                      .width = W};
 }
 
 static void world_done(World *w)
@@ -68,7 +76,7 @@ static double at(const DictMetrics *m, const char *name)
     return m->value[k];
 }
 
-/* --- the long way --------------------------------------------------------------------------- */
+/* --- the long way ----------------------------------------------------------------- */
 
 typedef struct Naive {
     double act[NX][MANY], dec[NX][NC], own[NX][NC];
@@ -105,7 +113,8 @@ static void naive_answers(const World *w, Naive *n)
         for (int c = 0; c < NC; c++)
             n->dec[s][c] = 0;
         for (int r = 0; r < d->R; r++) {
-            n->act[s][r] = dot(xs, d32(&d->a) + r * PIXELS) * dot(xs, d32(&d->b) + r * PIXELS);
+            n->act[s][r] =
+                dot(xs, d32(&d->a) + r * PIXELS) * dot(xs, d32(&d->b) + r * PIXELS);
             for (int c = 0; c < NC; c++)
                 n->dec[s][c] += n->act[s][r] * t_at(&d->head, r * NC + c);
         }
@@ -202,7 +211,8 @@ static void check_ablation(const World *w, const Naive *n, const DictMetrics *m)
         for (int s = 0; s < NX; s++) {
             double y[NC];
             for (int c = 0; c < NC; c++)
-                y[c] = n->own[s][c] + (mean - n->act[s][r]) * t_at(&d->head, r * NC + c);
+                y[c] =
+                    n->own[s][c] + (mean - n->act[s][r]) * t_at(&d->head, r * NC + c);
             flips[r] += best(y, NULL) != best(n->own[s], NULL);
             var += pow(n->act[s][r] - mean, 2) / NX;
             int own = ((int32_t *)w->labels.data)[s] == ((int32_t *)d->owner.data)[r];
@@ -293,7 +303,8 @@ static void check_tensor(const World *w, const DictMetrics *m)
         for (int s = 0; s <= r; s++) {
             double rs = 0, rr = 0, ss = 0;
             for (int c = 0; c < NC; c++) {
-                double *x = dense_parts(d, c, r, r + 1), *y = dense_parts(d, c, s, s + 1);
+                double *x = dense_parts(d, c, r, r + 1),
+                       *y = dense_parts(d, c, s, s + 1);
                 nrm += r == s ? dense_inner(x, x, NULL, PIXELS) : 0;
                 rs += dense_inner(x, y, &w->k.S, PIXELS);
                 rr += dense_inner(x, x, &w->k.S, PIXELS);
@@ -301,7 +312,8 @@ static void check_tensor(const World *w, const DictMetrics *m)
                 free(x);
                 free(y);
             }
-            if (r != s && ((int32_t *)d->owner.data)[r] == ((int32_t *)d->owner.data)[s])
+            if (r != s &&
+                ((int32_t *)d->owner.data)[r] == ((int32_t *)d->owner.data)[s])
                 top = fmax(top, fabs(rs) / sqrt(rr * ss));
         }
     assert_near(at(m, "cancellation"), sqrt(nrm / plain.TT), 1e-9);
@@ -386,22 +398,24 @@ static void heads_of_several_classes(void **state)
 static void formula_case(void **state)
 {
     (void)state;
-    static const double gini[10] = {
-        0.3037552067323025, 0.35442464579625416, 0.3480081702586982, 0.3413299575529131,
-        0.38852768007401134, 0.3974230975348768, 0.3606093366301705, 0.34200168714856694,
-        0.33732392696082175, 0.3394992264755866};
-    static const double locality[10] = {
-        0.08827104807613508, 0.11338885076041393, 0.10241795048436038, 0.12795269745346752,
-        0.17629845455213503, 0.17860098485448006, 0.1433693131850533, 0.1278005783884124,
-        0.12577701419479476, 0.10375700305291091};
+    static const double gini[10] = {0.3037552067323025,  0.35442464579625416,
+                                    0.3480081702586982,  0.3413299575529131,
+                                    0.38852768007401134, 0.3974230975348768,
+                                    0.3606093366301705,  0.34200168714856694,
+                                    0.33732392696082175, 0.3394992264755866};
+    static const double locality[10] = {0.08827104807613508, 0.11338885076041393,
+                                        0.10241795048436038, 0.12795269745346752,
+                                        0.17629845455213503, 0.17860098485448006,
+                                        0.1433693131850533,  0.1278005783884124,
+                                        0.12577701419479476, 0.10375700305291091};
     Case k = case_formula();
     double g = 0, l = 0;
     for (int i = 0; i < 10; i++) {
         g += gini[i] / 10;
         l += locality[i] / 10;
     }
-    DictMetrics m = measure(&(DictEval){.dict = &k.d, .b = &k.b, .S = &k.S, .x = &k.x,
-                                        .height = 28, .width = 28});
+    DictMetrics m = measure(&(DictEval){
+        .dict = &k.d, .b = &k.b, .S = &k.S, .x = &k.x, .height = 28, .width = 28});
     assert_near(at(&m, "pattern_gini"), g, 1e-6);
     assert_near(at(&m, "locality_7x7"), l, 1e-6);
     assert_near(at(&m, "cancellation_data"), 1.085631815504095, 1e-6);
@@ -410,7 +424,7 @@ static void formula_case(void **state)
     case_done(&k);
 }
 
-/* --- the ideal dictionary and the duplicated one ---------------------------------------------- */
+/* --- the ideal dictionary and the duplicated one ---------------------------------- */
 
 static void at_the_limit_everything_agrees(void **state)
 {
@@ -426,7 +440,7 @@ static void at_the_limit_everything_agrees(void **state)
     assert_near(at(&m, "agreement"), 1, 0);
     assert_near(at(&m, "max_same_class_cos"), 0, 1e-5);
     assert_true(at(&m, "cancellation_data") >= 1);
-    dict_done(&w.k.d); /* in the plain metric a component is an eigenplane: erasing is exact */
+    dict_done(&w.k.d); /* plain: components are eigenplanes, and erasing is exact */
     assert_ok(dict_start_eigen(&w.plain, 18, &w.k.d, &err), err);
     m = measure(&w.e);
     assert_near(at(&m, "erase_corr"), 1, 1e-6);
@@ -463,7 +477,8 @@ static void scale_of_a_factor_changes_nothing(void **state)
     for (size_t k = 0; k < metric_n_rows; k++)
         if (!strstr(metric_rows[k].name, "_raw"))
             assert_near(after.value[k], before.value[k], 1e-6);
-    assert_true(fabs(at(&after, "pattern_gini_raw") - at(&before, "pattern_gini_raw")) > 1e-3);
+    assert_true(fabs(at(&after, "pattern_gini_raw") - at(&before, "pattern_gini_raw")) >
+                1e-3);
     world_done(&w);
 }
 
@@ -475,7 +490,8 @@ static void blocks_change_nothing(void **state)
     World w;
     world_make(&w, MANY, true);
     DictMetrics one = measure(&w.e);
-    Tensor x = t_make(F32, 2, DIMS(COPIES * NX, PIXELS)), l = t_make(I32, 1, DIMS(COPIES * NX));
+    Tensor x = t_make(F32, 2, DIMS(COPIES * NX, PIXELS)),
+           l = t_make(I32, 1, DIMS(COPIES * NX));
     for (int i = 0; i < COPIES; i++) {
         memcpy(d32(&x) + i * NX * PIXELS, w.x.data, tensor_bytes(&w.x));
         memcpy((int32_t *)l.data + i * NX, w.labels.data, tensor_bytes(&w.labels));
@@ -491,7 +507,7 @@ static void blocks_change_nothing(void **state)
     world_done(&w);
 }
 
-/* --- what is missing, what is wrong ------------------------------------------------------------ */
+/* --- what is missing, what is wrong ----------------------------------------------- */
 
 static bool have(const DictEval *e, const char *name)
 {
@@ -510,11 +526,13 @@ static void without_an_input_its_rows_are_missing(void **state)
     DictEval e = w.e;
     e.x = NULL;
     assert_true(have(&e, "similarity") && have(&e, "locality_7x7"));
-    assert_false(have(&e, "agreement") || have(&e, "erase_corr") || have(&e, "frontier_score"));
+    assert_false(have(&e, "agreement") || have(&e, "erase_corr") ||
+                 have(&e, "frontier_score"));
     e = w.e;
     e.labels = NULL;
     assert_true(have(&e, "agreement") && have(&e, "ablation_rank_corr"));
-    assert_false(have(&e, "test_acc") || have(&e, "base_acc") || have(&e, "other_digit_share"));
+    assert_false(have(&e, "test_acc") || have(&e, "base_acc") ||
+                 have(&e, "other_digit_share"));
     e = w.e;
     e.S = NULL;
     e.data = NULL;
@@ -585,8 +603,13 @@ static void toy_sizes(void **state)
     Case k = case_random(17, 1, 1, 2, 1, 1);
     int32_t zero[7] = {0};
     Tensor labels = tensor_wrap(I32, 1, DIMS(7), zero);
-    DictEval e = {.dict = &k.d, .b = &k.b, .S = &k.S, .x = &k.x, .labels = &labels,
-                  .height = 1, .width = 1};
+    DictEval e = {.dict = &k.d,
+                  .b = &k.b,
+                  .S = &k.S,
+                  .x = &k.x,
+                  .labels = &labels,
+                  .height = 1,
+                  .width = 1};
     DictMetrics m = measure(&e);
     assert_near(at(&m, "locality_7x7"), 1, 1e-9);
     assert_near(at(&m, "agreement"), 1, 0);

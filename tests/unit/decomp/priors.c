@@ -1,5 +1,5 @@
-/* Priors on a graph of doubles: values against formulas and an independent program, gradients
- * against differences, and no prior sees the scale of a factor. */
+/* Priors on a graph of doubles: values against formulas and an independent program,
+ * gradients against differences, and no prior sees the scale of a factor. */
 #include "case.h"
 
 #include "decomp/priors.h"
@@ -42,14 +42,17 @@ static PriorCtx context(const Setting *s, Graph *g, Val *a, Val *b)
 {
     *a = graph_state(g, "a", &s->a);
     *b = graph_state(g, "b", &s->b);
-    PriorCtx p = {.g = g, .R = s->R, .I = s->height * s->width, .height = s->height,
+    PriorCtx p = {.g = g,
+                  .R = s->R,
+                  .I = s->height * s->width,
+                  .height = s->height,
                   .width = s->width};
     Val S = graph_const(g, &s->S), aS = g_matmul(g, *a, S, false, false);
     Val bS = g_matmul(g, *b, S, false, false);
     Val ab = g_matmul(g, aS, *b, false, true);
-    Val sum = g_add(g, g_mul(g, g_matmul(g, aS, *a, false, true),
-                             g_matmul(g, bS, *b, false, true)),
-                    g_mul(g, ab, g_transpose(g, ab)));
+    Val sum = g_add(
+        g, g_mul(g, g_matmul(g, aS, *a, false, true), g_matmul(g, bS, *b, false, true)),
+        g_mul(g, ab, g_transpose(g, ab)));
     p.gram = g_mul(g, g_scale(g, sum, 0.5), graph_const(g, &s->same));
     p.nrm = g_unary(g, "diag", p.gram);
     p.TT = g_sum(g, p.gram);
@@ -108,13 +111,14 @@ static double prior_value(const Setting *s, const char *name)
     return v;
 }
 
-/* --- values --------------------------------------------------------------------------------- */
+/* --- values ----------------------------------------------------------------------- */
 
 static void values_of_the_formula_case(void **state)
 {
     (void)state;
-    static const double h[5] = {0.785771288204336, 1.0783723141749495, 1.7557934523732865,
-                                0.7098718528148055, 0.6701910924326221};
+    static const double h[5] = {0.785771288204336, 1.0783723141749495,
+                                1.7557934523732865, 0.7098718528148055,
+                                0.6701910924326221};
     Case k = case_formula();
     Setting s = setting_new(5, 28, 28);
     for (int r = 0; r < 5; r++) {
@@ -189,7 +193,7 @@ static void values_by_hand(void **state)
     setting_done(&s);
 }
 
-/* --- gradients and invariance ---------------------------------------------------------------- */
+/* --- gradients and invariance ----------------------------------------------------- */
 
 static void gradients_match_differences(void **state)
 {
@@ -239,7 +243,7 @@ static void no_prior_sees_the_scale(void **state)
             d64(&s.b)[i] /= by[i / 12];
         }
         assert_near(value_of(&c), before, 1e-8); /* norms are shifted by 1e-12 */
-        for (int64_t i = 0; i < 48; i++) { /* nor the size of everything */
+        for (int64_t i = 0; i < 48; i++) {       /* nor the size of everything */
             d64(&s.a)[i] *= 10;
             d64(&s.b)[i] *= 10;
         }
@@ -270,7 +274,8 @@ static void extremes(void **state)
     assert_near(prior_value(&s, "sparsity"), 1, 1e-9);
     assert_near(prior_value(&s, "roughness"), 0, 1e-9);
     assert_near(prior_value(&s, "variation"), 0, 1e-9);
-    assert_near(prior_value(&s, "locality"), 1, 1e-9); /* 2 times the mean of 1, 1/4, 0 ... */
+    assert_near(prior_value(&s, "locality"), 1,
+                1e-9); /* 2 times the mean of 1, 1/4, 0 ... */
     setting_done(&s);
 }
 

@@ -1,5 +1,5 @@
-/* Stroke templates and the two-bank method against an independent program, its gradient against
- * differences, and what it refuses. */
+/* Stroke templates and the two-bank method against an independent program, its gradient
+ * against differences, and what it refuses. */
 #include "case.h"
 
 #include "decomp/strokes.h"
@@ -58,8 +58,8 @@ static void anchors_pair_templates(void **state)
         const int want[4] = {7 * k % 120, (11 * k + 5) % 120, (7 * k + 31) % 120,
                              (11 * k + 64) % 120};
         for (int part = 0; part < 4; part++)
-            assert_memory_equal(d32(&t) + (part * 64 + k) * 784, d32(&bank) + want[part] * 784,
-                                row);
+            assert_memory_equal(d32(&t) + (part * 64 + k) * 784,
+                                d32(&bank) + want[part] * 784, row);
     }
     tensor_release(&t);
     tensor_release(&bank);
@@ -87,7 +87,7 @@ static void any_size(void **state)
     assert_false(stroke_anchors(0, 4, 4, &t, &err));
 }
 
-/* --- two banks ------------------------------------------------------------------------------ */
+/* --- two banks -------------------------------------------------------------------- */
 
 static TwoBankCfg settings(int64_t components)
 {
@@ -180,7 +180,8 @@ static void loss_done(Loss *l)
     graph_free(l->g);
 }
 
-static double loss_with(const Case *k, const Tensor *anchors, double sparsity, double anchor)
+static double loss_with(const Case *k, const Tensor *anchors, double sparsity,
+                        double anchor)
 {
     Err err = {0};
     TwoBankCfg c = settings(5);
@@ -218,7 +219,8 @@ static void the_formula_case(void **state)
     assert_non_null(f);
     set_params(f, &k, &anchors);
     assert_ok(twobank_finish(f, &d, &err), err);
-    /* least squares scale both by one factor, and turn b when the whole fit points away */
+    /* least squares scale both by one factor, and turn b when the whole fit points away
+     */
     double scale = t_at(&d.a, 400) / a_want[0];
     double sign = loss_with(&k, &anchors, 0, 0) > 1 ? -1 : 1;
     for (int r = 0; r < 5; r++) {
@@ -291,7 +293,8 @@ static void gradients_match_differences(void **state)
         double slope = 0, v[2], top = 0;
         run_loss(&l, &idx);
         assert_ok(tensor_copy(&t, &old, &err), err);
-        const Tensor *g = plan_output(l.plan, plan_output_index(l.plan, tset_name(p, w)));
+        const Tensor *g =
+            plan_output(l.plan, plan_output_index(l.plan, tset_name(p, w)));
         assert_ok(tensor_copy(g, &d, &err), err);
         for (int64_t i = 0; i < tensor_count(&t); i++) {
             slope += t_at(&d, i) * t_at(&d, i);
@@ -300,7 +303,8 @@ static void gradients_match_differences(void **state)
         double step = 2e-3 / top;
         for (int side = 0; side < 2; side++) {
             for (int64_t i = 0; i < tensor_count(&t); i++)
-                d32(&t)[i] = (float)(t_at(&old, i) + (side ? -step : step) * t_at(&d, i));
+                d32(&t)[i] =
+                    (float)(t_at(&old, i) + (side ? -step : step) * t_at(&d, i));
             v[side] = run_loss(&l, &idx);
         }
         assert_ok(tensor_copy_into(&old, &t, &err), err);
@@ -335,7 +339,8 @@ static void steps_raise_the_similarity(void **state)
     assert_ok(twobank_finish(f, &before, &err), err);
     Val loss = twobank_loss(f, g, VAL_NONE);
     for (int i = 0; i < 4; i++)
-        w[i] = graph_state(g, tset_name(twobank_params(f), i), tset_at(twobank_params(f), i));
+        w[i] = graph_state(g, tset_name(twobank_params(f), i),
+                           tset_at(twobank_params(f), i));
     graph_grad(g, loss, w, 4, d);
     for (int i = 0; i < 4; i++)
         p[i] = (OptimParam){tset_name(twobank_params(f), i), w[i], d[i], 0};
@@ -349,10 +354,12 @@ static void steps_raise_the_similarity(void **state)
                       plan_run(plan, in, &err),
                   err);
     assert_ok(twobank_finish(f, &after, &err), err);
-    double first = similarity_of(&before, &k.b, NULL), last = similarity_of(&after, &k.b, NULL);
+    double first = similarity_of(&before, &k.b, NULL),
+           last = similarity_of(&after, &k.b, NULL);
     assert_true(last > first + 0.2);
     for (int64_t r = 0; r < 12; r++) /* owners never move */
-        assert_int_equal(((int32_t *)before.owner.data)[r], ((int32_t *)after.owner.data)[r]);
+        assert_int_equal(((int32_t *)before.owner.data)[r],
+                         ((int32_t *)after.owner.data)[r]);
     plan_free(plan);
     graph_free(g);
     tset_free(moments);
@@ -362,7 +369,7 @@ static void steps_raise_the_similarity(void **state)
     case_done(&k);
 }
 
-/* --- what goes wrong -------------------------------------------------------------------------- */
+/* --- what goes wrong -------------------------------------------------------------- */
 
 static void settings_that_cannot_work(void **state)
 {

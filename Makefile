@@ -108,11 +108,11 @@ unit/%: $(BUILD)/unit/% FORCE
 	$(BUILD)/unit/$*
 FORCE:
 
-# tests/bench/*.c: programs linked like a unit test of graph/, not run by `make test`
-$(BUILD)/bench/%: tests/bench/%.c $(call libs_of,graph)
+# tests/bench/*.c: programs linked with everything but main.c, not run by `make test`
+$(BUILD)/bench/%: tests/bench/%.c $(call libs_of,ui)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $< \
-	  -Wl,--start-group $(call libs_of,graph) -Wl,--end-group $(LIBS)
+	  -Wl,--start-group $(call libs_of,ui) -Wl,--end-group $(LIBS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 

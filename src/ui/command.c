@@ -38,6 +38,15 @@ static const OptRow run_options[] = {
     {"width", OPT_INT, offsetof(RunOptions, width), "0", 0, 2000, NULL,
      "columns for figures; 0: the terminal's, or 80"},
 };
+static const OptRow bench_options[] = {
+    CORE_ROWS,
+    {"window", OPT_NUM, offsetof(BenchOptions, window), "0.15", 0.001, 60, NULL,
+     "seconds of one of the 7 windows of a case"},
+    {"json", OPT_BOOL, offsetof(BenchOptions, json), "false", 0, 0, NULL,
+     "one JSON object a case instead of the table"},
+    {"profile", OPT_BOOL, offsetof(BenchOptions, profile), "false", 0, 0, NULL,
+     "the time of every op of a training step, before its line"},
+};
 static const OptRow help_options[] = {
     {"mdoc", OPT_BOOL, offsetof(HelpOptions, mdoc), "false", 0, 0, NULL,
      "print the whole API reference as a manual page source"},
@@ -59,6 +68,20 @@ const CommandRow command_rows[] = {
      "check terminal, locale, BLAS kernels, threads, data and numerics",
      "Exit code 0 when everything works, 1 when something does not.\n",
      0, 0, core_options, ARRAY_LEN(core_options), command_doctor},
+    {"bench", "[case ...]",
+     "measure training steps and kernels against floors and plain loops",
+     "A time is the median of 7 windows. The floor is what the arithmetic (f) or the\n"
+     "memory traffic (b) of the case takes at this machine's measured speed; times is\n"
+     "the ratio to it. MB is the most memory held, data included. plain: how much\n"
+     "slower a plain C loop is. Cases are chosen by the beginning of their names:\n"
+     "start mlp-128 mlp-1024 mlp-8192 bilinear dictionary distill gemm add gelu\n"
+     "softmax uniform normal.\n",
+     0, -1, bench_options, ARRAY_LEN(bench_options), command_bench},
+    {"completion", "bash|zsh",
+     "print the shell's completion of cleave commands, options and files",
+     "bash: eval \"$(cleave completion bash)\"; zsh: cleave completion zsh > a file\n"
+     "called _cleave in a folder of $fpath. make install puts both in place.\n",
+     1, 1, NULL, 0, command_completion},
     {"version", "",
      "print the version",
      "", 0, 0, NULL, 0, command_version},
@@ -285,6 +308,7 @@ static Exit dispatch(const CommandRow *row, int argc, char **argv)
         RunOptions run;
         CoreOptions core;
         HelpOptions help;
+        BenchOptions bench;
     } config;
     Err err = {0};
     bool help = false;

@@ -27,6 +27,11 @@ typedef struct RunOptions {
     char level[OPT_STR_CAP];
     int64_t width;
 } RunOptions;
+typedef struct BenchOptions {
+    CoreOptions core;
+    double window; /* seconds */
+    bool json, profile;
+} BenchOptions;
 typedef struct HelpOptions {
     bool mdoc;
 } HelpOptions;
@@ -57,4 +62,6 @@ bool command_apply_core(const CoreOptions *core, Err *err);
 Exit command_run(const Operands *ops, const void *config);    /* run.c */
 Exit command_kernel(const Operands *ops, const void *config); /* run.c */
 Exit command_doctor(const Operands *ops, const void *config); /* doctor.c */
+Exit command_bench(const Operands *ops, const void *config);  /* bench.c */
+Exit command_completion(const Operands *ops, const void *config); /* completion.c */
 #endif

@@ -65,15 +65,19 @@ static void add_link(const char *path, Str *out)
     }
 }
 
-static void add_images(const Figure *f, const char *png_name, Str *out)
+static void add_picture(const Figure *f, const char *png_name, Str *out)
 {
-    if (!png_name) {
+    if (!png_name && f->kind == FIG_IMAGES) {
         str_addf(out, "(%d image%s of %d x %d)\n", f->n, f->n > 1 ? "s" : "", f->h,
                  f->w);
         return;
     }
+    if (!png_name) {
+        str_addf(out, "(a figure of kind %s)\n", figure_kind_name(f->kind));
+        return;
+    }
     str_add(out, "![");
-    add_escaped(f->title ? f->title : "images", " ", out);
+    add_escaped(f->title ? f->title : figure_kind_name(f->kind), " ", out);
     str_add(out, "](");
     add_link(png_name, out);
     str_add(out, ")\n");
@@ -128,8 +132,8 @@ bool figure_markdown(const Figure *f, const char *png_name, Str *out, Err *err)
         add_paragraph(f->title, "**", out);
         str_addc(out, '\n');
     }
-    if (f->kind == FIG_IMAGES)
-        add_images(f, png_name, out);
+    if (figure_is_picture(f))
+        add_picture(f, png_name, out);
     else if (f->kind == FIG_TABLE)
         add_table(f, out);
     else

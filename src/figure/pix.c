@@ -1,7 +1,5 @@
-/* pix.c -- drawing and the PNG door. A glyph is doubled twice with the stairs of its
- * diagonals filled (in the manner of Scale2x, Mazzoleni 2001) and then averaged down
- * to the wanted size, which leaves grey edges. libpng reports errors by longjmp:
- * everything it may jump over lives in Png, memory included, and has one exit. */
+/* pix.c -- the PNG door. libpng reports errors by longjmp: everything it may jump over
+ * lives in Png, memory included, and has one exit. */
 #include "figure/pix.h"
 
 #include <png.h>
@@ -10,10 +8,8 @@
 #include "base/file.h"
 #include "base/intr.h"
 #include "base/mem.h"
-#include "figure/clean.h"
-#include "figure/sample.h"
 
-enum { ZOOM = 4, MAX_SIDE = 1 << 20, MAX_SCALE = 8 };
+enum { MAX_SIDE = 1 << 20 };
 
 bool pix_new(int w, int h, Rgb paper, Pix *p, Err *err)
 {
@@ -51,103 +47,6 @@ void pix_fill(Pix *p, int x, int y, int w, int h, Rgb c)
         for (int j = x > 0 ? x : 0; j < right; j++)
             memcpy(pixel(p, j, i), &(uint8_t[3]){c.r, c.g, c.b}, 3);
 }
-
-static uint8_t bit_at(const uint8_t *src, int w, int h, int x, int y)
-{
-    return x >= 0 && y >= 0 && x < w && y < h ? src[y * w + x] : 0;
-}
-
-/* dst is [2*h, 2*w]. A blank pixel between two inked ones that touch at a corner only
- * gets ink in the quarter between them; right angles stay as they are. */
-static void double_up(const uint8_t *src, int w, int h, uint8_t *dst)
-{
-    for (int y = 0; y < 2 * h; y++)
-        for (int x = 0; x < 2 * w; x++) {
-            int sx = x / 2, sy = y / 2, dx = x % 2 ? 1 : -1, dy = y % 2 ? 1 : -1;
-            bool stair = bit_at(src, w, h, sx + dx, sy) &&
-                         bit_at(src, w, h, sx, sy + dy) &&
-                         !bit_at(src, w, h, sx + dx, sy + dy);
-            dst[y * 2 * w + x] = src[sy * w + sx] || stair;
-        }
-}
-
-/* How much ink each pixel of a cell gets, [FONT_H*scale, FONT_W*scale] in 0..1. */
-static void glyph_cover(const uint8_t *rows, int scale, bool bold, double *cover)
-{
-    enum { W = FONT_W, H = FONT_H };
-    uint8_t one[H * W] = {0}, two[4 * H * W], four[16 * H * W];
-    float ink[16 * H * W];
-    for (int y = 0; y < FONT_ROWS; y++)
-        for (int x = 0; x < 5; x++)
-            one[y * W + x] = rows[y] >> (4 - x) & 1;
-    double_up(one, W, H, two);
-    double_up(two, 2 * W, 2 * H, four);
-    for (int i = 16 * H * W - 1; i >= 0; i--) {
-        int x = i % (ZOOM * W);
-        bool beside = (x >= 1 && four[i - 1]) || (x >= 2 && four[i - 2]);
-        ink[i] = four[i] || (bold && beside);
-    }
-    sample_area(ink, ZOOM * H, ZOOM * W, cover, H * scale, W * scale);
-}
-
-static void blend(Pix *p, int x, int y, double cover, Rgb c)
-{
-    if (x < 0 || y < 0 || x >= p->w || y >= p->h || cover <= 0)
-        return;
-    uint8_t *to = pixel(p, x, y);
-    uint8_t from[3] = {c.r, c.g, c.b};
-    for (int i = 0; i < 3; i++)
-        to[i] = (uint8_t)(to[i] + cover * (from[i] - to[i]) + 0.5);
-}
-
-static void empty_box(Pix *p, int x, int y, int w, int h, int line, Rgb ink)
-{
-    pix_fill(p, x, y, w, line, ink);
-    pix_fill(p, x, y + h - line, w, line, ink);
-    pix_fill(p, x, y, line, h, ink);
-    pix_fill(p, x + w - line, y, line, h, ink);
-}
-
-void pix_rune(Pix *p, int x, int y, uint32_t rune, int cells, int scale, bool bold,
-              Rgb ink)
-{
-    double cover[FONT_W * FONT_H * MAX_SCALE * MAX_SCALE];
-    const uint8_t *rows = font_rows(rune);
-    int w = FONT_W * scale, h = FONT_H * scale, line = scale > 1 ? scale / 2 : 1;
-    if (!p->rgb || rune == ' ' || scale < 1 || scale > MAX_SCALE)
-        return;
-    if (rune == 0x2500) { /* joins from cell to cell */
-        pix_fill(p, x, y + 4 * scale, w, line, ink);
-        return;
-    }
-    if (!rows) {
-        empty_box(p, x, y, cells * w - scale, 7 * scale, line, ink);
-        return;
-    }
-    glyph_cover(rows, scale, bold, cover);
-    for (int i = 0; i < h; i++)
-        for (int j = 0; j < w; j++)
-            blend(p, x + j, y + i, cover[i * w + j], ink);
-}
-
-void pix_text(Pix *p, int x, int y, const char *text, size_t n, int scale, bool bold,
-              Rgb ink)
-{
-    int at = 0;
-    while (n > 0) {
-        Glyph g;
-        size_t len = glyph_next(text, n, at, &g);
-        int each = g.n > 0 ? g.width / g.n : 0;
-        for (int i = 0; i < g.n; i++)
-            pix_rune(p, x + (at + i * each) * FONT_W * scale, y, g.rune[i], each, scale,
-                     bold, ink);
-        at += g.width;
-        text += len;
-        n -= len;
-    }
-}
-
-/* ---- PNG ---- */
 
 typedef struct Png {
     FileOut *out;

@@ -14,6 +14,7 @@
 #include "graph/plan.h"
 #include "lab/run.h"
 #include "script/script.h"
+#include "tensor/io.h"
 
 /* A documented Lua function. name: "cl.zeros", "cl.data.mnist", "tensor:item". */
 typedef struct LbFn {
@@ -119,6 +120,9 @@ void lb_take_option(lua_State *L, int arg, const char *key);
 /* A shape {2,3} or an integer; returns the number of dims. */
 int lb_check_shape(lua_State *L, int arg, int64_t dim[MAX_DIM]);
 DType lb_check_dtype(lua_State *L, int arg, DType dflt);
+/* The table { name = tensor } at arg as a set; pushes the guard that owns it. `what` starts
+ * error sentences. */
+TensorSet *lb_check_set(lua_State *L, int arg, const char *what);
 
 /* --- values for the journal (value.c) -------------------------------------------------- */
 /* Lua value -> JSON: numbers, texts, booleans, small tensors, tables (lists as arrays, anything

@@ -1,4 +1,4 @@
-/* lb_tensor.c -- tensors in Lua: making, indexing, reading, printing, files, random generators. */
+/* lb_tensor.c -- tensors in Lua: making, indexing, reading, printing, random generators. */
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -6,7 +6,6 @@
 
 #include "base/mem.h"
 #include "script/lb.h"
-#include "tensor/io.h"
 #include "tensor/rng.h"
 
 /* --- printing ------------------------------------------------------------------------------ */
@@ -395,91 +394,6 @@ static int tensor_select_fn(lua_State *L)
                          to_index(L, &t->t, (int)axis - 1, luaL_checkinteger(L, 3)));
 }
 
-/* --- files ---------------------------------------------------------------------------------- */
-
-static bool has_suffix(const char *s, const char *suffix)
-{
-    size_t n = strlen(s), k = strlen(suffix);
-    return n >= k && strcmp(s + n - k, suffix) == 0;
-}
-
-static void release_set(void *set)
-{
-    tset_free(set);
-}
-
-static int load_set(lua_State *L, const char *path)
-{
-    Err err;
-    TensorSet *set;
-    LbGuard *guard = lb_push_guard(L, release_set);
-    if (!safetensors_load(path, &set, &err))
-        return lb_raise(L, &err);
-    guard->p = set;
-    int n = tset_count(set);
-    lua_createtable(L, 0, n);
-    for (int i = 0; i < n; i++) {
-        lb_push_tensor(L)->t = tensor_retain(tset_at(set, i));
-        lua_setfield(L, -2, tset_name(set, i));
-    }
-    lb_unguard(guard);
-    lb_pace(L);
-    return 1;
-}
-
-static int cl_load(lua_State *L)
-{
-    Err err;
-    const char *path = luaL_checkstring(L, 1);
-    if (has_suffix(path, ".safetensors"))
-        return load_set(L, path);
-    if (!has_suffix(path, ".npy"))
-        return lb_error(L, ERR_FORMAT, "cl.load: '%s' has no known suffix; .npy and "
-                        ".safetensors can be read", path);
-    LTensor *out = lb_push_tensor(L);
-    if (!npy_load(path, &out->t, &err))
-        return lb_raise(L, &err);
-    lb_pace(L);
-    return 1;
-}
-
-static int save_set(lua_State *L, const char *path)
-{
-    Err err;
-    luaL_checktype(L, 2, LUA_TTABLE);
-    lua_pushnil(L);
-    while (lua_next(L, 2)) { /* check first: nothing is held yet */
-        if (lua_type(L, -2) != LUA_TSTRING || !lb_test_tensor(L, -1))
-            lb_error(L, ERR_OPTION, "cl.save: a .safetensors file takes a table of named "
-                     "tensors, { name = tensor }");
-        lua_pop(L, 1);
-    }
-    TensorSet *set = tset_new(&err);
-    bool ok = set != NULL;
-    lua_pushnil(L);
-    while (ok && lua_next(L, 2)) {
-        ok = tset_add(set, lua_tostring(L, -2), &lb_test_tensor(L, -1)->t, &err);
-        lua_pop(L, 1);
-    }
-    ok = ok && safetensors_save(path, set, &err);
-    tset_free(set);
-    return ok ? 0 : lb_raise(L, &err);
-}
-
-static int cl_save(lua_State *L)
-{
-    Err err;
-    const char *path = luaL_checkstring(L, 1);
-    if (has_suffix(path, ".safetensors"))
-        return save_set(L, path);
-    if (!has_suffix(path, ".npy"))
-        return lb_error(L, ERR_FORMAT, "cl.save: '%s' has no known suffix; .npy and "
-                        ".safetensors can be written", path);
-    if (!npy_save(path, &lb_check_tensor(L, 2)->t, &err))
-        return lb_raise(L, &err);
-    return 0;
-}
-
 /* --- random generators -------------------------------------------------------------------------- */
 
 typedef struct LRng {
@@ -538,12 +452,6 @@ const LbFn lb_tensor_fns[] = {
     { "cl.state", "(tensor or number, name = \"state\")",
       "Memory that lives across the runs of compiled functions: a copy of the tensor (or an f32 "
       "scalar) that traced code reads and cl.assign writes.", cl_state, NULL, NULL, NULL },
-    { "cl.load", "(path)",
-      "Reads a .npy file as a tensor, or a .safetensors file as a table of named tensors. "
-      "Damaged files are refused with one sentence.", cl_load, NULL, NULL, NULL },
-    { "cl.save", "(path, value)",
-      "Writes a tensor as .npy or a table of named tensors as .safetensors; the file appears "
-      "whole or not at all.", cl_save, NULL, NULL, NULL },
     { "cl.rng", "(seed)",
       "A generator of random tensors with the random ops as methods. Its n-th draw depends on "
       "the seed and n alone (Philox 4x32-10, Salmon et al. 2011).", cl_rng, NULL, NULL,

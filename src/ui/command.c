@@ -47,6 +47,31 @@ static const OptRow bench_options[] = {
     {"profile", OPT_BOOL, offsetof(BenchOptions, profile), "false", 0, 0, NULL,
      "the time of every op of a training step, before its line"},
 };
+#define VIEW_ROWS(type)                                                                \
+    {"runs", OPT_STR, offsetof(type, runs), "", 0, 0, NULL,                            \
+     "folder with the run directories; empty: $CLEAVE_RUNS, then ./runs"},             \
+    {"level", OPT_STR, offsetof(type, level), "", 0, 0, NULL,                          \
+     "how figures are drawn: mono, ansi, 256 or true; empty: what the terminal can do"},\
+    {"width", OPT_INT, offsetof(type, width), "0", 0, 2000, NULL,                      \
+     "columns for tables and figures; 0: the terminal's, or 80"}
+
+static const OptRow runs_options[] = {
+    VIEW_ROWS(RunsOptions),
+    {"sort", OPT_STR, offsetof(RunsOptions, sort), "", 0, 0, NULL,
+     "key to sort by, -key from the largest down; empty: by start"},
+    {"group", OPT_STR, offsetof(RunsOptions, group), "", 0, 0, NULL,
+     "keys (a,b): mean over seeds with its 95 % interval for each group"},
+    {"baseline", OPT_STR, offsetof(RunsOptions, baseline), "", 0, 0, NULL,
+     "with --group: key=value of a group; differences to it, paired by seed"},
+    {"columns", OPT_STR, offsetof(RunsOptions, columns), "", 0, 0, NULL,
+     "keys (a,b) to show; empty: what differs, as far as the width allows"},
+    {"csv", OPT_BOOL, offsetof(RunsOptions, csv), "false", 0, 0, NULL,
+     "print comma-separated values with all digits and, unless --columns, all keys"},
+    {"keys", OPT_BOOL, offsetof(RunsOptions, keys), "false", 0, 0, NULL,
+     "print the keys that the runs have"},
+    {"yes", OPT_BOOL, offsetof(RunsOptions, yes), "false", 0, 0, NULL,
+     "remove without asking"},
+};
 static const OptRow help_options[] = {
     {"mdoc", OPT_BOOL, offsetof(HelpOptions, mdoc), "false", 0, 0, NULL,
      "print the whole API reference as a manual page source"},
@@ -61,6 +86,13 @@ const CommandRow command_rows[] = {
      "Exit code: 0 done, 1 script error, 2 usage, 3 the kernel died or could not\n"
      "record the run, 130 interrupted.\n",
      1, -1, run_options, ARRAY_LEN(run_options), command_run},
+    {"runs", "[filter ...] | show RUN | compare RUN RUN ... | remove RUN ...",
+     "list, compare, show, export and remove runs",
+     "A filter is key=value, key!=value, key>=value (<= < >), key~part or key!~part;\n"
+     "keys are fields of the run (state, name, start ...), settings, values of the\n"
+     "result and last metrics: cleave runs 'rank>=64' state=done name~two 'acc>.97'\n"
+     "A RUN is a folder, an id, its number in the list, or the beginning of an id.\n",
+     0, -1, runs_options, ARRAY_LEN(runs_options), command_runs},
     {"help", "[name]",
      "the API reference: a name, a command, or the list of all names",
      "", 0, 1, help_options, ARRAY_LEN(help_options), command_show_help},
@@ -306,6 +338,7 @@ static Exit dispatch(const CommandRow *row, int argc, char **argv)
 {
     union {
         RunOptions run;
+        RunsOptions runs;
         CoreOptions core;
         HelpOptions help;
         BenchOptions bench;

@@ -36,6 +36,16 @@ typedef struct HelpOptions {
     bool mdoc;
 } HelpOptions;
 
+/* Where runs are, and how tables and figures about them are drawn. */
+typedef struct RunsOptions {
+    char runs[OPT_STR_CAP];
+    char level[OPT_STR_CAP];
+    int64_t width;
+    char sort[OPT_STR_CAP], group[OPT_STR_CAP], baseline[OPT_STR_CAP];
+    char columns[OPT_STR_CAP];
+    bool csv, keys, yes;
+} RunsOptions;
+
 typedef struct CommandRow {
     const char *name;
     const char *operands; /* "script.lua [name=value ...]" */
@@ -61,6 +71,7 @@ bool command_apply_core(const CoreOptions *core, Err *err);
 
 Exit command_run(const Operands *ops, const void *config);    /* run.c */
 Exit command_kernel(const Operands *ops, const void *config); /* run.c */
+Exit command_runs(const Operands *ops, const void *config);   /* runs.c */
 Exit command_doctor(const Operands *ops, const void *config); /* doctor.c */
 Exit command_bench(const Operands *ops, const void *config);  /* bench.c */
 Exit command_completion(const Operands *ops, const void *config); /* completion.c */

@@ -9,7 +9,7 @@ cp out version
 go version
 check 'version says the same' cmp out version
 go
-check 'no command gives 2 and the overview' same "$rc $(grep -c 'cleave run' err)" '2 1'
+check 'no command gives 2 and the overview' same "$rc $(grep -c 'cleave run ' err)" '2 1'
 go --help
 check '--help gives 0' same "$rc" 0
 for c in $(sed -n 's/^  cleave \([a-z]*\) .*/\1/p' out); do

@@ -1,0 +1,19 @@
+/* runs.h -- what the commands about runs share: the list (runs.c), one run and several
+ * side by side (runs_show.c), and the grouped table that also ends a sweep. */
+#ifndef CLEAVE_UI_RUNS_H
+#define CLEAVE_UI_RUNS_H
+#include "lab/runs.h"
+#include "ui/command.h"
+#include "ui/show.h"
+
+/* Groups by keys ("a,b"), numbers as mean and 95 % interval over seeds; baseline
+ * "key=value" or "", columns "a,b" or "" for the numeric values of results. */
+bool runs_show_groups(const Runs *r, const char *by, const char *baseline,
+                      const char *columns, bool csv, const PrintStyle *style, Err *err);
+/* The keys that such a table shows, as an array; NULL: out of memory. */
+json_t *runs_group_metrics(const Runs *r, const char *columns);
+Exit runs_show(const Runs *r, const Operands *ops, const RunsOptions *o,
+               const PrintStyle *style);
+Exit runs_compare(const Runs *r, const Operands *ops, const RunsOptions *o,
+                  const PrintStyle *style);
+#endif

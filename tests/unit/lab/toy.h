@@ -51,7 +51,7 @@ static inline Dataset toy_data(const char *name, int64_t n, uint64_t seed)
 /* "name value" pairs over the defaults; ends in NULL. */
 static inline Model *toy_model(const char *row, const char *const *set)
 {
-    _Alignas(16) char config[2048] = {0};
+    _Alignas(16) char config[8192] = {0};
     Err err = {0};
     const ModelRow *r = model_row(row);
     assert_ok(opt_defaults(r->options, r->n_options, config, &err), err);

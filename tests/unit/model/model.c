@@ -12,7 +12,7 @@
 #include "tensor/blas.h"
 #include "tensor/rng.h"
 
-enum { CONFIG_CAP = 2048 };
+enum { CONFIG_CAP = 8192 };
 
 #define assert_near(got, want, tol)                                                    \
     do {                                                                               \

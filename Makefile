@@ -134,6 +134,7 @@ lint:
 
 bench: all
 	@sh scripts/setup.sh bench $(if $(PEER),peer)
+	@$(MAKE) --no-print-directory $(BUILD)/bench/dense
 	@BUILD=$(BUILD) PEER="$(PEER)" sh tests/bench/run.sh
 
 fuzz:

@@ -90,7 +90,7 @@ static void print_json(const Bench *b, const BenchCase *c, const BenchResult *r)
            "\"threads\":%d,\"isa\":\"%s\",\"kernels\":\"%s\",\"gflops\":%.0f,"
            "\"load\":%.2f,\"losses\":[",
            c->name, r->seconds * 1e6, r->best * 1e6, 1 / r->seconds, r->floor * 1e6,
-           r->reference * 1e6, r->memory * 1e-6, max_rss() * 1e-6, pool_threads(),
+           r->reference * 1e6, r->memory * 1e-6, r->resident * 1e-6, pool_threads(),
            isa_name(), blas_core(), b->flop_rate * 1e-9, load_now());
     for (int k = 0, n = 0; k < BENCH_SPANS; k++) {
         if (!r->span[k])
@@ -113,6 +113,7 @@ static bool measure(Bench *b, const BenchCase *c, BenchResult *r, Err *err)
         return err_prefix(err, "%s", c->name);
     if (r->memory <= 0)
         r->memory = (double)mem_peak();
+    r->resident = max_rss();
     if (r->bytes <= 0)
         return true;
     /* three of the seven passes' arrays are resident: weight and moments */

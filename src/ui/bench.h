@@ -19,6 +19,7 @@ typedef struct BenchResult {
     bool by_bytes;             /* which of the two set it */
     double reference;          /* seconds of the plain form; 0: none */
     double memory;             /* bytes at most, data included */
+    double resident;           /* most bytes of the process so far */
     int64_t span[BENCH_SPANS]; /* steps 2^k .. 2^(k+1)-1 of a training that were run */
     double sum[BENCH_SPANS], square[BENCH_SPANS]; /* of their losses */
 } BenchResult;

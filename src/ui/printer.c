@@ -16,6 +16,16 @@
 
 enum { PIECE = 256 << 10, FLUSH_AT = 1 << 20 };
 
+/* A curve has hundreds of points and a terminal few lines: the first METRIC_FREE lines of a set
+ * of names are printed, later ones at most every METRIC_GAP seconds. All are in the run. */
+enum { METRIC_SETS = 8, METRIC_FREE = 10 };
+static const double METRIC_GAP = 2;
+typedef struct MetricSet {
+    uint32_t names; /* hash; 0: unused */
+    int shown;
+    double last; /* time of the last line */
+} MetricSet;
+
 struct Printer {
     JournalReader *reader;
     PrintStyle style;
@@ -27,6 +37,7 @@ struct Printer {
     char rest[4];  /* the start of a code point whose end is yet to come */
     size_t n_rest;
     Bar bar;
+    MetricSet metrics[METRIC_SETS];
 };
 
 Printer *printer_new(JournalReader *borrowed, const PrintStyle *style, Err *err)
@@ -199,11 +210,36 @@ static void on_text(Printer *p, const json_t *ev)
         str_addc(&p->out, '\n');
 }
 
+static bool wants_metric(Printer *p, const json_t *ev)
+{
+    const char *name;
+    json_t *value;
+    uint32_t names = 2166136261u;
+    double t = json_number_value(json_object_get(ev, "t"));
+    json_object_foreach(json_object_get(ev, "m"), name, value)
+        for (const char *c = name; *c; c++)
+            names = (names ^ (uint8_t)*c) * 16777619u;
+    for (size_t i = 0; i < METRIC_SETS; i++) {
+        MetricSet *m = &p->metrics[i];
+        if (m->names && m->names != names)
+            continue;
+        m->names = names;
+        if (m->shown >= METRIC_FREE && t - m->last < METRIC_GAP)
+            return false;
+        m->shown++;
+        m->last = t;
+        return true;
+    }
+    return true;
+}
+
 static void on_metric(Printer *p, const json_t *ev)
 {
     const char *name;
     json_t *value;
     Str t;
+    if (!wants_metric(p, ev))
+        return;
     str_init(&t);
     str_addf(&t, "step %lld", (long long)jval_get_int(ev, "step", 0));
     json_object_foreach(json_object_get(ev, "m"), name, value)

@@ -94,15 +94,16 @@ void dots_line(Dots *d, double x0, double y0, double x1, double y1, int owner)
     }
 }
 
-void dots_put(const Dots *d, Canvas *c, int row, int col, const Cell *look, int n_looks)
+void dots_put(const Dots *d, Canvas *c, int row, int col, const GridCell *look,
+              int n_looks)
 {
     for (int i = 0; i < d->rows; i++)
         for (int j = 0; j < d->cols; j++) {
             size_t at = (size_t)i * (size_t)d->cols + (size_t)j;
-            Cell *cell = grid_at(c->grid, row + i, col + j);
+            GridCell *cell = grid_at(c->grid, row + i, col + j);
             if (!cell || d->bits[at] == 0)
                 continue;
-            const Cell *l = &look[d->owner[at] % n_looks];
+            const GridCell *l = &look[d->owner[at] % n_looks];
             cell->rune = d->across == 2 ? 0x2800u + d->bits[at] : l->rune;
             cell->fg = l->fg;
             cell->attr = l->attr;

@@ -18,7 +18,8 @@ void dots_point(Dots *d, double x, double y, int owner);
 void dots_line(Dots *d, double x0, double y0, double x1, double y1, int owner);
 /* Puts the inked cells at (row, col) of the canvas: look[owner] has the colour, and the
  * rune for the coarse ones. Backgrounds stay. */
-void dots_put(const Dots *d, Canvas *c, int row, int col, const Cell *look, int n_looks);
+void dots_put(const Dots *d, Canvas *c, int row, int col, const GridCell *look,
+              int n_looks);
 /* The ends of a line within 0..1 each way (Liang and Barsky 1984); false: outside. */
 bool clip_line(double *x0, double *y0, double *x1, double *y1);
 #endif

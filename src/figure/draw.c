@@ -59,7 +59,7 @@ int canvas_cut(Canvas *c, int row, int col, const char *text, int room, int32_t 
 
 void canvas_put(Canvas *c, int row, int col, uint32_t rune, int32_t fg)
 {
-    Cell *cell = grid_at(c->grid, row, col);
+    GridCell *cell = grid_at(c->grid, row, col);
     if (cell) {
         cell->rune = rune;
         cell->fg = fg;
@@ -91,7 +91,7 @@ static bool draw_beside(Canvas *c, const Figure *f, int top, int at, Err *err)
     ok = ok && canvas_need(c, below, err);
     for (int i = 0; ok && i < part.row; i++)
         for (int j = 0; j < part.width; j++) {
-            Cell *to = grid_at(c->grid, top + i, at + j);
+            GridCell *to = grid_at(c->grid, top + i, at + j);
             if (to)
                 *to = *grid_at(&g, i, j);
         }
@@ -105,7 +105,7 @@ static int used_columns(const Canvas *c, int top)
     int most = 0;
     for (int i = top; i < c->row; i++)
         for (int j = most; j < c->width; j++) {
-            const Cell *cell = grid_at(c->grid, i, j);
+            const GridCell *cell = grid_at(c->grid, i, j);
             if (cell && (cell->rune != ' ' || cell->bg != GRID_DEFAULT))
                 most = j + 1;
         }

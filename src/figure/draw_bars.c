@@ -78,7 +78,7 @@ static void draw_span(const Bars *b, Canvas *c, double from, double to, uint32_t
             canvas_put(c, c->row, col, 0x2590u - (unsigned)end, ink);
         } else {
             canvas_put(c, c->row, col, 0x2590u - (unsigned)skip, ink);
-            Cell *cell = grid_at(c->grid, c->row, col);
+            GridCell *cell = grid_at(c->grid, c->row, col);
             if (cell)
                 cell->attr |= CELL_REVERSE;
         }
@@ -98,7 +98,7 @@ static void draw_bar(const Bars *b, Canvas *c, int series, int i)
         draw_span(b, c, fmin(v, zero), fmax(v, zero), mark, ink_of(b, series, s->y[i]));
     }
     int col = b->at + (int)fmin(floor(zero * b->cols), b->cols - 1);
-    Cell *cell = grid_at(c->grid, c->row, col);
+    GridCell *cell = grid_at(c->grid, c->row, col);
     if (zero > 0 && cell && cell->rune == ' ')
         canvas_put(c, c->row, col, b->fine ? 0x2502 : '|', GRID_DEFAULT);
     for (int end = 0; s->lo && end < 2; end++) {

@@ -69,13 +69,13 @@ static int look_of(const Graph2 *g, double weight)
 static bool draw_edges(const Graph2 *g, Canvas *c, Err *err)
 {
     Map m = {c->style.level, c->style.light, true};
-    Cell look[LOOKS];
+    GridCell look[LOOKS];
     Dots d;
     int cols = c->width - g->left - g->right - 2;
     bool ok = true;
     for (int i = 0; i < LOOKS; i++) {
         double t = (0.4 + 0.6 * (i % STEPS) / (STEPS - 1)) * (i < STEPS ? 1 : -1);
-        look[i] = (Cell){i < STEPS ? '+' : '-', map_sign(m, t), GRID_DEFAULT, 0};
+        look[i] = (GridCell){i < STEPS ? '+' : '-', map_sign(m, t), GRID_DEFAULT, 0};
         if (m.level >= LEVEL_256)
             look[i].fg = map_colour(m, t);
     }

@@ -79,16 +79,16 @@ static void draw_value(const Heat *h, Canvas *c, int i, int j, int at)
     const Figure *f = h->f;
     double t = h->t[(size_t)i * (size_t)h->across + (size_t)j];
     bool colour = canvas_fine(c), whole = h->across == f->w && h->down == f->h;
-    Cell ink = isnan(t) ? map_missing(h->map) : map_ascii(h->map, t);
+    GridCell ink = isnan(t) ? map_missing(h->map) : map_ascii(h->map, t);
     char text[32] = "";
     if (h->each >= NUMBER && whole)
         short_number((double)f->pixels[(size_t)i * (size_t)f->w + (size_t)j], text);
     for (int k = 0; k < h->each; k++) {
-        Cell *cell = grid_at(c->grid, c->row, at + k);
+        GridCell *cell = grid_at(c->grid, c->row, at + k);
         if (!cell)
             continue;
         if (colour && !isnan(t))
-            *cell = (Cell){' ', ink_on(h->map, t), map_colour(h->map, t), 0};
+            *cell = (GridCell){' ', ink_on(h->map, t), map_colour(h->map, t), 0};
         else if (colour || h->each == 1)
             *cell = ink;
         if (!colour && h->each == 1 && h->map.level == LEVEL_MONO && t < 0)
@@ -101,7 +101,7 @@ static void draw_value(const Heat *h, Canvas *c, int i, int j, int at)
         canvas_put(c, c->row, at, t < 0 ? '-' : '+', ink.fg);
     int n = (int)strlen(text), start = at + (h->each - n) / 2;
     for (int k = 0; k < n; k++) {
-        Cell *cell = grid_at(c->grid, c->row, start + k);
+        GridCell *cell = grid_at(c->grid, c->row, start + k);
         if (cell)
             cell->rune = (unsigned char)text[k];
         if (cell && !colour)
@@ -193,7 +193,7 @@ static bool draw_words(const Heat *h, Canvas *c, Err *err)
         str_add(&t, "; reversed: negative");
     bool ok = str_ok(&t, err) && canvas_text(c, t.s, 0, err);
     for (int i = 0; ok && at > 0 && i < BAR; i++) {
-        Cell *cell = grid_at(c->grid, row, at + i);
+        GridCell *cell = grid_at(c->grid, row, at + i);
         double v = f->is_signed ? (i - BAR / 2) / (double)(BAR / 2)
                                 : i / (double)(BAR - 1);
         if (cell)

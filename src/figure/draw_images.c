@@ -70,16 +70,16 @@ static void choose_size(Page *p, const Canvas *c)
     p->per_row = at_most(fit, want);
 }
 
-static Cell half_cell(Map m, double top, double bottom, bool has_bottom)
+static GridCell half_cell(Map m, double top, double bottom, bool has_bottom)
 {
-    Cell c = {.rune = 0x2580, .fg = map_colour(m, top), .bg = GRID_DEFAULT};
+    GridCell c = {.rune = 0x2580, .fg = map_colour(m, top), .bg = GRID_DEFAULT};
     if (isnan(top) || (has_bottom && isnan(bottom)))
         return map_missing(m);
     if (!has_bottom)
         return c;
     c.bg = map_colour(m, bottom);
     if (c.fg == c.bg)
-        c = (Cell){.rune = ' ', .fg = GRID_DEFAULT, .bg = c.bg};
+        c = (GridCell){.rune = ' ', .fg = GRID_DEFAULT, .bg = c.bg};
     return c;
 }
 
@@ -103,7 +103,7 @@ static double spread(const double v[4], unsigned mask, double *mean)
 /* Two colours for four values (upper left, upper right, lower left, lower right): the
  * split with the least spread. The lower right one is always in the background, so 8
  * splits are all. */
-static Cell quad_cell(Map m, const double v[4])
+static GridCell quad_cell(Map m, const double v[4])
 {
     static const uint16_t rune[8] = {' ',    0x2598, 0x259D, 0x2580,
                                      0x2596, 0x258C, 0x259E, 0x259B};
@@ -121,13 +121,13 @@ static Cell quad_cell(Map m, const double v[4])
             bg = b;
         }
     }
-    Cell c = {rune[best], map_colour(m, fg), map_colour(m, bg), 0};
+    GridCell c = {rune[best], map_colour(m, fg), map_colour(m, bg), 0};
     if (best == 0 || c.fg == c.bg)
-        c = (Cell){.rune = ' ', .fg = GRID_DEFAULT, .bg = c.bg};
+        c = (GridCell){.rune = ' ', .fg = GRID_DEFAULT, .bg = c.bg};
     return c;
 }
 
-static Cell cell_of(const Page *p, int y, int x, int panel)
+static GridCell cell_of(const Page *p, int y, int x, int panel)
 {
     const double *t = p->t;
     if (p->render == RENDER_QUAD) {
@@ -157,7 +157,7 @@ static void draw_one(const Page *p, Canvas *c, int image, int row, int col)
         for (int y = 0; y < p->rows; y++)
             for (int x = 0; x < p->cols; x++) {
                 int at = col + panel * (p->cols + 1) + x;
-                Cell *cell = grid_at(c->grid, row + y, at);
+                GridCell *cell = grid_at(c->grid, row + y, at);
                 if (cell)
                     *cell = cell_of(p, y, x, panel);
             }
@@ -229,7 +229,7 @@ static bool draw_scale(const Page *p, Canvas *c, Err *err)
                  c->style.level == LEVEL_ANSI && !c->style.light ? "cyan" : "blue");
     bool ok = str_ok(&t, err) && canvas_text(c, t.s, 0, err);
     for (int i = 0; ok && bar && i < BAR; i++) {
-        Cell *cell = grid_at(c->grid, row, at + i);
+        GridCell *cell = grid_at(c->grid, row, at + i);
         double v = both ? (i - BAR / 2) / (double)(BAR / 2) : i / (double)(BAR - 1);
         if (cell && p->render == RENDER_ASCII)
             *cell = map_ascii(p->map, v);

@@ -141,7 +141,7 @@ static void tint(const Panel *p, Canvas *c, int i, int col, double lo, double hi
         return;
     int top = row_of(p, fmin(hi, 1)), low = row_of(p, fmax(lo, 0));
     for (int row = top; row <= low; row++) {
-        Cell *cell = grid_at(c->grid, row, col);
+        GridCell *cell = grid_at(c->grid, row, col);
         if (cell && back != GRID_DEFAULT)
             cell->bg = back;
         else if (cell && cell->rune == ' ')
@@ -253,7 +253,7 @@ static void mark_points(const Panel *p, Canvas *c, int i)
 static bool is_free(const Panel *p, Canvas *c, int row, int col, int n)
 {
     for (int j = 0; j < n; j++) {
-        const Cell *cell = grid_at(c->grid, row, col + j);
+        const GridCell *cell = grid_at(c->grid, row, col + j);
         if (!cell || (cell->rune != ' ' && cell->rune != '.'))
             return false;
     }
@@ -286,13 +286,13 @@ static void draw_texts(Panel *p, Canvas *c, int i)
 static bool draw_area(Panel *p, Canvas *c, Err *err)
 {
     const Figure *f = p->f;
-    Cell look[MAP_SERIES];
+    GridCell look[MAP_SERIES];
     Dots d;
     int bins = 0;
     for (int i = 0; i < f->n_series; i++)
         bins += f->series[i].mark == MARK_BINS;
     for (int i = 0; i < MAP_SERIES; i++)
-        look[i] = (Cell){(unsigned char)map_series_mark(i), map_series(p->map, i),
+        look[i] = (GridCell){(unsigned char)map_series_mark(i), map_series(p->map, i),
                          GRID_DEFAULT, 0};
     if (!dots_new(p->rows, p->cols, p->fine, &d, err))
         return false;

@@ -185,7 +185,7 @@ static bool draw_rule(const Table *t, Canvas *c, Block b, Err *err)
         return false;
     for (int j = 0; j < b.end; j = block_next(b, j)) {
         for (int k = 0; k < t->col[j].width; k++) {
-            Cell *cell = grid_at(c->grid, c->row, at + k);
+            GridCell *cell = grid_at(c->grid, c->row, at + k);
             if (cell)
                 cell->rune = fine ? 0x2500 : '-';
         }

@@ -28,7 +28,7 @@ bool level_parse(const char *name, Level *l)
     return false;
 }
 
-static const Cell blank = {.rune = ' ', .fg = GRID_DEFAULT, .bg = GRID_DEFAULT};
+static const GridCell blank = {.rune = ' ', .fg = GRID_DEFAULT, .bg = GRID_DEFAULT};
 
 static void blank_from(Grid *g, size_t first)
 {
@@ -65,7 +65,7 @@ bool grid_resize(Grid *g, int rows, Err *err)
         return false;
     size_t had = (size_t)g->rows * (size_t)g->cols;
     size_t want = (size_t)rows * (size_t)g->cols;
-    Cell *cell = mem_realloc(g->cell, want * sizeof *cell, err);
+    GridCell *cell = mem_realloc(g->cell, want * sizeof *cell, err);
     if (!cell)
         return false;
     g->cell = cell;
@@ -80,7 +80,7 @@ void grid_done(Grid *g)
     *g = (Grid){0};
 }
 
-Cell *grid_at(Grid *g, int row, int col)
+GridCell *grid_at(Grid *g, int row, int col)
 {
     if (row < 0 || col < 0 || row >= g->rows || col >= g->cols)
         return NULL;
@@ -90,21 +90,21 @@ Cell *grid_at(Grid *g, int row, int col)
 /* A cell about to be overwritten must not leave half a wide character behind. */
 static void split_wide(Grid *g, int row, int col)
 {
-    Cell *c = grid_at(g, row, col);
-    Cell *left = grid_at(g, row, col - 1), *right = grid_at(g, row, col + 1);
+    GridCell *c = grid_at(g, row, col);
+    GridCell *left = grid_at(g, row, col - 1), *right = grid_at(g, row, col + 1);
     if (c && c->rune == 0 && left)
         left->rune = ' ';
     if (right && right->rune == 0)
         right->rune = ' ';
 }
 
-static void put(Grid *g, int row, int col, Cell with, int width)
+static void put(Grid *g, int row, int col, GridCell with, int width)
 {
     if (!grid_at(g, row, col) || !grid_at(g, row, col + width - 1)) {
         with.rune = ' '; /* half of it would stand outside */
     }
     for (int i = 0; i < width; i++) {
-        Cell *c = grid_at(g, row, col + i);
+        GridCell *c = grid_at(g, row, col + i);
         if (!c)
             continue;
         split_wide(g, row, col + i);
@@ -122,7 +122,7 @@ int grid_text(Grid *g, int row, int col, const char *text, int32_t fg, int32_t b
     while (left > 0 && col + at < g->cols) {
         Glyph y;
         size_t len = glyph_next(text, left, at, &y);
-        Cell c = {.fg = fg, .bg = bg, .attr = attr};
+        GridCell c = {.fg = fg, .bg = bg, .attr = attr};
         if (y.odd)
             c.attr ^= CELL_REVERSE;
         int each = y.n > 0 ? y.width / y.n : 0;
@@ -149,7 +149,7 @@ static uint32_t ascii_of(uint32_t r)
 void grid_ascii(Grid *g)
 {
     for (size_t i = 0; i < (size_t)g->rows * (size_t)g->cols; i++) {
-        Cell *c = &g->cell[i];
+        GridCell *c = &g->cell[i];
         c->rune = c->rune == 0 ? '?' : ascii_of(c->rune);
     }
 }
@@ -219,9 +219,9 @@ static void add_colour(Str *out, int32_t c, int base)
 }
 
 /* What a cell looks like at a level; runes are left out of the comparison. */
-static Cell look_of(const Cell *c, Level level)
+static GridCell look_of(const GridCell *c, Level level)
 {
-    Cell k = {.attr = c->attr};
+    GridCell k = {.attr = c->attr};
     k.fg = at_level(c->fg, level);
     k.bg = at_level(c->bg, level);
     if (level == LEVEL_MONO)
@@ -229,12 +229,12 @@ static Cell look_of(const Cell *c, Level level)
     return k;
 }
 
-static bool same_look(Cell a, Cell b)
+static bool same_look(GridCell a, GridCell b)
 {
     return a.fg == b.fg && a.bg == b.bg && a.attr == b.attr;
 }
 
-static void add_look(Str *out, Cell k)
+static void add_look(Str *out, GridCell k)
 {
     str_add(out, "\033[0");
     if (k.attr & CELL_BOLD)
@@ -248,11 +248,11 @@ static void add_look(Str *out, Cell k)
     str_addc(out, 'm');
 }
 
-static int row_end(const Grid *g, const Cell *row, bool with_looks)
+static int row_end(const Grid *g, const GridCell *row, bool with_looks)
 {
     int end = g->cols;
     while (end > 0) {
-        const Cell *c = &row[end - 1];
+        const GridCell *c = &row[end - 1];
         bool shows = with_looks && (c->bg != GRID_DEFAULT || (c->attr & CELL_REVERSE));
         if (c->rune != ' ' || shows)
             break;
@@ -263,13 +263,13 @@ static int row_end(const Grid *g, const Cell *row, bool with_looks)
 
 void grid_print(const Grid *g, Level level, Str *out)
 {
-    const Cell plain = look_of(&blank, level);
+    const GridCell plain = look_of(&blank, level);
     for (int r = 0; r < g->rows; r++) {
-        const Cell *row = g->cell + (size_t)r * (size_t)g->cols;
-        Cell now = plain;
+        const GridCell *row = g->cell + (size_t)r * (size_t)g->cols;
+        GridCell now = plain;
         int end = row_end(g, row, true);
         for (int c = 0; c < end; c++) {
-            Cell want = look_of(&row[c], level);
+            GridCell want = look_of(&row[c], level);
             if (row[c].rune == 0)
                 continue;
             /* nobody sees the ink of a blank */
@@ -288,7 +288,7 @@ void grid_print(const Grid *g, Level level, Str *out)
 void grid_plain(const Grid *g, Str *out)
 {
     for (int r = 0; r < g->rows; r++) {
-        const Cell *row = g->cell + (size_t)r * (size_t)g->cols;
+        const GridCell *row = g->cell + (size_t)r * (size_t)g->cols;
         int end = row_end(g, row, false);
         for (int c = 0; c < end; c++)
             if (row[c].rune != 0)

@@ -29,19 +29,19 @@ enum { GRID_DEFAULT = -1 };
 #define GRID_RGB(r, g, b) (0x1000000 | ((r) << 16) | ((g) << 8) | (b))
 enum { CELL_BOLD = 1, CELL_REVERSE = 2, CELL_DIM = 4 };
 
-typedef struct Cell {
+typedef struct GridCell {
     uint32_t rune; /* 0: right half of a wide character */
     int32_t fg, bg;
     uint8_t attr;
-} Cell;
+} GridCell;
 typedef struct Grid {
     int rows, cols;
-    Cell *cell; /* [rows*cols], row-major */
+    GridCell *cell; /* [rows*cols], row-major */
 } Grid;
 
 bool grid_new(int rows, int cols, Grid *g, Err *err); /* blanks in default colours */
 void grid_done(Grid *g);
-Cell *grid_at(Grid *g, int row, int col); /* NULL outside */
+GridCell *grid_at(Grid *g, int row, int col); /* NULL outside */
 /* Writes UTF-8 text clipped to the grid; control characters, bidi controls and invalid
  * bytes become visible placeholders. Returns the columns used. */
 int grid_text(Grid *g, int row, int col, const char *text, int32_t fg, int32_t bg,

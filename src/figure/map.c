@@ -95,9 +95,9 @@ int32_t map_colour(Map m, double t)
     return ramp[step_256(magnitude(t))];
 }
 
-Cell map_missing(Map m)
+GridCell map_missing(Map m)
 {
-    Cell c = {.rune = '?', .fg = GRID_DEFAULT, .bg = GRID_DEFAULT};
+    GridCell c = {.rune = '?', .fg = GRID_DEFAULT, .bg = GRID_DEFAULT};
     if (m.level == LEVEL_256) {
         c.fg = 16;
         c.bg = GREY_256;
@@ -108,9 +108,9 @@ Cell map_missing(Map m)
     return c;
 }
 
-Cell map_ascii(Map m, double t)
+GridCell map_ascii(Map m, double t)
 {
-    Cell c = {.rune = ' ', .fg = GRID_DEFAULT, .bg = GRID_DEFAULT};
+    GridCell c = {.rune = ' ', .fg = GRID_DEFAULT, .bg = GRID_DEFAULT};
     if (isnan(t))
         return map_missing(m);
     double a = m.is_signed || t > 0 ? magnitude(t) : 0;

@@ -19,7 +19,7 @@ int32_t map_colour(Map m, double t);
 void map_rgb(Map m, double t, uint8_t rgb[3]);
 /* The ASCII cell of t: character by |t|^0.7 in 7 steps, the sign as colour (none at
  * LEVEL_MONO, where it is lost: the caller draws two panels). */
-Cell map_ascii(Map m, double t);
+GridCell map_ascii(Map m, double t);
 /* Colours that tell series apart, for colour-blind eyes too (Okabe and Ito 2008), and
  * their mark in ASCII. They repeat after MAP_SERIES. */
 enum { MAP_SERIES = 8 };
@@ -30,7 +30,7 @@ char map_series_mark(int i);
 /* Ink for signs where there is no scale: red, blue, default for 0. */
 int32_t map_sign(Map m, double v);
 /* The cell of a missing value. */
-Cell map_missing(Map m);
+GridCell map_missing(Map m);
 /* The characters from weak to strong, without the blank. */
 const char *map_ink(void);
 #endif

@@ -148,7 +148,7 @@ bool cells_width(const Figure *f, double *w, Err *err)
     return true;
 }
 
-static bool paint_cell(Sheet *s, const Cell *c, double x, double y, double w,
+static bool paint_cell(Sheet *s, const GridCell *c, double x, double y, double w,
                        Err *err)
 {
     bool turned = c->attr & CELL_REVERSE;
@@ -180,7 +180,7 @@ bool sheet_cells(Sheet *s, const Figure *f, Err *err)
     bool ok = true;
     for (int i = 0; ok && i < g.rows && !paper_is_dry(s->paper); i++)
         for (int j = 0; ok && j < g.cols; j++) {
-            const Cell *c = grid_at(&g, i, j), *right = grid_at(&g, i, j + 1);
+            const GridCell *c = grid_at(&g, i, j), *right = grid_at(&g, i, j + 1);
             bool wide = right && right->rune == 0;
             if (c->rune != 0 && (c->rune != ' ' || c->attr & CELL_REVERSE))
                 ok = paint_cell(s, c, s->x + j * COLUMN, s->y + i * line,

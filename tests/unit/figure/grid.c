@@ -66,7 +66,7 @@ static void test_nothing_steers_the_terminal(void **unused)
             bool half = r == 0;
             assert_true(half || rune_width(r) > 0);
             assert_true(half || rune_width(r) == 1 || grid_at(&g, 0, i + 1)->rune == 0);
-            const Cell *before = grid_at(&g, 0, i - 1);
+            const GridCell *before = grid_at(&g, 0, i - 1);
             assert_true(!half || (before && rune_width(before->rune) == 2));
         }
         grid_plain(&g, &s);

@@ -181,7 +181,7 @@ static void test_negating_swaps_colours(void **unused)
         assert_true(figure_draw(f, &style, &b, NULL));
         int coloured = 0;
         for (int i = 0; i < (a.rows - 4) * a.cols; i++) {
-            Cell x = a.cell[i], y = b.cell[i];
+            GridCell x = a.cell[i], y = b.cell[i];
             assert_int_equal(x.rune, y.rune);
             if (x.bg == GRID_DEFAULT)
                 continue;
@@ -231,7 +231,7 @@ static int marked_columns(const Figure *f, Level level, int row)
     assert_true(figure_draw(f, &style, &g, NULL));
     int32_t zero = map_colour((Map){level, false, f->is_signed}, 0);
     for (int j = 0; j < 14; j++) {
-        const Cell *c = grid_at(&g, row, j);
+        const GridCell *c = grid_at(&g, row, j);
         bool ink = c->rune != ' ';
         if (level >= LEVEL_256)
             ink = c->bg != zero || (ink && c->fg != zero);

@@ -1,4 +1,5 @@
-# cleave: make run | test | bench | fuzz | reproduce | lint | man | install | clean
+# cleave: make run | test | bench | fuzz | reproduce | lint | man | install | uninstall | dist
+# | clean
 # Variables: BUILD=build  SAN=1 (ASan+UBSan)  PREFIX=/usr/local  PEER=dir (bench)  CC=gcc
 BUILD  ?= build
 PREFIX ?= /usr/local
@@ -55,7 +56,8 @@ below_kernel := kernel $(below_script)
 below_ui     := ui $(below_kernel)
 libs_of = $(patsubst %,$(BUILD)/lib/%.a,$(below_$(1)))
 
-.PHONY: all run test bench fuzz reproduce lint man install clean check-deps FORCE
+.PHONY: all run test bench fuzz reproduce lint man install uninstall dist clean \
+        check-deps FORCE
 all: check-deps $(BUILD)/cleave
 
 check-deps:
@@ -147,11 +149,37 @@ reproduce: all
 man: all
 	$(BUILD)/cleave help --mdoc > man/cleave-api.3.tmp && mv man/cleave-api.3.tmp man/cleave-api.3
 
+# --- installing: PREFIX, DESTDIR; the binary finds its data beside itself ------------------
+DEST = $(DESTDIR)$(PREFIX)
+BASH_COMPLETION = $(DEST)/share/bash-completion/completions/cleave
+ZSH_COMPLETION = $(DEST)/share/zsh/site-functions/_cleave
+MAN_PAGES := $(wildcard man/*.[1-8])
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/cleave/mnist $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 755 $(BUILD)/cleave $(DESTDIR)$(PREFIX)/bin/cleave
-	install -m 644 data/mnist/*.gz $(DESTDIR)$(PREFIX)/share/cleave/mnist
-	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -Dm755 $(BUILD)/cleave $(DEST)/bin/cleave
+	install -d $(DEST)/share/cleave/mnist $(DEST)/share/cleave/scripts
+	install -m644 data/mnist/*.gz data/mnist/MANIFEST $(DEST)/share/cleave/mnist
+	install -m644 scripts/*.lua $(DEST)/share/cleave/scripts
+	for f in $(MAN_PAGES); do \
+	  install -Dm644 $$f $(DEST)/share/man/man$${f##*.}/$${f##*/} || exit 1; done
+	install -d $(dir $(BASH_COMPLETION)) $(dir $(ZSH_COMPLETION))
+	$(BUILD)/cleave completion bash >$(BASH_COMPLETION)
+	$(BUILD)/cleave completion zsh >$(ZSH_COMPLETION)
+	chmod 644 $(BASH_COMPLETION) $(ZSH_COMPLETION)
+
+uninstall:
+	rm -f $(DEST)/bin/cleave $(BASH_COMPLETION) $(ZSH_COMPLETION)
+	for f in $(MAN_PAGES); do rm -f $(DEST)/share/man/man$${f##*.}/$${f##*/}; done
+	rm -rf $(DEST)/share/cleave
+
+# A tarball that needs nothing but libc: linked again to look for libraries beside itself.
+# DT_RPATH rather than DT_RUNPATH, because it also serves the libraries' own libraries.
+$(BUILD)/dist-cleave: $(BUILD)/cleave
+	$(CC) $(LDFLAGS_ALL) -Wl,--disable-new-dtags -Wl,-rpath,'$$ORIGIN/../lib' -o $@ \
+	  $(BUILD)/obj/main.o -Wl,--start-group $(call libs_of,ui) -Wl,--end-group $(LIBS)
+
+dist: all
+	@$(MAKE) --no-print-directory $(BUILD)/dist-cleave
+	@BUILD=$(BUILD) MAKE="$(MAKE)" sh scripts/dist.sh
 
 clean:
 	rm -rf $(BUILD) $(BUILD)-san

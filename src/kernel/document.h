@@ -34,6 +34,8 @@ typedef struct Cell {
     int64_t rev; /* of the last change; `edit` must name it */
 
     CellState state;
+    CellState ended; /* what the last execution came to: what a cell goes back to that
+                        waits no longer */
     bool stale;      /* document_mark_stale() found out */
     bool edited;     /* the text is not the one that ran */
     int64_t exec;    /* which execution of this kernel, from 1; 0: none */
@@ -47,9 +49,11 @@ typedef struct Cell {
     int64_t out_from;   /* where this execution's text begins in out-<id>.log */
     json_t *reads, *assigns; /* sets of names, of the text that ran; NULL: not run */
 
-    char *head, *tail; /* the file's bytes: marker line, and what follows the text */
-    char *raw;         /* the file's bytes of a text that the rules would not give;
-                          NULL: they do */
+    char *head;  /* the file's marker line; "" for a first cell without one; NULL: new */
+    char *tail;  /* the file's bytes between the text and the next marker; NULL: new */
+    char *raw;   /* the file's bytes of a text that the rules would not give, or of one
+                    that is no UTF-8; NULL: the rules give them */
+    size_t n_raw;
 } Cell;
 
 typedef struct DocViewer {
@@ -59,6 +63,8 @@ typedef struct DocViewer {
 } DocViewer;
 
 typedef struct Document {
+    char *lead; /* the file's bytes before the first cell: byte order mark, blank lines */
+    bool crlf;  /* lines end in two bytes, in the file */
     Cell **cell;
     int n, cap;
     int next;     /* the next cell's id */
@@ -101,6 +107,9 @@ void cell_headline(const Cell *c, char *dst, size_t cap);
  * assigned, whose text changed since they ran, or that read what a stale cell assigns.
  * Called by document_apply() where it can have changed. */
 void document_mark_stale(Document *d);
+/* The global names that a piece of Lua reads, and those it assigns (a top-level local
+ * counts as global), as the members of two objects. false: out of memory. (names.c) */
+bool names_of(const char *text, size_t n, json_t *reads, json_t *assigns, Err *err);
 
 /* --- the file (percent.c) ------------------------------------------------------------- */
 
@@ -108,12 +117,14 @@ void document_mark_stale(Document *d);
 bool document_load(Document *d, const char *text, size_t n, Err *err);
 /* The bytes to write. */
 bool document_save(const Document *d, Str *out, Err *err);
-/* Makes the cells of `d` those of a file's bytes, as events for document_apply():
- * cells whose text did not change keep their ids. A list, the caller's. */
-json_t *document_diff(const Document *d, const char *text, size_t n, Err *err);
-/* Whether the text holds a cell marker at or after *at; *at is then its line's start and
- * *next the start of the line behind. */
-bool percent_find(const char *text, size_t n, size_t *at, size_t *next);
+/* The body of a `doc` event that makes the cells those of a file's bytes; cells whose
+ * text is still there keep their ids. The caller's; NULL: out of memory. */
+json_t *document_reload(const Document *d, const char *text, size_t n, Err *err);
+/* What is run: the file's own bytes while the cell is unedited, else its text. */
+bool cell_source(const Cell *c, Str *out, Err *err);
+/* The cells that a committed code text makes, as a list of {type,title,text}: more than
+ * one when it holds marker lines. The caller's; NULL: out of memory. */
+json_t *percent_split(const char *text, size_t n, Err *err);
 /* FNV-1a of the bytes, 16 hexadecimal digits: tells whether a file changed. */
 void document_hash(const char *text, size_t n, char dst[17]);
 #endif

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MOST 8e307
+#define MOST       8e307
 #define LEAST_SPAN 1e-305
 
 void extent_start(Extent *e)
@@ -57,7 +57,8 @@ static void widen_log(double *lo, double *hi, double pad)
 Axis axis_make(const FigAxis *spec, const Extent *e, double pad)
 {
     Axis a = {spec->lo, spec->hi, spec->log};
-    bool fixed = a.lo < a.hi && isfinite(a.lo) && isfinite(a.hi) && (!a.log || a.lo > 0);
+    bool fixed =
+        a.lo < a.hi && isfinite(a.lo) && isfinite(a.hi) && (!a.log || a.lo > 0);
     if (fixed && fabs(a.lo) <= MOST && fabs(a.hi) <= MOST &&
         a.hi - a.lo > 1e-12 * fmax(fabs(a.lo), fabs(a.hi)))
         return a;
@@ -124,7 +125,11 @@ static void linear_ticks(const Axis *a, int most, Ticks *t)
 /* 1, 2, 5 or 1, 3 within decades when there is room, else every k-th decade. */
 static void log_ticks(const Axis *a, int most, Ticks *t)
 {
-    static const int sets[3][3] = {{1, 2, 5}, {1, 3}, {1}};
+    static const int sets[3][3] = {
+        {1,  2, 5},
+        {1, 3},
+        {1 }
+    };
     int first = (int)floor(log10(a->lo)), last = (int)ceil(log10(a->hi));
     double decades = log10(a->hi) - log10(a->lo);
     int set = decades * 3 <= most ? 0 : decades * 2 <= most + 1 ? 1 : 2, each = 1;
@@ -153,7 +158,7 @@ void axis_ticks(const Axis *a, int most, Ticks *t)
     }
 }
 
-/* --- what a plot needs ------------------------------------------------------------- */
+/* --- what a plot needs --- */
 
 static void measure(const Figure *f, Extent *x, Extent *y)
 {

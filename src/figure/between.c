@@ -44,18 +44,14 @@ void between_words(const Between *b, Str *out)
     case VERDICT_SHARE:
         str_addf(out, "%.1f %% of the way from null to limit", 100 * share);
         break;
-    case VERDICT_NULL:
-        str_add(out, "no verdict: inside the null band");
-        break;
+    case VERDICT_NULL: str_add(out, "no verdict: inside the null band"); break;
     case VERDICT_NO_ROOM:
         str_add(out, "no verdict: the limit is inside the null band");
         break;
     case VERDICT_BEYOND:
         str_add(out, "beyond the limit: check the limit and the metric");
         break;
-    case VERDICT_WORSE:
-        str_add(out, "worse than the null");
-        break;
+    case VERDICT_WORSE: str_add(out, "worse than the null"); break;
     case VERDICT_MISSING:
         str_add(out, "no verdict: a number is missing or infinite");
         break;

@@ -11,8 +11,8 @@
 
 static void add_text(Str *out, const char *s)
 {
-    bool quote = strpbrk(s, ",\"\r\n") != NULL || *s == ' ' ||
-                 (*s && s[strlen(s) - 1] == ' ');
+    bool quote =
+        strpbrk(s, ",\"\r\n") != NULL || *s == ' ' || (*s && s[strlen(s) - 1] == ' ');
     if (!quote) {
         str_add(out, s);
         return;
@@ -69,8 +69,10 @@ static bool add_images(const Figure *f, Str *out, Err *err)
                 str_addf(out, "%d,", i);
                 add_text(out, name_of(f->labels, i));
                 str_addf(out, ",%d,%d,", y, x);
-                add_float(out, f->pixels[((size_t)i * (size_t)f->h + (size_t)y) *
-                                             (size_t)f->w + (size_t)x]);
+                add_float(
+                    out,
+                    f->pixels[((size_t)i * (size_t)f->h + (size_t)y) * (size_t)f->w +
+                              (size_t)x]);
                 str_addc(out, '\n');
             }
         }
@@ -168,8 +170,8 @@ static void add_between(const Figure *f, Str *out)
     str_add(out, "name,value,lo,hi,null,null_lo,null_hi,limit,share,verdict\n");
     for (int i = 0; i < f->n_between; i++) {
         const Between *b = &f->between[i];
-        double v[] = {b->value, b->lo, b->hi, b->null, b->null_lo, b->null_hi, b->limit,
-                      0};
+        double v[] = {b->value,   b->lo,      b->hi,    b->null,
+                      b->null_lo, b->null_hi, b->limit, 0};
         between_verdict(b, &v[ARRAY_LEN(v) - 1]);
         add_text(out, b->name);
         for (size_t k = 0; k < ARRAY_LEN(v); k++) {
@@ -203,36 +205,20 @@ bool figure_csv(const Figure *f, Str *out, Err *err)
 {
     bool ok = true;
     switch (f->kind) {
-    case FIG_IMAGES:
-        ok = add_images(f, out, err);
-        break;
-    case FIG_TABLE:
-        add_table(f, out);
-        break;
+    case FIG_IMAGES: ok = add_images(f, out, err); break;
+    case FIG_TABLE: add_table(f, out); break;
     case FIG_TEXT:
         add_text(out, "text");
         str_addc(out, '\n');
         add_text(out, f->text);
         str_addc(out, '\n');
         break;
-    case FIG_PLOT:
-        ok = add_plot(f, out, err);
-        break;
-    case FIG_BARS:
-        add_bars(f, out);
-        break;
-    case FIG_HEAT:
-        add_heat(f, out);
-        break;
-    case FIG_BIPARTITE:
-        add_edges(f, out);
-        break;
-    case FIG_BETWEEN:
-        add_between(f, out);
-        break;
-    case FIG_PAGE:
-        ok = add_parts(f, out, err);
-        break;
+    case FIG_PLOT: ok = add_plot(f, out, err); break;
+    case FIG_BARS: add_bars(f, out); break;
+    case FIG_HEAT: add_heat(f, out); break;
+    case FIG_BIPARTITE: add_edges(f, out); break;
+    case FIG_BETWEEN: add_between(f, out); break;
+    case FIG_PAGE: ok = add_parts(f, out, err); break;
     }
     return ok && str_ok(out, err);
 }

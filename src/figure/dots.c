@@ -27,7 +27,12 @@ void dots_done(Dots *d)
 static void dot(Dots *d, int x, int y, int owner)
 {
     /* braille numbers its dots by column, the fourth row came later */
-    static const uint8_t braille[4][2] = {{1, 8}, {2, 16}, {4, 32}, {64, 128}};
+    static const uint8_t braille[4][2] = {
+        {1,  8  },
+        {2,  16 },
+        {4,  32 },
+        {64, 128}
+    };
     int w = d->cols * d->across, h = d->rows * d->down;
     x = x < 0 ? 0 : x >= w ? w - 1 : x;
     y = y < 0 ? 0 : y >= h ? h - 1 : y;
@@ -89,8 +94,8 @@ void dots_line(Dots *d, double x0, double y0, double x1, double y1, int owner)
     int steps = wide > high ? wide : high;
     for (int i = 0; i <= steps; i++) {
         double t = steps > 0 ? (double)i / steps : 0;
-        dot(d, (int)floor(ax + t * (bx - ax) + 0.5), (int)floor(ay + t * (by - ay) + 0.5),
-            owner);
+        dot(d, (int)floor(ax + t * (bx - ax) + 0.5),
+            (int)floor(ay + t * (by - ay) + 0.5), owner);
     }
 }
 

@@ -6,10 +6,10 @@
 #include "figure/draw.h"
 
 typedef struct Dots {
-    int rows, cols;  /* cells */
+    int rows, cols;   /* cells */
     int across, down; /* dots in a cell: 2 x 4 or 1 x 1 */
-    uint8_t *bits;   /* [rows*cols] */
-    uint8_t *owner;  /* [rows*cols] */
+    uint8_t *bits;    /* [rows*cols] */
+    uint8_t *owner;   /* [rows*cols] */
 } Dots;
 
 bool dots_new(int rows, int cols, bool fine, Dots *d, Err *err);

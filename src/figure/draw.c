@@ -135,24 +135,15 @@ static bool draw_page(Canvas *c, const Figure *f, Err *err)
 static bool draw_body(Canvas *c, const Figure *f, Err *err)
 {
     switch (f->kind) {
-    case FIG_IMAGES:
-        return draw_images(c, f, -1, 0, err);
-    case FIG_TABLE:
-        return draw_table(c, f, err);
-    case FIG_TEXT:
-        return canvas_text(c, f->text, 0, err);
-    case FIG_PLOT:
-        return draw_plot(c, f, err);
-    case FIG_BARS:
-        return draw_bars(c, f, err);
-    case FIG_HEAT:
-        return draw_heat(c, f, err);
-    case FIG_BIPARTITE:
-        return draw_bipartite(c, f, err);
-    case FIG_BETWEEN:
-        return draw_between(c, f, err);
-    case FIG_PAGE:
-        break;
+    case FIG_IMAGES: return draw_images(c, f, -1, 0, err);
+    case FIG_TABLE: return draw_table(c, f, err);
+    case FIG_TEXT: return canvas_text(c, f->text, 0, err);
+    case FIG_PLOT: return draw_plot(c, f, err);
+    case FIG_BARS: return draw_bars(c, f, err);
+    case FIG_HEAT: return draw_heat(c, f, err);
+    case FIG_BIPARTITE: return draw_bipartite(c, f, err);
+    case FIG_BETWEEN: return draw_between(c, f, err);
+    case FIG_PAGE: break;
     }
     return draw_page(c, f, err);
 }

@@ -67,7 +67,8 @@ static int32_t ink_of(const Bars *b, int series, double v)
 static void draw_span(const Bars *b, Canvas *c, double from, double to, uint32_t mark,
                       int32_t ink)
 {
-    int a = (int)floor(from * b->cols * 8 + 0.5), e = (int)floor(to * b->cols * 8 + 0.5);
+    int a = (int)floor(from * b->cols * 8 + 0.5),
+        e = (int)floor(to * b->cols * 8 + 0.5);
     for (int j = a / 8; j < b->cols && j * 8 < e; j++) {
         int skip = at_least(a - 8 * j, 0), end = at_most(e - 8 * j, 8);
         int col = b->at + j;
@@ -90,7 +91,7 @@ static void draw_bar(const Bars *b, Canvas *c, int series, int i)
     const Series *s = &b->f->series[series];
     double v = axis_share(&b->axis, s->y[i]);
     double zero = b->axis.log ? 0 : fmin(fmax(axis_share(&b->axis, 0), 0), 1);
-    uint32_t mark = b->f->is_signed    ? (s->y[i] < 0 ? '-' : '+')
+    uint32_t mark = b->f->is_signed      ? (s->y[i] < 0 ? '-' : '+')
                     : b->f->n_series > 1 ? (unsigned char)map_series_mark(series)
                                          : '#';
     if (!isnan(v)) {
@@ -154,7 +155,9 @@ static bool draw_range(const Bars *b, Canvas *c, Str *t, Err *err)
 
 bool draw_bars(Canvas *c, const Figure *f, Err *err)
 {
-    Bars b = {.f = f, .map = {c->style.level, c->style.light, false}};
+    Bars b = {
+        .f = f, .map = {c->style.level, c->style.light, false}
+    };
     Str t;
     if (!draw_legend(c, f, err) || !plan(&b, c, err))
         return false;

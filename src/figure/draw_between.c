@@ -18,9 +18,10 @@ static double turned(const Between *b, double v)
 /* The axis of one metric: everything that is finite, in the direction of the limit. */
 static Axis axis_for(const Between *b)
 {
-    const double v[] = {turned(b, b->value),   turned(b, b->lo), turned(b, b->hi),
-                        turned(b, b->null),    turned(b, b->null_lo),
-                        turned(b, b->null_hi), turned(b, b->limit)};
+    const double v[] = {turned(b, b->value),   turned(b, b->lo),
+                        turned(b, b->hi),      turned(b, b->null),
+                        turned(b, b->null_lo), turned(b, b->null_hi),
+                        turned(b, b->limit)};
     FigAxis spec = {0};
     Extent e;
     extent_start(&e);
@@ -36,7 +37,8 @@ static int column(const Between *b, const Axis *a, double v, int cols)
 
 static void fill(Canvas *c, int from, int to, uint32_t rune, int32_t ink)
 {
-    for (int j = at_most(from, to); from >= 0 && to >= 0 && j <= at_least(from, to); j++)
+    for (int j = at_most(from, to); from >= 0 && to >= 0 && j <= at_least(from, to);
+         j++)
         canvas_put(c, c->row, j, rune, ink);
 }
 
@@ -49,7 +51,7 @@ static void draw_line(const Between *b, Canvas *c)
     int limit = column(b, &a, b->limit, cols), value = column(b, &a, b->value, cols);
     double share;
     Verdict v = between_verdict(b, &share);
-    int32_t ink = v == VERDICT_SHARE ? map_series(m, 2)
+    int32_t ink = v == VERDICT_SHARE                          ? map_series(m, 2)
                   : v == VERDICT_WORSE || v == VERDICT_BEYOND ? map_sign(m, 1)
                                                               : GRID_DEFAULT;
     fill(c, null, limit, fine ? 0x2500 : '-', GRID_DEFAULT);

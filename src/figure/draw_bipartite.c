@@ -138,7 +138,8 @@ static bool draw_list(const Graph2 *g, Canvas *c, Err *err)
         str_addf(&t, "%s%d weaker than 1/20 of the strongest left out",
                  t.len > 0 ? ", " : "", g->weak);
     if (f->n_edges > g->n)
-        str_addf(&t, "%s%d zero or not finite", t.len > 0 ? ", " : "", f->n_edges - g->n);
+        str_addf(&t, "%s%d zero or not finite", t.len > 0 ? ", " : "",
+                 f->n_edges - g->n);
     ok = ok && str_ok(&t, err) && canvas_text(c, t.s, CELL_DIM, err);
     str_done(&t);
     return ok;

@@ -20,9 +20,9 @@ typedef struct Heat {
     const Figure *f;
     Map map;
     ImageFacts facts;
-    int name;       /* columns of the names of rows */
+    int name;               /* columns of the names of rows */
     int across, down, each; /* samples, and columns of a sample */
-    double *t;      /* [down, across] */
+    double *t;              /* [down, across] */
 } Heat;
 
 static void plan(Heat *h, const Canvas *c)
@@ -43,7 +43,7 @@ static void plan(Heat *h, const Canvas *c)
         h->each = at_least(longest + 1, 2);
 }
 
-/* A number in at most NUMBER - 1 characters: sign, and what digits there is room for. */
+/* A number in at most NUMBER - 1 characters: the sign, and digits as there is room. */
 static void short_number(double v, char dst[32])
 {
     for (int digits = 3; digits > 0; digits--) {
@@ -194,8 +194,8 @@ static bool draw_words(const Heat *h, Canvas *c, Err *err)
     bool ok = str_ok(&t, err) && canvas_text(c, t.s, 0, err);
     for (int i = 0; ok && at > 0 && i < BAR; i++) {
         GridCell *cell = grid_at(c->grid, row, at + i);
-        double v = f->is_signed ? (i - BAR / 2) / (double)(BAR / 2)
-                                : i / (double)(BAR - 1);
+        double v =
+            f->is_signed ? (i - BAR / 2) / (double)(BAR / 2) : i / (double)(BAR - 1);
         if (cell)
             cell->bg = map_colour(h->map, v);
     }
@@ -205,7 +205,9 @@ static bool draw_words(const Heat *h, Canvas *c, Err *err)
 
 bool draw_heat(Canvas *c, const Figure *f, Err *err)
 {
-    Heat h = {.f = f, .map = {c->style.level, c->style.light, f->is_signed}};
+    Heat h = {
+        .f = f, .map = {c->style.level, c->style.light, f->is_signed}
+    };
     if (!sample_facts(f, &h.facts, err))
         return false;
     plan(&h, c);

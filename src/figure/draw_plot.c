@@ -53,7 +53,7 @@ bool draw_legend(Canvas *c, const Figure *f, Err *err)
     return true;
 }
 
-/* --- axes -------------------------------------------------------------------------- */
+/* --- axes --- */
 
 static int row_of(const Panel *p, double share)
 {
@@ -71,6 +71,8 @@ static bool plan(Panel *p, Canvas *c, Err *err)
     plot_axes(f, &p->x, &p->y);
     p->fine = canvas_fine(c);
     p->rows = at_most(at_least(6 + c->width / 8, LEAST_ROWS), MOST_ROWS);
+    if (c->style.rows > 0)
+        p->rows = at_least(c->style.rows, 2);
     axis_ticks(&p->y, at_least(p->rows / ROWS_A_TICK + 1, 3), &p->yt);
     int left = 1;
     for (int i = 0; i < p->yt.n; i++)
@@ -131,7 +133,7 @@ static bool draw_axis_name(Canvas *c, const FigAxis *a, int col, bool right, Err
     return ok;
 }
 
-/* --- layers ------------------------------------------------------------------------ */
+/* --- layers --- */
 
 /* Tints the cells of one column between two shares. */
 static void tint(const Panel *p, Canvas *c, int i, int col, double lo, double hi)
@@ -233,8 +235,8 @@ static void draw_points(const Panel *p, Dots *d, int i)
         double x = axis_share(&p->x, s->x[k]);
         dots_point(d, x, axis_share(&p->y, s->y[k]), i);
         if (s->lo)
-            dots_line(d, x, axis_share(&p->y, s->lo[k]), x,
-                      axis_share(&p->y, s->hi[k]), i);
+            dots_line(d, x, axis_share(&p->y, s->lo[k]), x, axis_share(&p->y, s->hi[k]),
+                      i);
     }
 }
 
@@ -245,8 +247,8 @@ static void mark_points(const Panel *p, Canvas *c, int i)
     for (int k = 0; k < s->n && (s->n <= FEW_POINTS || s->label); k++) {
         double x = axis_share(&p->x, s->x[k]), y = axis_share(&p->y, s->y[k]);
         if (x >= 0 && x <= 1 && y >= 0 && y <= 1)
-            canvas_put(c, row_of(p, y), col_of(p, x),
-                       (unsigned char)map_series_mark(i), map_series(p->map, i));
+            canvas_put(c, row_of(p, y), col_of(p, x), (unsigned char)map_series_mark(i),
+                       map_series(p->map, i));
     }
 }
 
@@ -270,8 +272,12 @@ static void draw_texts(Panel *p, Canvas *c, int i)
         if (n == 0 || !(x >= 0 && x <= 1 && y >= 0 && y <= 1))
             continue;
         int row = row_of(p, y), col = col_of(p, x);
-        const int at[4][2] = {{row, col + 2}, {row, col - 1 - n}, {row - 1, col - n / 2},
-                              {row + 1, col - n / 2}};
+        const int at[4][2] = {
+            {row,     col + 2    },
+            {row,     col - 1 - n},
+            {row - 1, col - n / 2},
+            {row + 1, col - n / 2}
+        };
         int way = 0;
         while (way < 4 && (at[way][0] < p->row || at[way][0] >= p->row + p->rows ||
                            !is_free(p, c, at[way][0], at[way][1], n)))
@@ -293,7 +299,7 @@ static bool draw_area(Panel *p, Canvas *c, Err *err)
         bins += f->series[i].mark == MARK_BINS;
     for (int i = 0; i < MAP_SERIES; i++)
         look[i] = (GridCell){(unsigned char)map_series_mark(i), map_series(p->map, i),
-                         GRID_DEFAULT, 0};
+                             GRID_DEFAULT, 0};
     if (!dots_new(p->rows, p->cols, p->fine, &d, err))
         return false;
     for (int i = 0; i < f->n_series; i++)
@@ -337,7 +343,9 @@ static bool draw_notes(const Panel *p, Canvas *c, Err *err)
 
 bool draw_plot(Canvas *c, const Figure *f, Err *err)
 {
-    Panel p = {.f = f, .map = {c->style.level, c->style.light, false}};
+    Panel p = {
+        .f = f, .map = {c->style.level, c->style.light, false}
+    };
     if (!draw_legend(c, f, err) || !draw_axis_name(c, &f->y, 0, false, err) ||
         !plan(&p, c, err) || !draw_area(&p, c, err))
         return false;

@@ -112,6 +112,7 @@ Figure *figure_heat(int h, int w, const float *values, bool is_signed, Err *err)
 Figure *figure_bipartite(int n_left, int n_right, Err *err);
 Figure *figure_between(Err *err); /* add metrics */
 Figure *figure_page(Err *err);    /* add parts */
+Figure *figure_copy(const Figure *f, Err *err); /* deep */
 void figure_free(Figure *f);      /* NULL is fine */
 bool figure_set_title(Figure *f, const char *text, Err *err);
 bool figure_set_caption(Figure *f, const char *text, Err *err);

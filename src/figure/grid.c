@@ -191,7 +191,7 @@ static int nearest_8(const int rgb[3])
     return c;
 }
 
-static int32_t at_level(int32_t colour, Level level)
+int32_t grid_colour(int32_t colour, Level level)
 {
     if (colour == GRID_DEFAULT || level == LEVEL_TRUE || level == LEVEL_MONO)
         return level == LEVEL_MONO ? GRID_DEFAULT : colour;
@@ -222,8 +222,8 @@ static void add_colour(Str *out, int32_t c, int base)
 static GridCell look_of(const GridCell *c, Level level)
 {
     GridCell k = {.attr = c->attr};
-    k.fg = at_level(c->fg, level);
-    k.bg = at_level(c->bg, level);
+    k.fg = grid_colour(c->fg, level);
+    k.bg = grid_colour(c->bg, level);
     if (level == LEVEL_MONO)
         k.attr &= CELL_REVERSE;
     return k;

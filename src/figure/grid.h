@@ -23,6 +23,7 @@ typedef struct DrawStyle {
     int width;       /* columns available */
     bool light;      /* light background */
     bool utf8;       /* half blocks and box lines allowed */
+    int rows;        /* for the area of a plot; 0: as the width suggests */
 } DrawStyle;
 
 enum { GRID_DEFAULT = -1 };
@@ -48,6 +49,9 @@ int grid_text(Grid *g, int row, int col, const char *text, int32_t fg, int32_t b
               uint8_t attr);
 /* Grows or shrinks to `rows` rows; new ones are blank. */
 bool grid_resize(Grid *g, int rows, Err *err);
+/* The nearest colour a level has: GRID_DEFAULT at LEVEL_MONO, 0..7 (or what is below 16
+ * already) at LEVEL_ANSI, a palette index at LEVEL_256. */
+int32_t grid_colour(int32_t colour, Level level);
 /* Replaces every code point outside ASCII, for locales without UTF-8: box lines by - |
  * +, the rest by '?'. */
 void grid_ascii(Grid *g);

@@ -8,46 +8,26 @@
 static const char *escaped(char c)
 {
     switch (c) {
-    case '\\':
-        return "\\textbackslash{}";
-    case '~':
-        return "\\textasciitilde{}";
-    case '^':
-        return "\\textasciicircum{}";
-    case '&':
-        return "\\&";
-    case '%':
-        return "\\%";
-    case '$':
-        return "\\$";
-    case '#':
-        return "\\#";
-    case '_':
-        return "\\_";
-    case '{':
-        return "\\{";
-    case '}':
-        return "\\}";
-    case '<':
-        return "\\textless{}";
-    case '>':
-        return "\\textgreater{}";
-    case '|':
-        return "\\textbar{}";
-    case '-': /* or two of them become a dash */
-        return "-{}";
-    case '[': /* an option of what stands before */
-        return "{[}";
-    case ']':
-        return "{]}";
-    case '"':
-        return "\\textquotedbl{}";
-    case '\'':
-        return "'{}";
-    case '`':
-        return "`{}";
-    default:
-        return NULL;
+    case '\\': return "\\textbackslash{}";
+    case '~': return "\\textasciitilde{}";
+    case '^': return "\\textasciicircum{}";
+    case '&': return "\\&";
+    case '%': return "\\%";
+    case '$': return "\\$";
+    case '#': return "\\#";
+    case '_': return "\\_";
+    case '{': return "\\{";
+    case '}': return "\\}";
+    case '<': return "\\textless{}";
+    case '>': return "\\textgreater{}";
+    case '|': return "\\textbar{}";
+    case '-': /* or two of them become a dash */ return "-{}";
+    case '[': /* an option of what stands before */ return "{[}";
+    case ']': return "{]}";
+    case '"': return "\\textquotedbl{}";
+    case '\'': return "'{}";
+    case '`': return "`{}";
+    default: return NULL;
     }
 }
 

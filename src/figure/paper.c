@@ -20,8 +20,8 @@ struct Paper {
     PaperFormat format;
     cairo_surface_t *surface;
     cairo_t *cr;
-    Str out;     /* SVG, PDF */
-    int w, h;    /* pixels of a PNG */
+    Str out;  /* SVG, PDF */
+    int w, h; /* pixels of a PNG */
     bool dry;
     bool has_fonts;
     Err err; /* the first failure of our own */
@@ -69,9 +69,10 @@ Paper *paper_new(PaperFormat format, double w, double h, Err *err)
 {
     double most = (double)MOST_PIXELS / PAPER_SCALE;
     if (!(w <= most && h <= most)) {
-        err_set(err, ERR_SHAPE,
-                "a picture of %.0f x %.0f pixels: at most %d each way; show fewer parts",
-                w * PAPER_SCALE, h * PAPER_SCALE, MOST_PIXELS);
+        err_set(
+            err, ERR_SHAPE,
+            "a picture of %.0f x %.0f pixels: at most %d each way; show fewer parts",
+            w * PAPER_SCALE, h * PAPER_SCALE, MOST_PIXELS);
         return NULL;
     }
     Paper *p = mem_zalloc(sizeof *p, err);
@@ -153,7 +154,7 @@ bool paper_write(Paper *p, const char *path, Err *err)
            file_write_all(path, p->out.s, p->out.len, err);
 }
 
-/* --- shapes ------------------------------------------------------------------------ */
+/* --- shapes --- */
 
 static void set_colour(Paper *p, Rgb c, double opacity)
 {
@@ -217,8 +218,16 @@ void paper_mark(Paper *p, double x, double y, double r, int mark, Rgb c)
     static const struct {
         int corners;
         double turn, size; /* in quarter turns; equal areas to the eye */
-    } shapes[] = {{0, 0, 1}, {4, 0.5, 1.25}, {3, -1, 1.35}, {4, 0, 1.3},
-                  {3, 1, 1.35}, {5, -1, 1.2}, {6, 0, 1.1}, {4, 0.5, 0.8}};
+    } shapes[] = {
+        {0, 0,   1   },
+        {4, 0.5, 1.25},
+        {3, -1,  1.35},
+        {4, 0,   1.3 },
+        {3, 1,   1.35},
+        {5, -1,  1.2 },
+        {6, 0,   1.1 },
+        {4, 0.5, 0.8 }
+    };
     int k = mark % (int)ARRAY_LEN(shapes);
     if (p->dry)
         return;
@@ -276,7 +285,7 @@ void paper_raster(Paper *p, double x, double y, double w, double h, const uint8_
     cairo_surface_destroy(s);
 }
 
-/* --- texts ------------------------------------------------------------------------- */
+/* --- texts --- */
 
 static void set_font(Paper *p, Ink ink)
 {

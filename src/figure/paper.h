@@ -1,9 +1,9 @@
 /* paper.h -- the vector door: lines, areas, texts and rasters on white paper, to PNG
- * (two pixels a unit), SVG and PDF (one point a unit). The only user of cairo. Texts are
- * set in DejaVu Sans where the machine has it, else in what stands in for it, else in
- * the font built into cairo (ASCII only); foreign characters become placeholders as everywhere. A
- * Paper of size 0 measures and swallows all drawing: layouts run once on such a one to
- * learn their height. Failures stick and are told by paper_write(). */
+ * (two pixels a unit), SVG and PDF (one point a unit). The only user of cairo. Texts
+ * are set in DejaVu Sans where the machine has it, else in what stands in for it, else
+ * in the font built into cairo (ASCII only); foreign characters become placeholders as
+ * everywhere. A Paper of size 0 measures and swallows all drawing: layouts run once on
+ * such a one to learn their height. Failures stick and are told by paper_ok(). */
 #ifndef CLEAVE_FIGURE_PAPER_H
 #define CLEAVE_FIGURE_PAPER_H
 #include "figure/pix.h"
@@ -22,7 +22,7 @@ typedef struct Ink {
 
 Paper *paper_new(PaperFormat format, double w, double h, Err *err);
 bool paper_ok(const Paper *p, Err *err); /* nothing has failed so far */
-void paper_free(Paper *p); /* NULL is fine */
+void paper_free(Paper *p);               /* NULL is fine */
 bool paper_is_dry(const Paper *p);
 /* Ends the drawing and writes the file atomically. */
 bool paper_write(Paper *p, const char *path, Err *err);

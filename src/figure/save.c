@@ -69,8 +69,12 @@ static const struct {
     const char *suffix;
     WriteFn *write;
 } formats[] = {
-    {".png", figure_png}, {".svg", figure_svg},     {".pdf", figure_pdf},
-    {".csv", save_csv},   {".md", save_markdown}, {".tex", save_latex},
+    {".png", figure_png   },
+    {".svg", figure_svg   },
+    {".pdf", figure_pdf   },
+    {".csv", save_csv     },
+    {".md",  save_markdown},
+    {".tex", save_latex   },
 };
 
 bool figure_is_picture(const Figure *f)

@@ -7,7 +7,12 @@
 #include "base/mem.h"
 #include "figure/figure.h"
 
-enum { MOST = 1 << 24, MOST_NAMES = 1 << 16, MOST_EDGES = 1 << 20, MOST_BINS = 1 << 16 };
+enum {
+    MOST = 1 << 24,
+    MOST_NAMES = 1 << 16,
+    MOST_EDGES = 1 << 20,
+    MOST_BINS = 1 << 16
+};
 
 static char *no_name(Err *err)
 {
@@ -76,8 +81,8 @@ Figure *figure_bipartite(int n_left, int n_right, Err *err)
 Figure *figure_heat(int h, int w, const float *values, bool is_signed, Err *err)
 {
     if (w < 1 || h < 1) {
-        err_set(err, ERR_SHAPE, "a heat map of %d x %d: needs one row and one column", h,
-                w);
+        err_set(err, ERR_SHAPE, "a heat map of %d x %d: needs one row and one column",
+                h, w);
         return NULL;
     }
     Figure *f = named_figure(FIG_HEAT, h, w, err);
@@ -126,16 +131,18 @@ static bool check_series(const Figure *f, Mark mark, int n, const double *x,
 {
     bool bars = f->kind == FIG_BARS;
     if (f->kind != FIG_PLOT && !bars)
-        return err_set(err, ERR_SHAPE, "a series for a figure of kind %s: only plots and "
-                                       "bars have series",
+        return err_set(err, ERR_SHAPE,
+                       "a series for a figure of kind %s: only plots and "
+                       "bars have series",
                        figure_kind_name(f->kind));
     if (n < 0 || n > MOST || (bars && n != f->n_left))
         return err_set(err, ERR_SHAPE, "a series of %d values: %s %d", n,
                        bars ? "the number of bars is" : "at most",
                        bars ? f->n_left : MOST);
     if ((n > 0 && !y) || !x != bars || !lo != !hi)
-        return err_set(err, ERR_SHAPE, "a series needs y, x in plots only, and both ends "
-                                       "of a band or none");
+        return err_set(err, ERR_SHAPE,
+                       "a series needs y, x in plots only, and both ends "
+                       "of a band or none");
     if (!bars && mark == MARK_BINS && (n < 1 || !rising(x, n)))
         return err_set(err, ERR_SHAPE,
                        "a histogram needs a bin and %d finite edges that rise", n + 1);
@@ -278,8 +285,8 @@ bool figure_add_edge(Figure *f, int left, int right, double weight, Err *err)
     void *list = f->edges;
     /* by doubling: a graph may have a million */
     bool full = (f->n_edges & (f->n_edges - 1)) == 0;
-    if (full && !grow(&list, f->n_edges > 0 ? 2 * f->n_edges - 1 : 0, sizeof *f->edges,
-                      err))
+    if (full &&
+        !grow(&list, f->n_edges > 0 ? 2 * f->n_edges - 1 : 0, sizeof *f->edges, err))
         return false;
     f->edges = list;
     f->edges[f->n_edges++] = (Edge){left, right, weight};
@@ -290,8 +297,9 @@ bool figure_add_between(Figure *f, const Between *b, Err *err)
 {
     void *list = f->between;
     if (f->kind != FIG_BETWEEN)
-        return err_set(err, ERR_SHAPE, "a metric between its null and its limit for a "
-                                       "figure of kind %s",
+        return err_set(err, ERR_SHAPE,
+                       "a metric between its null and its limit for a "
+                       "figure of kind %s",
                        figure_kind_name(f->kind));
     if (!grow(&list, f->n_between, sizeof *f->between, err))
         return false;
@@ -318,8 +326,9 @@ bool figure_add_part(Figure *f, Figure *taken, Err *err)
     void *list = f->parts;
     bool ok = f->kind == FIG_PAGE && depth_of(taken) < FIG_DEPTH;
     if (!ok)
-        err_set(err, ERR_SHAPE, "a part for a figure of kind %s: only pages have parts, "
-                                "%d deep at most",
+        err_set(err, ERR_SHAPE,
+                "a part for a figure of kind %s: only pages have parts, "
+                "%d deep at most",
                 figure_kind_name(f->kind), FIG_DEPTH);
     ok = ok && grow(&list, f->n_parts, sizeof(Figure *), err);
     if (!ok) {

@@ -12,11 +12,11 @@
 #include "figure/sample.h"
 
 #define MARGIN 12.0
-#define GAP 10.0
+#define GAP    10.0
 #define TITLED 280.0
-#define PLOT 400.0 /* figures without a width of their own */
-#define BAR_W 128.0
-#define BAR_H 7.0
+#define PLOT   400.0 /* figures without a width of their own */
+#define BAR_W  128.0
+#define BAR_H  7.0
 
 const Rgb sheet_ink = {32, 32, 36}, sheet_soft = {96, 96, 100};
 const Rgb sheet_frame = {190, 190, 190}, sheet_faint = {228, 228, 230};
@@ -127,7 +127,8 @@ bool sheet_matrix(Sheet *s, const float *v, int h, int w, double limit, bool is_
         return false;
     for (int i = 0; i < h; i++)
         for (int j = 0; j < w; j++) {
-            double t = sample_share((double)v[(size_t)i * (size_t)w + (size_t)j], limit);
+            double t =
+                sample_share((double)v[(size_t)i * (size_t)w + (size_t)j], limit);
             if (!isnan(t))
                 pix_fill(&pix, j * k, i * k, k, k, map_paper(is_signed, t));
             for (int a = 0; isnan(t) && a < k * k; a++)
@@ -141,7 +142,7 @@ bool sheet_matrix(Sheet *s, const float *v, int h, int w, double limit, bool is_
     return true;
 }
 
-/* --- the frame --------------------------------------------------------------------- */
+/* --- the frame --- */
 
 static bool is_beside(const Figure *page, int i)
 {
@@ -166,22 +167,15 @@ bool sheet_width(Paper *p, const Figure *f, double *w, Err *err)
 {
     *w = PLOT;
     switch (f->kind) {
-    case FIG_IMAGES:
-        *w = images_width(f);
-        break;
-    case FIG_HEAT:
-        *w = heat_width(p, f);
-        break;
+    case FIG_IMAGES: *w = images_width(f); break;
+    case FIG_HEAT: *w = heat_width(p, f); break;
     case FIG_TABLE:
-    case FIG_TEXT:
-        return cells_width(f, w, err);
-    case FIG_PAGE:
-        return page_width(p, f, w, err);
+    case FIG_TEXT: return cells_width(f, w, err);
+    case FIG_PAGE: return page_width(p, f, w, err);
     case FIG_PLOT:
     case FIG_BARS:
     case FIG_BIPARTITE:
-    case FIG_BETWEEN:
-        break;
+    case FIG_BETWEEN: break;
     }
     return true;
 }
@@ -216,23 +210,15 @@ static bool sheet_page(Sheet *s, const Figure *f, Err *err)
 static bool sheet_body(Sheet *s, const Figure *f, Err *err)
 {
     switch (f->kind) {
-    case FIG_IMAGES:
-        return sheet_images(s, f, err);
-    case FIG_PLOT:
-        return sheet_plot(s, f, err);
-    case FIG_BARS:
-        return sheet_bars(s, f, err);
-    case FIG_HEAT:
-        return sheet_heat(s, f, err);
-    case FIG_BIPARTITE:
-        return sheet_bipartite(s, f, err);
-    case FIG_BETWEEN:
-        return sheet_between(s, f, err);
-    case FIG_PAGE:
-        return sheet_page(s, f, err);
+    case FIG_IMAGES: return sheet_images(s, f, err);
+    case FIG_PLOT: return sheet_plot(s, f, err);
+    case FIG_BARS: return sheet_bars(s, f, err);
+    case FIG_HEAT: return sheet_heat(s, f, err);
+    case FIG_BIPARTITE: return sheet_bipartite(s, f, err);
+    case FIG_BETWEEN: return sheet_between(s, f, err);
+    case FIG_PAGE: return sheet_page(s, f, err);
     case FIG_TABLE:
-    case FIG_TEXT:
-        break;
+    case FIG_TEXT: break;
     }
     return sheet_cells(s, f, err);
 }

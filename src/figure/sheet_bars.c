@@ -6,7 +6,7 @@
 #include "figure/axis.h"
 #include "figure/sheet.h"
 
-#define BAR 9.0
+#define BAR   9.0
 #define GROUP 5.0 /* between groups */
 
 typedef struct Bars {
@@ -112,7 +112,7 @@ bool sheet_bars(Sheet *s, const Figure *f, Err *err)
     return ok;
 }
 
-/* --- between null and limit -------------------------------------------------------- */
+/* --- between null and limit --- */
 
 typedef struct Track {
     Sheet *s;
@@ -124,13 +124,13 @@ typedef struct Track {
 static double track_x(const Track *t, double v)
 {
     double turned = t->b->limit < t->b->null ? -v : v;
-    return t->s->x + 4 + fmin(fmax(axis_share(&t->axis, turned), 0), 1) *
-                             (t->s->room - 8);
+    return t->s->x + 4 +
+           fmin(fmax(axis_share(&t->axis, turned), 0), 1) * (t->s->room - 8);
 }
 
 static Track track_of(Sheet *s, const Between *b)
 {
-    const double v[] = {b->value, b->lo,      b->hi,   b->null,
+    const double v[] = {b->value,   b->lo,      b->hi,   b->null,
                         b->null_lo, b->null_hi, b->limit};
     double turned[ARRAY_LEN(v)];
     FigAxis spec = {0};

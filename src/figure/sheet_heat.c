@@ -56,8 +56,8 @@ static void heat_names(Sheet *s, const Figure *f, double x, double y, double uni
     for (int j = 0; j < f->w; j++)
         flat = flat && paper_width(p, f->right[j], small(0, sheet_ink)) < unit - 2;
     for (int i = 0; i < f->h; i += step) {
-        paper_cut(p, x - 5, y + (i + 0.5) * unit - SMALL * 0.65, x - 5 - s->x, f->left[i],
-                  small(1, sheet_ink));
+        paper_cut(p, x - 5, y + (i + 0.5) * unit - SMALL * 0.65, x - 5 - s->x,
+                  f->left[i], small(1, sheet_ink));
     }
     for (int j = 0; j < f->w; j += flat ? 1 : step) {
         double mid = x + (j + 0.5) * unit;
@@ -84,7 +84,10 @@ static void heat_numbers(Sheet *s, const Figure *f, double x, double y, double u
                 figure_digits(v, 2, text);
             else
                 figure_number(v, text);
-            Ink ink = {7.5, 0, 0.5, dark ? (Rgb){255, 255, 255} : sheet_ink};
+            Ink ink = {
+                7.5, 0, 0.5, dark ? (Rgb){255, 255, 255}
+                     : sheet_ink
+            };
             paper_text(s->paper, x + (j + 0.5) * unit, y + (i + 0.5) * unit - 5, text,
                        ink);
         }
@@ -104,7 +107,8 @@ bool sheet_heat(Sheet *s, const Figure *f, Err *err)
     /* whole pixels, or the raster would be smoothed */
     x = ceil(s->x + names_width(s->paper, f->left, f->n_left) + 6);
     y = ceil(s->y + (longest == 0 ? 0 : flat ? SMALL * 1.5 : longest + 6));
-    if (!sheet_matrix(s, f->pixels, f->h, f->w, facts.limit, f->is_signed, k, x, y, err))
+    if (!sheet_matrix(s, f->pixels, f->h, f->w, facts.limit, f->is_signed, k, x, y,
+                      err))
         return false;
     heat_names(s, f, x, y, unit, longest);
     if (k >= NUMBERS)
@@ -121,7 +125,7 @@ bool sheet_heat(Sheet *s, const Figure *f, Err *err)
     return ok;
 }
 
-/* --- bipartite --------------------------------------------------------------------- */
+/* --- bipartite --- */
 
 static int by_weight(const void *a, const void *b)
 {
@@ -137,8 +141,8 @@ static double node_y(const Sheet *s, int i, int n, double height)
     return s->y + (i + 0.5) / n * height;
 }
 
-static void draw_edges(Sheet *s, const Figure *f, const Edge **order, int n, double limit,
-                       double x0, double x1, double height)
+static void draw_edges(Sheet *s, const Figure *f, const Edge **order, int n,
+                       double limit, double x0, double x1, double height)
 {
     for (int i = 0; i < n; i++) {
         double t = order[i]->weight / limit, a = fabs(t);
@@ -156,8 +160,8 @@ static void draw_nodes(Sheet *s, char *const *names, int n, double x, double ali
         double y = node_y(s, i, n, height);
         paper_mark(s->paper, x, y, 2, 0, sheet_ink);
         if (i % step == 0)
-            paper_cut(s->paper, x + (align > 0 ? -6 : 6), y - SMALL * 0.65, room, names[i],
-                      small(align, sheet_ink));
+            paper_cut(s->paper, x + (align > 0 ? -6 : 6), y - SMALL * 0.65, room,
+                      names[i], small(align, sheet_ink));
     }
 }
 
@@ -180,8 +184,7 @@ bool sheet_bipartite(Sheet *s, const Figure *f, Err *err)
     qsort(order, (size_t)n, sizeof *order, by_weight);
     draw_edges(s, f, order, n, limit, s->x + left, s->x + s->room - right, height);
     draw_nodes(s, f->left, f->n_left, s->x + left, 1, left, height);
-    draw_nodes(s, f->right, f->n_right, s->x + s->room - right, 0, right,
-               height);
+    draw_nodes(s, f->right, f->n_right, s->x + s->room - right, 0, right, height);
     mem_free(order);
     s->y += height + 6;
     str_init(&t);

@@ -18,9 +18,9 @@ enum {
     TALL = 24000,      /* and beyond it where the page would be higher than this */
     TABLE_COLS = 110,
 };
-#define GAP 10.0
-#define LEAST 280.0 /* room for the title and the scale */
-#define COLUMN 6.0  /* a character of a table */
+#define GAP    10.0
+#define LEAST  280.0 /* room for the title and the scale */
+#define COLUMN 6.0   /* a character of a table */
 
 typedef struct Layout {
     int k, per_row; /* factor in pixels; images in a row */
@@ -117,7 +117,7 @@ bool sheet_images(Sheet *s, const Figure *f, Err *err)
     return ok;
 }
 
-/* --- tables and texts -------------------------------------------------------------- */
+/* --- tables and texts --- */
 
 static int used_columns(const Grid *g)
 {
@@ -152,7 +152,10 @@ static bool paint_cell(Sheet *s, const GridCell *c, double x, double y, double w
                        Err *err)
 {
     bool turned = c->attr & CELL_REVERSE;
-    Ink ink = {SHEET_FONT, TEXT_MONO, 0, turned ? (Rgb){255, 255, 255} : sheet_ink};
+    Ink ink = {
+        SHEET_FONT, TEXT_MONO, 0, turned ? (Rgb){255, 255, 255}
+             : sheet_ink
+    };
     Str t;
     if (c->attr & CELL_BOLD)
         ink.flags |= TEXT_BOLD;

@@ -11,7 +11,7 @@
 #include "figure/sheet.h"
 
 #define HEIGHT 230.0
-#define SMALL 8.5
+#define SMALL  8.5
 #define RADIUS 2.2
 
 typedef struct Box {
@@ -68,7 +68,7 @@ static void draw_frame(const Area *a)
     paper_line(p, b->x, b->y + b->h, b->x + b->w, b->y + b->h, 0.8, sheet_soft);
 }
 
-/* --- series ------------------------------------------------------------------------ */
+/* --- series --- */
 
 /* Runs of values that can be shown become one polygon each: up along hi, back on lo. */
 static bool draw_band(const Area *a, int i, Err *err)
@@ -107,7 +107,8 @@ static bool draw_line(const Area *a, int i, Err *err)
     double(*xy)[2] = mem_array((size_t)s->n + 1, sizeof *xy, err);
     int n = 0;
     for (int k = 0; xy && k <= s->n; k++) {
-        double x = k < s->n ? px(a, s->x[k]) : (double)NAN, y = k < s->n ? py(a, s->y[k]) : (double)NAN;
+        double x = k < s->n ? px(a, s->x[k]) : (double)NAN,
+               y = k < s->n ? py(a, s->y[k]) : (double)NAN;
         if (isfinite(x) && isfinite(y)) {
             xy[n][0] = x;
             xy[n++][1] = y;
@@ -145,13 +146,18 @@ static void draw_bins(const Area *a, int i, bool alone)
         double x0 = px(a, s->x[k]), x1 = px(a, s->x[k + 1]), y = py(a, s->y[k]);
         if (!isfinite(y) || !isfinite(x0) || !isfinite(x1))
             continue;
-        const double area[4][2] = {{x0, base}, {x0, y}, {x1, y}, {x1, base}};
+        const double area[4][2] = {
+            {x0, base},
+            {x0, y   },
+            {x1, y   },
+            {x1, base}
+        };
         paper_area(a->s->paper, area, 4, series_rgb(i), alone ? 0.75 : 0.3);
         paper_curve(a->s->paper, area, 4, alone ? 0.3 : 0.7, series_rgb(i));
     }
 }
 
-/* --- texts ------------------------------------------------------------------------- */
+/* --- texts --- */
 
 static bool meets(const Box *a, const Box *b)
 {
@@ -173,15 +179,23 @@ static bool is_free(const Area *a, const Box *b)
 
 static void draw_text(Area *a, double x, double y, const char *text)
 {
-    static const double way[8][2] = {{0, .5}, {1, .5}, {.5, 1}, {.5, 0},
-                                     {0, 1},  {0, 0},  {1, 1},  {1, 0}};
+    static const double way[8][2] = {
+        {0,  .5},
+        {1,  .5},
+        {.5, 1 },
+        {.5, 0 },
+        {0,  1 },
+        {0,  0 },
+        {1,  1 },
+        {1,  0 }
+    };
     Ink ink = {SMALL, 0, 0, sheet_ink};
     double w = paper_width(a->s->paper, text, ink), h = SMALL * 1.2, r = RADIUS + 1.5;
     for (int i = 0; i < 8; i++) { /* shares of the text left of and above the mark */
         double dx = way[i][0] == 0 ? r : way[i][0] == 1 ? -r : 0;
         double dy = way[i][1] == 0 ? r : way[i][1] == 1 ? -r : 0;
-        Box b = {x + dx - way[i][0] * w, y + (way[i][0] == 0.5 ? dy : dy / 2) -
-                                             way[i][1] * h, w, h};
+        Box b = {x + dx - way[i][0] * w,
+                 y + (way[i][0] == 0.5 ? dy : dy / 2) - way[i][1] * h, w, h};
         if (!is_free(a, &b))
             continue;
         paper_text(a->s->paper, b.x, b.y, text, ink);
@@ -207,11 +221,12 @@ static bool draw_texts(Area *a, Err *err)
             const Series *s = &a->f->series[i];
             for (int k = 0; k < s->n; k++) {
                 double x = px(a, s->x[k]), y = py(a, s->y[k]);
-                bool shown = isfinite(x) && isfinite(y) && s->mark == MARK_POINTS && x >= a->box.x && x <= a->box.x + a->box.w &&
+                bool shown = isfinite(x) && isfinite(y) && s->mark == MARK_POINTS &&
+                             x >= a->box.x && x <= a->box.x + a->box.w &&
                              y >= a->box.y && y <= a->box.y + a->box.h;
                 if (shown && pass == 0)
-                    a->taken[a->n_taken++] = (Box){x - RADIUS, y - RADIUS, 2 * RADIUS,
-                                                   2 * RADIUS};
+                    a->taken[a->n_taken++] =
+                        (Box){x - RADIUS, y - RADIUS, 2 * RADIUS, 2 * RADIUS};
                 else if (shown && s->label && s->label[k][0])
                     draw_text(a, x, y, s->label[k]);
             }

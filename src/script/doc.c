@@ -7,9 +7,11 @@
 #include "script/lb.h"
 
 extern const LbFn lb_tensor_fns[], lb_trace_fns[], lb_session_fns[], lb_data_fns[],
-    lb_model_fns[], lb_decomp_fns[], lb_figure_fns[], lb_exchange_fns[];
+    lb_model_fns[], lb_decomp_fns[], lb_figure_fns[], lb_plot_fns[], lb_chart_fns[],
+    lb_exchange_fns[];
 extern const size_t lb_n_tensor_fns, lb_n_trace_fns, lb_n_session_fns, lb_n_data_fns,
-    lb_n_model_fns, lb_n_decomp_fns, lb_n_figure_fns, lb_n_exchange_fns;
+    lb_n_model_fns, lb_n_decomp_fns, lb_n_figure_fns, lb_n_plot_fns, lb_n_chart_fns,
+    lb_n_exchange_fns;
 
 /* The binding files with their heading: the one list of them. */
 static const struct {
@@ -22,6 +24,8 @@ static const struct {
     { "networks and training", lb_model_fns, &lb_n_model_fns },
     { "decompositions", lb_decomp_fns, &lb_n_decomp_fns },
     { "figures and reports", lb_figure_fns, &lb_n_figure_fns },
+    { "plots", lb_plot_fns, &lb_n_plot_fns },
+    { "maps, graphs and pages", lb_chart_fns, &lb_n_chart_fns },
     { "tensors", lb_tensor_fns, &lb_n_tensor_fns },
     { "files", lb_exchange_fns, &lb_n_exchange_fns },
     { "compiled functions", lb_trace_fns, &lb_n_trace_fns },

@@ -4,15 +4,19 @@
  * state's version counts the nodes recorded so far that write it. */
 #include "graph/graph_int.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "graph/families.h"
+
+static _Atomic uint64_t graphs; /* made so far */
 
 Graph *graph_new(Err *err)
 {
     Graph *g = mem_zalloc(sizeof *g, err);
     if (!g)
         return NULL;
+    g->id = atomic_fetch_add(&graphs, 1) + 1;
     g->text = arena_new(err);
     if (!g->text) {
         mem_free(g);
@@ -41,6 +45,11 @@ void graph_free(Graph *g)
     mem_free(g->val);
     arena_free(g->text);
     mem_free(g);
+}
+
+uint64_t graph_id(const Graph *g)
+{
+    return g->id;
 }
 
 bool graph_ok(const Graph *g)

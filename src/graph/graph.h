@@ -9,6 +9,8 @@
 
 Graph *graph_new(Err *err);
 void graph_free(Graph *g); /* NULL is fine; plans made from it stay valid */
+/* Never given twice: tells a graph from an older one at the same address. */
+uint64_t graph_id(const Graph *g);
 bool graph_ok(const Graph *g);
 const Err *graph_err(const Graph *g);
 /* Records a failure found by a builder (kept if it is the first); returns VAL_NONE. */

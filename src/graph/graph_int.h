@@ -51,6 +51,7 @@ typedef struct GNames {
 } GNames;
 
 struct Graph {
+    uint64_t id;
     Err err;
     bool failed;
     Arena *text;

@@ -33,7 +33,10 @@ static void push_place(lua_State *L)
 int lb_raise(lua_State *L, const Err *err)
 {
     luaL_checkstack(L, 4, "error");
-    push_place(L);
+    if (err->code == ERR_SCRIPT) /* its place is in the sentence already */
+        lua_pushliteral(L, "");
+    else
+        push_place(L);
     lua_pushstring(L, err->msg[0] ? err->msg : "unknown failure");
     lua_concat(L, 2);
     return lua_error(L);

@@ -45,6 +45,8 @@ typedef struct Lb {
     size_t lua_bytes;            /* what Lua's own allocator has handed out */
     char usage[256];             /* the sentence of the last wrong setting */
     bool config_seen;
+    uint64_t built;              /* the graph that lb_build() worked on last, and its */
+    int draws;                   /* unnamed draws so far */
     int settings;                /* registry reference: table of given k=v texts */
     int env;                     /* registry reference: the globals of cells */
 } Lb;
@@ -120,8 +122,10 @@ void lb_take_option(lua_State *L, int arg, const char *key);
 /* A shape {2,3} or an integer; returns the number of dims. */
 int lb_check_shape(lua_State *L, int arg, int64_t dim[MAX_DIM]);
 DType lb_check_dtype(lua_State *L, int arg, DType dflt);
-/* The table { name = tensor } at arg as a set; pushes the guard that owns it. `what` starts
- * error sentences. */
+/* The keys of the table, which must be texts, sorted; pushes the memory that holds the list. */
+const char **lb_sorted_names(lua_State *L, int table, const char *what, int *n);
+/* The table { name = tensor } at arg as a set, sorted by name; pushes two values, the upper one
+ * the guard that owns it. `what` starts error sentences. */
 TensorSet *lb_check_set(lua_State *L, int arg, const char *what);
 
 /* --- values for the journal (value.c) -------------------------------------------------- */
@@ -143,6 +147,11 @@ void trace_name_stream(Trace *t, char *text, size_t cap);
 Val lb_sym_val(lua_State *L, const LSym *s);
 /* A tensor as a value of the running trace: state or constant. */
 Val lb_tensor_val(lua_State *L, LTensor *t);
+/* The value of a tensor or symbol at arg in the running trace; `what` starts errors. */
+Val lb_any_val(lua_State *L, int arg, const char *what);
+/* Runs `body` while C code builds g: its only argument is `arg` as light userdata, symbols are
+ * values of g. What it raises becomes g's error, so nothing jumps over the builder. */
+void lb_build(Lb *lb, Graph *g, lua_CFunction body, void *arg);
 /* Raises the graph's sticky error, if any. */
 void lb_graph_check(lua_State *L);
 /* Calls a row with the Lua arguments from `first` on; pushes its results. */

@@ -1,6 +1,7 @@
 /* lb_exchange.c -- cl.load and cl.save: one row for each file format, chosen by the suffix.
  * A loader pushes its results; a saver finds the value at argument 2 and its options at 3. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -80,7 +81,36 @@ static bool is_listed_twice(lua_State *L, int table)
     return named && named->t.data == t->t.data;
 }
 
-/* The table at arg as a set that the guard on the stack top owns. */
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+const char **lb_sorted_names(lua_State *L, int table, const char *what, int *n)
+{
+    int count = 0;
+    lua_pushnil(L);
+    while (lua_next(L, table)) {
+        count++;
+        lua_pop(L, 1);
+    }
+    const char **name = lua_newuserdatauv(L, ((size_t)count + 1) * sizeof *name, 0);
+    *n = 0;
+    lua_pushnil(L);
+    for (; lua_next(L, table); lua_pop(L, 1)) {
+        if (is_listed_twice(L, table))
+            continue;
+        if (lua_type(L, -2) != LUA_TSTRING)
+            lb_error(L, ERR_OPTION, "%s takes a table of named tensors, { name = tensor }; it "
+                     "holds a %s under a %s", what, luaL_typename(L, -1), luaL_typename(L, -2));
+        if (strlen(lua_tostring(L, -2)) != lua_rawlen(L, -2))
+            lb_error(L, ERR_OPTION, "%s: a name holds a zero byte", what);
+        name[(*n)++] = lua_tostring(L, -2); /* stays alive in the table */
+    }
+    qsort(name, (size_t)*n, sizeof *name, by_text);
+    return name;
+}
+
 TensorSet *lb_check_set(lua_State *L, int arg, const char *what)
 {
     Err err;
@@ -88,23 +118,20 @@ TensorSet *lb_check_set(lua_State *L, int arg, const char *what)
     if (!lua_istable(L, arg))
         lb_error(L, ERR_OPTION, "%s takes a table of named tensors, { name = tensor }, not a %s",
                  what, luaL_typename(L, arg));
+    int n;
+    const char **name = lb_sorted_names(L, arg, what, &n);
     LbGuard *g = lb_push_guard(L, free_set);
     TensorSet *s = tset_new(&err);
     if (!s)
         lb_raise(L, &err);
     g->p = s;
-    lua_pushnil(L);
-    while (lua_next(L, arg)) {
-        if (is_listed_twice(L, arg)) {
-            lua_pop(L, 1);
-            continue;
-        }
-        if (lua_type(L, -2) != LUA_TSTRING || !lb_test_tensor(L, -1))
-            lb_error(L, ERR_OPTION, "%s takes a table of named tensors, { name = tensor }; it "
-                     "holds a %s under a %s", what, luaL_typename(L, -1), luaL_typename(L, -2));
-        if (strlen(lua_tostring(L, -2)) != lua_rawlen(L, -2))
-            lb_error(L, ERR_OPTION, "%s: a name holds a zero byte", what);
-        if (!tset_add(s, lua_tostring(L, -2), &lb_check_tensor(L, lua_gettop(L))->t, &err))
+    for (int i = 0; i < n; i++) {
+        lua_getfield(L, arg, name[i]);
+        LTensor *t = lb_test_tensor(L, -1);
+        if (!t)
+            lb_error(L, ERR_OPTION, "%s takes a table of named tensors, { name = tensor }; '%s' is "
+                     "a %s", what, name[i], luaL_typename(L, -1));
+        if (!tset_add(s, name[i], &t->t, &err))
             lb_raise(L, &err);
         lua_pop(L, 1);
     }
@@ -292,7 +319,7 @@ static const Format *find_format(lua_State *L, const char *path, bool save)
                                      f->suffix);
     }
     lb_error(L, ERR_FORMAT, "%s: '%s' %s; these can be %s: %s", what, path,
-             other ? "cannot be of this format" : "has no known suffix", verb, list);
+             other ? "is of a format that is only known the other way round" : "has no known suffix", verb, list);
     return NULL;
 }
 

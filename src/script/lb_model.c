@@ -13,9 +13,9 @@ LModel *lb_check_model(lua_State *L, int arg)
     return m;
 }
 
-static LModel *push_model(lua_State *L)
+LModel *lb_push_model(lua_State *L)
 {
-    LModel *m = lua_newuserdatauv(L, sizeof *m, 1);
+    LModel *m = lua_newuserdatauv(L, sizeof *m, 2);
     memset(m, 0, sizeof *m);
     luaL_setmetatable(L, LB_MODEL);
     return m;
@@ -29,33 +29,35 @@ static int model_gc(lua_State *L)
     return 0;
 }
 
-static int make_model(lua_State *L, const ModelRow *row)
+LModel *lb_make_model(lua_State *L, int arg, const char *where, const ModelRow *row)
 {
     Err err;
-    char where[64];
-    snprintf(where, sizeof where, "cl.model.%s", row->name);
     void *cfg = lua_newuserdatauv(L, row->config_size, 0); /* scratch that Lua frees */
     memset(cfg, 0, row->config_size);
-    lb_options(L, 1, where, row->options, row->n_options, cfg);
-    LModel *m = push_model(L);
-    return (m->m = model_new(row, cfg, &err)) ? 1 : lb_raise(L, &err);
+    lb_options(L, arg, where, row->options, row->n_options, cfg);
+    LModel *m = lb_push_model(L);
+    if (!(m->m = model_new(row, cfg, &err)))
+        lb_raise(L, &err);
+    return m;
 }
 
 static int new_bilinear(lua_State *L)
 {
-    return make_model(L, &model_bilinear);
+    lb_make_model(L, 1, "cl.model.bilinear", &model_bilinear);
+    return 1;
 }
 
 static int new_mlp(lua_State *L)
 {
-    return make_model(L, &model_mlp);
+    lb_make_model(L, 1, "cl.model.mlp", &model_mlp);
+    return 1;
 }
 
 static int load_model(lua_State *L)
 {
     Err err;
     const char *path = luaL_checkstring(L, 1);
-    LModel *m = push_model(L);
+    LModel *m = lb_push_model(L);
     return model_load(path, &m->m, &err) ? 1 : lb_raise(L, &err);
 }
 
@@ -66,7 +68,7 @@ static int model_save_fn(lua_State *L)
                                                                              : lb_raise(L, &err);
 }
 
-static void push_param(lua_State *L, const TensorSet *set, int i)
+void lb_push_param(lua_State *L, const TensorSet *set, int i)
 {
     LTensor *t = lb_push_tensor(L);
     t->t = tensor_retain(tset_at(set, i));
@@ -80,76 +82,12 @@ static int model_params_fn(lua_State *L)
     int n = tset_count(m->m->params);
     lua_createtable(L, n, n);
     for (int i = 0; i < n; i++) {
-        push_param(L, m->m->params, i);
+        lb_push_param(L, m->m->params, i);
         lua_pushvalue(L, -1);
         lua_setfield(L, -3, tset_name(m->m->params, i));
         lua_rawseti(L, -2, i + 1);
     }
     return 1;
-}
-
-/* Inside a compiled function: x [B,I] -> logits [B,C]. */
-static int model_forward_fn(lua_State *L)
-{
-    LModel *m = lb_check_model(L, 1);
-    LSym *x = lb_test_sym(L, 2);
-    Lb *lb = lb_of(L);
-    if (!lb->trace || !x)
-        return lb_error(L, ERR_STATE, "net:forward works on a symbol inside cl.compile; outside, "
-                        "net:logits takes a data set or a tensor");
-    Val y = model_forward(m->m, trace_graph(lb->trace), lb_sym_val(L, x));
-    lb_graph_check(L);
-    lb_push_sym(L, lb->trace, y);
-    return 1;
-}
-
-static int tensor_logits(lua_State *L, LModel *m, const Tensor *x)
-{
-    Err err;
-    LTensor *in = lb_push_tensor(L), *out = lb_push_tensor(L);
-    if (!tensor_convert(x, F32, &in->t, &err))
-        return lb_raise(L, &err);
-    Graph *g = graph_new(&err);
-    if (!g)
-        return lb_raise(L, &err);
-    Val v = graph_input(g, "x", F32, in->t.ndim, in->t.dim);
-    graph_output(g, "logits", model_forward(m->m, g, v));
-    bool ok = graph_ok(g);
-    if (!ok)
-        err = *graph_err(g);
-    Plan *p = ok ? plan_new(g, 0, &err) : NULL;
-    graph_free(g);
-    ok = p && plan_run(p, &in->t, &err) && tensor_copy(plan_output(p, 0), &out->t, &err);
-    plan_free(p);
-    lb_pace(L);
-    return ok ? 1 : lb_raise(L, &err);
-}
-
-static int model_logits_fn(lua_State *L)
-{
-    Err err;
-    LModel *m = lb_check_model(L, 1);
-    LTensor *x = lb_test_tensor(L, 2);
-    if (x)
-        return tensor_logits(L, m, &lb_check_tensor(L, 2)->t);
-    Dataset *d = lb_check_dataset(L, 2);
-    LTensor *out = lb_push_tensor(L);
-    return model_logits(m->m, d, &out->t, &err) ? 1 : lb_raise(L, &err);
-}
-
-static int model_accuracy_fn(lua_State *L)
-{
-    Err err;
-    double acc = 0, nll = 0;
-    LModel *m = lb_check_model(L, 1);
-    Dataset *d = lb_check_dataset(L, 2);
-    LTensor *y = lb_push_tensor(L);
-    if (!model_logits(m->m, d, &y->t, &err) ||
-        !logits_score(&y->t, &d->labels, &acc, &nll, &err))
-        return lb_raise(L, &err);
-    lua_pushnumber(L, acc);
-    lua_pushnumber(L, nll);
-    return 2;
 }
 
 static int model_tostring(lua_State *L)
@@ -252,13 +190,6 @@ const LbFn lb_model_fns[] = {
     { "model:parameters", "()",
       "The parameters as states, by position and by name; they share the network's memory.",
       model_params_fn, NULL, NULL, NULL },
-    { "model:forward", "(x)", "Inside a compiled function: logits [B,C] of x [B,I].",
-      model_forward_fn, NULL, NULL, NULL },
-    { "model:logits", "(dataset or tensor)",
-      "Logits f32 [N,C] of all examples of a data set, or of the rows of a tensor [N,I].",
-      model_logits_fn, NULL, NULL, NULL },
-    { "model:accuracy", "(dataset)", "Accuracy (0 to 1) and mean negative log-likelihood (nats).",
-      model_accuracy_fn, NULL, NULL, NULL },
     { "cl.train", "(net, { train = dataset, test = dataset }, { epochs = 8, noise = 0.55, ... })",
       "Trains a network in place with cross-entropy. noise is the std of Gaussian noise added to every "
       "pixel of a share of the examples. Returns loss, test_acc, test_loss, best_acc, steps, "

@@ -12,12 +12,18 @@
 typedef struct LModel {
     Model *m;
     double noise, noise_share; /* of the last training, for the data metric */
-    /* user value 1: the data set it was trained on, or nil */
+    /* user value 1: the data set it was trained on, or nil; 2: what holds a custom network's
+     * forward function */
 } LModel;
 
 Dataset *lb_check_dataset(lua_State *L, int arg);
 Sampler *lb_check_sampler(lua_State *L, int arg);
 LModel *lb_check_model(lua_State *L, int arg);
+LModel *lb_push_model(lua_State *L); /* empty; fill ->m */
+/* A new network of a row with the options at arg, pushed. */
+LModel *lb_make_model(lua_State *L, int arg, const char *where, const ModelRow *row);
+/* Parameter i of a set as a state that shares its memory. */
+void lb_push_param(lua_State *L, const TensorSet *set, int i);
 /* f64 second moment of a data set plus the noise of training: E[x x^T] + share std^2 I, pushed as
  * a tensor; kept in the data set's user value so that it is computed once. */
 LTensor *lb_push_moment(lua_State *L, int dataset, double noise, double share);

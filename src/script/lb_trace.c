@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/intr.h"
 #include "graph/optim.h"
 #include "script/lb_objects.h"
 
@@ -45,8 +46,6 @@ typedef struct LStep {
     StepPlan p[MAX_PLANS];
 } LStep;
 /* user values of a step: 1 the function, 2 a table that keeps optimisers and states alive */
-
-static uint64_t trace_ids;
 
 Graph *trace_graph(Trace *t)
 {
@@ -158,8 +157,7 @@ static int sym_refuse(lua_State *L)
                     "neither be compared nor joined to a text; use where, maximum or gt");
 }
 
-/* The value of a tensor or symbol argument in the running trace. */
-static Val any_val(lua_State *L, int arg, const char *what)
+Val lb_any_val(lua_State *L, int arg, const char *what)
 {
     Lb *lb = lb_of(L);
     if (!lb->trace)
@@ -177,7 +175,7 @@ static Val any_val(lua_State *L, int arg, const char *what)
 static int collect_vals(lua_State *L, int arg, const char *what, Val *out, int cap)
 {
     if (!lua_istable(L, arg)) {
-        out[0] = any_val(L, arg, what);
+        out[0] = lb_any_val(L, arg, what);
         return 1;
     }
     lua_Integer n = (lua_Integer)lua_rawlen(L, arg);
@@ -185,7 +183,7 @@ static int collect_vals(lua_State *L, int arg, const char *what, Val *out, int c
         lb_error(L, ERR_OPTION, "%s: a list of 1 to %d values is needed", what, cap);
     for (lua_Integer i = 1; i <= n; i++) {
         lua_rawgeti(L, arg, i);
-        out[i - 1] = any_val(L, lua_gettop(L), what);
+        out[i - 1] = lb_any_val(L, lua_gettop(L), what);
         lua_pop(L, 1);
     }
     return (int)n;
@@ -194,7 +192,7 @@ static int collect_vals(lua_State *L, int arg, const char *what, Val *out, int c
 static int cl_grad(lua_State *L)
 {
     Val wrt[128], d[128];
-    Val loss = any_val(L, 1, "cl.grad");
+    Val loss = lb_any_val(L, 1, "cl.grad");
     int n = collect_vals(L, 2, "cl.grad", wrt, 128);
     Trace *t = lb_of(L)->trace;
     if (!graph_grad(t->g, loss, wrt, n, d))
@@ -226,7 +224,7 @@ static int cl_assign(lua_State *L)
         lua_replace(L, 2);
     }
     if (lb->trace) {
-        Val to = lb_tensor_val(L, state), v = any_val(L, 2, "cl.assign");
+        Val to = lb_tensor_val(L, state), v = lb_any_val(L, 2, "cl.assign");
         graph_assign(lb->trace->g, to, v);
         lb_graph_check(L);
         return 0;
@@ -242,7 +240,7 @@ static int cl_assign(lua_State *L)
 static int cl_site(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
-    Val v = any_val(L, 2, "cl.site");
+    Val v = lb_any_val(L, 2, "cl.site");
     Trace *t = lb_of(L)->trace;
     v = graph_site(t->g, name, v);
     lb_graph_check(L);
@@ -293,7 +291,7 @@ static int optim_update(lua_State *L)
     OptimParam p[MAX_PARAMS];
     Val wrt[MAX_PARAMS], d[MAX_PARAMS];
     char names[MAX_PARAMS][80];
-    Val loss = any_val(L, 2, "optimizer:update");
+    Val loss = lb_any_val(L, 2, "optimizer:update");
     luaL_checktype(L, 3, LUA_TTABLE);
     int n = collect_vals(L, 3, "optimizer:update", wrt, MAX_PARAMS);
     if (lb->trace->optim)
@@ -318,6 +316,46 @@ static int optim_update(lua_State *L)
     lua_pushvalue(L, 1);
     lb->trace->optim_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
+}
+
+/* --- Lua inside of C builders --------------------------------------------------------------- */
+
+/* The message at the stack top as g's error. */
+static void take_error(lua_State *L, Graph *g, int status)
+{
+    const char *msg = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    graph_fail(g, intr_pending()              ? ERR_INTERRUPT
+                  : status == LUA_ERRMEM ? ERR_MEMORY
+                                         : ERR_SCRIPT,
+               "%s", msg ? msg : "an error that is no text was raised");
+}
+
+void lb_build(Lb *lb, Graph *g, lua_CFunction body, void *arg)
+{
+    lua_State *L = lb->current;
+    Trace *outer = lb->trace, own = { .g = g, .id = graph_id(g), .optim_ref = LUA_NOREF };
+    if (!L || !lua_checkstack(L, 4)) {
+        graph_fail(g, ERR_STATE, "a function of a script was needed while no script runs");
+        return;
+    }
+    bool same = outer && outer->g == g;
+    if (lb->built == own.id)
+        own.draws = lb->draws; /* another piece of the same graph */
+    if (!same)
+        lb->trace = &own;
+    int top = lua_gettop(L);
+    lua_pushcfunction(L, body);
+    lua_pushlightuserdata(L, arg);
+    int status = lua_pcall(L, 1, 0, 0);
+    if (status != LUA_OK && graph_ok(g))
+        take_error(L, g, status);
+    lua_settop(L, top);
+    lb->trace = outer;
+    if (!same) {
+        luaL_unref(L, LUA_REGISTRYINDEX, own.optim_ref);
+        lb->built = own.id;
+        lb->draws = own.draws;
+    }
 }
 
 /* --- tracing ------------------------------------------------------------------------------------ */
@@ -426,7 +464,7 @@ static void table_results(lua_State *L, StepPlan *p, int table)
     for (int i = 0; i < p->n_out; i++) {
         lua_pushstring(L, p->names[i]);
         lua_rawget(L, table);
-        graph_output(lb_of(L)->trace->g, p->names[i], any_val(L, lua_gettop(L), "return"));
+        graph_output(lb_of(L)->trace->g, p->names[i], lb_any_val(L, lua_gettop(L), "return"));
         lua_pop(L, 1);
     }
 }
@@ -454,7 +492,7 @@ static int trace_body(lua_State *L)
     } else {
         for (int i = 0; i < n; i++) {
             snprintf(p->names[i], sizeof p->names[i], "%d", i + 1);
-            graph_output(t->g, p->names[i], any_val(L, 3 + i, "return"));
+            graph_output(t->g, p->names[i], lb_any_val(L, 3 + i, "return"));
         }
         p->n_out = n;
     }
@@ -474,13 +512,14 @@ static StepPlan *trace_plan(lua_State *L, LStep *s, int n, const Spec *spec,
 {
     Lb *lb = lb_of(L);
     Err err;
-    Trace trace = { .id = ++trace_ids, .optim_ref = LUA_NOREF };
+    Trace trace = { .optim_ref = LUA_NOREF };
     StepPlan p = { .n_args = n };
     memcpy(p.args, spec, sizeof spec[0] * (size_t)n);
     memcpy(p.is_number, is_number, sizeof is_number[0] * (size_t)n);
     luaL_checkstack(L, 8, "tracing");
     if (!(trace.g = graph_new(&err)))
         lb_raise(L, &err);
+    trace.id = graph_id(trace.g);
     lb->trace = &trace;
     lua_pushcfunction(L, trace_body);
     lua_pushvalue(L, 1);

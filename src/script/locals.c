@@ -2,7 +2,7 @@
  * walks the text; at block depth 0 the word `local` is replaced by blanks (columns and lines
  * are kept), a declaration without a value gets "=nil" after its names, and a declaration with
  * an attribute (<const>, <close>) is left alone. Strings, long brackets and comments are
- * skipped as Lua's own lexer does. A first line that begins with '#' becomes a comment, and a
+ * skipped as Lua's own lexer does. A first line "#!..." becomes a comment, and a
  * byte order mark is dropped, as Lua does for files. A text that is not Lua is copied as it is:
  * the compiler reports it better than we could. */
 #include <string.h>
@@ -178,7 +178,7 @@ bool locals_keep(const char *text, size_t n, Str *out, Err *err)
     int depth = 0;
     if (n >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
         l.pos = 3;
-    if (l.pos < n && text[l.pos] == '#') {
+    if (l.pos + 1 < n && text[l.pos] == '#' && text[l.pos + 1] == '!') {
         while (l.pos < n && text[l.pos] != '\n')
             l.pos++;
         str_add(out, "--");

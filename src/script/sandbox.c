@@ -28,25 +28,14 @@ static void leave(lua_State *L, lua_State *before)
         lb_stop_hook(before);
 }
 
-static bool resumable(lua_State *L, lua_State *co, int n)
-{
-    if (!lua_checkstack(co, n)) {
-        lua_pushliteral(L, "too many arguments to resume");
-        return false;
-    }
-    if (lua_status(co) == LUA_OK && lua_gettop(co) == 0) {
-        lua_pushliteral(L, "cannot resume dead coroutine");
-        return false;
-    }
-    return true;
-}
-
 /* Pushes results or one error value on L; returns their count, or -1 for an error. */
 static int resume_with(lua_State *L, lua_State *co, int n)
 {
     int n_results;
-    if (!resumable(L, co, n))
+    if (!lua_checkstack(co, n)) {
+        lua_pushliteral(L, "too many arguments to resume");
         return -1;
+    }
     lua_xmove(L, co, n);
     lua_State *before = enter(L, co);
     int status = lua_resume(co, L, n, &n_results);

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -91,6 +92,14 @@ static json_t *settings_of(const KernelArgs *a)
     return o;
 }
 
+/* A point of a sweep: "<mark of the sweep>:<mark of the point>", from who started it. */
+static bool note_sweep(Run *r, Err *err)
+{
+    const char *both = getenv("CLEAVE_SWEEP"), *colon = both ? strchr(both, ':') : NULL;
+    return !colon || (run_set(r, "sweep", jval_text(both, (size_t)(colon - both)), err) &&
+                      run_set(r, "point", jval_str(colon + 1), err));
+}
+
 /* What somebody needs to repeat the run. */
 static bool describe(Run *r, const KernelArgs *a, Err *err)
 {
@@ -99,7 +108,7 @@ static bool describe(Run *r, const KernelArgs *a, Err *err)
            run_set(r, "script", jval_str(a->script), err) &&
            run_set(r, "argv", command_line(a), err) &&
            run_set(r, "cwd", jval_str(getcwd(cwd, sizeof cwd) ? cwd : ""), err) &&
-           run_set(r, "settings", settings_of(a), err) &&
+           run_set(r, "settings", settings_of(a), err) && note_sweep(r, err) &&
            run_set(r, "isa", json_string(isa_name()), err) &&
            run_set(r, "threads", json_integer(pool_threads()), err) &&
            run_set(r, "blas_core", jval_str(blas_core()), err) &&

@@ -91,6 +91,65 @@ static void check_given(lua_State *L, int given)
     }
 }
 
+static void unknown_profile(lua_State *L, const char *name, int profiles)
+{
+    const char *names[32];
+    size_t n = 0;
+    lua_pushnil(L);
+    while (lua_next(L, profiles)) {
+        lua_pop(L, 1);
+        if (lua_type(L, -1) == LUA_TSTRING && n < ARRAY_LEN(names))
+            names[n++] = lua_tostring(L, -1);
+    }
+    char list[120] = "";
+    qsort(names, n, sizeof *names, by_name);
+    for (size_t i = 0, at = 0; i < n && at < sizeof list; i++)
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", names[i]);
+    usage(L, "unknown profile '%.60s'; the script has %s", name, list);
+}
+
+/* Takes `profiles` out of the declaration at 1 (a copy takes its place): the one that the
+ * setting `profile` names, given at 2 or declared, replaces defaults. */
+static void apply_profile(lua_State *L)
+{
+    if (lua_getfield(L, 1, "profiles") != LUA_TTABLE) { /* 3 */
+        lua_pop(L, 1);
+        return;
+    }
+    lua_newtable(L); /* 4 */
+    lua_pushliteral(L, "");
+    lua_setfield(L, 4, "profile");
+    lua_pushnil(L);
+    while (lua_next(L, 1)) {
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_rawset(L, 4);
+    }
+    lua_pushnil(L);
+    lua_setfield(L, 4, "profiles");
+    if (lua_getfield(L, 2, "profile") != LUA_TSTRING) /* 5 */
+        lua_getfield(L, 4, "profile");                /* 6, or still 5 */
+    const char *name = luaL_checkstring(L, -1);
+    int kind = name[0] ? lua_getfield(L, 3, name) : LUA_TNIL;
+    if (name[0] && kind != LUA_TTABLE)
+        unknown_profile(L, name, 3);
+    int chosen = lua_gettop(L);
+    lua_pushnil(L);
+    while (kind == LUA_TTABLE && lua_next(L, chosen)) {
+        lua_pushvalue(L, -2);
+        if (lua_rawget(L, 4) != lua_type(L, -2))
+            lb_error(L, ERR_OPTION, "cl.config: profile '%s' sets '%s', which is no setting of "
+                     "that type", name, luaL_tolstring(L, -3, NULL));
+        lua_pop(L, 1);
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_rawset(L, 4);
+    }
+    lua_pushvalue(L, 4);
+    lua_replace(L, 1);
+    lua_settop(L, 2);
+}
+
 static int cl_config(lua_State *L)
 {
     Lb *lb = lb_of(L);
@@ -98,6 +157,7 @@ static int cl_config(lua_State *L)
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, lb->settings); /* 2 */
+    apply_profile(L);
     check_given(L, 2);
     lua_newtable(L); /* 3: the result */
     lua_pushnil(L);
@@ -234,7 +294,8 @@ const LbFn lb_session_fns[] = {
     { "cl.config", "({ name = default, ... })",
       "Declares a script's settings and returns them, with what `cleave run f.lua name=value` "
       "gave in place of the defaults, typed by the default. A name that was not declared ends "
-      "the run with exit code 2.", cl_config, NULL, NULL, "cl.config { seed = 1, epochs = 8 }" },
+      "the run with exit code 2. `profiles = { quick = { epochs = 1 } }` names sets of other "
+      "defaults; `profile=quick` chooses one.", cl_config, NULL, NULL, "cl.config { seed = 1, epochs = 8 }" },
     { "cl.metric", "(step, { name = value, ... })",
       "Records named numbers at a step; they make the run's curves.", cl_metric, NULL, NULL,
       "cl.metric(10, { loss = 0.5 })" },

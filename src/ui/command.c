@@ -21,8 +21,11 @@ static Exit command_version(const Operands *ops, const void *config);
 
 // clang-format off: rows of unequal length
 #define CORE_ROWS                                                                      \
+    THREADS_ROW, MACHINE_ROWS
+#define THREADS_ROW                                                                    \
     {"threads", OPT_INT, offsetof(CoreOptions, threads), "0", 0, 256, NULL,            \
-     "threads to compute with; 0: one a core, at most 8. Results do not depend on it"},\
+     "threads to compute with; 0: one a core, at most 8. Results do not depend on it"}
+#define MACHINE_ROWS                                                                   \
     {"isa", OPT_STR, offsetof(CoreOptions, isa), "", 0, 0, NULL,                       \
      "instruction set: baseline, avx2 or avx512; empty: the best of this machine"},    \
     {"mem", OPT_STR, offsetof(CoreOptions, mem), "", 0, 0, NULL,                       \
@@ -72,6 +75,18 @@ static const OptRow runs_options[] = {
     {"yes", OPT_BOOL, offsetof(RunsOptions, yes), "false", 0, 0, NULL,
      "remove without asking"},
 };
+static const OptRow sweep_options[] = {
+    VIEW_ROWS(SweepOptions),
+    {"jobs", OPT_INT, offsetof(SweepOptions, jobs), "1", 1, 256, NULL,
+     "runs at a time (-j), each with one thread"},
+    {"retry", OPT_BOOL, offsetof(SweepOptions, retry), "false", 0, 0, NULL,
+     "run points again that ended in an error of the script"},
+    {"slurm", OPT_BOOL, offsetof(SweepOptions, slurm), "false", 0, 0, NULL,
+     "print the batch script of a Slurm array instead"},
+    {"tasks", OPT_INT, offsetof(SweepOptions, tasks), "0", 0, 100000, NULL,
+     "with --slurm: elements of the array; 0: one for every --jobs points"},
+    MACHINE_ROWS,
+};
 static const OptRow help_options[] = {
     {"mdoc", OPT_BOOL, offsetof(HelpOptions, mdoc), "false", 0, 0, NULL,
      "print the whole API reference as a manual page source"},
@@ -93,6 +108,14 @@ const CommandRow command_rows[] = {
      "result and last metrics: cleave runs 'rank>=64' state=done name~two 'acc>.97'\n"
      "A RUN is a folder, an id, its number in the list, or the beginning of an id.\n",
      0, -1, runs_options, ARRAY_LEN(runs_options), command_runs},
+    {"sweep", "script.lua name=values ...",
+     "run a script over a grid of settings and print means over seeds",
+     "Values are single, lists (1e-3,1e-4), ranges (1..5) or ranges with a step\n"
+     "(0..1:0.25). What the run folder already has is not run again, so the same command\n"
+     "goes on after an interrupt; a run that crashes is tried once more. Under mpirun,\n"
+     "srun or in a Slurm array each process takes its share of the points.\n"
+     "Exit code: 0 all done, 1 some failed, 2 usage, 3 some crashed, 130 interrupted.\n",
+     1, -1, sweep_options, ARRAY_LEN(sweep_options), command_sweep},
     {"help", "[name]",
      "the API reference: a name, a command, or the list of all names",
      "", 0, 1, help_options, ARRAY_LEN(help_options), command_show_help},
@@ -302,6 +325,32 @@ static bool take_option(const CommandRow *row, int argc, char **argv, int *i,
                         where, err);
 }
 
+/* -j VALUE or -jVALUE: the one option that begins with that letter. */
+static bool take_letter(const CommandRow *row, int argc, char **argv, int *i,
+                        void *config, Err *err)
+{
+    const char *a = argv[*i];
+    const OptRow *found = NULL;
+    int n = 0;
+    char where[64];
+    for (size_t k = 0; k < row->n_options; k++) {
+        if (row->options[k].name[0] == a[1]) {
+            found = &row->options[k];
+            n++;
+        }
+    }
+    bool with_value = found && found->type != OPT_BOOL;
+    if (n != 1 || (a[2] && !with_value))
+        return err_set(err, ERR_OPTION, "unknown option '%s'; see cleave %s --help", a,
+                       row->name);
+    if (with_value && !a[2] && *i + 1 == argc)
+        return err_set(err, ERR_OPTION, "cleave %s: %s needs a value", row->name, a);
+    const char *value = !with_value ? "true" : a[2] ? a + 2 : argv[++*i];
+    snprintf(where, sizeof where, "cleave %s", row->name);
+    return opt_set_text(row->options, row->n_options, config, found->name, value, where,
+                        err);
+}
+
 /* Sorts arguments into options and operands. help: --help was among them. */
 static bool parse(const CommandRow *row, Operands *ops, int first, void *config,
                   bool *help, Err *err)
@@ -319,8 +368,8 @@ static bool parse(const CommandRow *row, Operands *ops, int first, void *config,
             if (!take_option(row, ops->argc, ops->argv, &i, config, err))
                 return false;
         } else if (options && a[0] == '-' && a[1]) {
-            return err_set(err, ERR_OPTION, "unknown option '%s'; see cleave %s --help",
-                           a, row->name);
+            if (!take_letter(row, ops->argc, ops->argv, &i, config, err))
+                return false;
         } else {
             ops->item[ops->n++] = ops->argv[i];
         }
@@ -339,6 +388,7 @@ static Exit dispatch(const CommandRow *row, int argc, char **argv)
     union {
         RunOptions run;
         RunsOptions runs;
+        SweepOptions sweep;
         CoreOptions core;
         HelpOptions help;
         BenchOptions bench;

@@ -46,6 +46,14 @@ typedef struct RunsOptions {
     bool csv, keys, yes;
 } RunsOptions;
 
+typedef struct SweepOptions {
+    CoreOptions core; /* threads: unused, a run has one */
+    char runs[OPT_STR_CAP];
+    char level[OPT_STR_CAP];
+    int64_t width, jobs, tasks;
+    bool slurm, retry;
+} SweepOptions;
+
 typedef struct CommandRow {
     const char *name;
     const char *operands; /* "script.lua [name=value ...]" */
@@ -72,6 +80,7 @@ bool command_apply_core(const CoreOptions *core, Err *err);
 Exit command_run(const Operands *ops, const void *config);    /* run.c */
 Exit command_kernel(const Operands *ops, const void *config); /* run.c */
 Exit command_runs(const Operands *ops, const void *config);   /* runs.c */
+Exit command_sweep(const Operands *ops, const void *config);  /* sweep.c */
 Exit command_doctor(const Operands *ops, const void *config); /* doctor.c */
 Exit command_bench(const Operands *ops, const void *config);  /* bench.c */
 Exit command_completion(const Operands *ops, const void *config); /* completion.c */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -266,6 +267,18 @@ static bool check_operands(const Operands *ops, const RunOptions *o, PrintStyle 
            style_detect(o->level, (int)o->width, style, err);
 }
 
+/* A run of a sweep stops with the process that started it, however that ended: the next
+ * one would otherwise find points at work that nobody waits for. */
+static bool tie_to_sweep(Err *err)
+{
+    const char *parent = getenv("CLEAVE_SWEEP_PID");
+    if (!parent)
+        return true;
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    return getppid() == atol(parent) ||
+           err_set(err, ERR_STATE, "the sweep that started this run has ended");
+}
+
 Exit command_run(const Operands *ops, const void *config)
 {
     const RunOptions *o = config;
@@ -277,7 +290,7 @@ Exit command_run(const Operands *ops, const void *config)
     char **argv = NULL;
     if (!check_operands(ops, o, &style, &err))
         return command_fail(EXIT_USAGE, "%s", err.msg);
-    if (!take_signals(&err) ||
+    if (!take_signals(&err) || !tie_to_sweep(&err) ||
         !run_make_dir(o->runs[0] ? o->runs : NULL, ops->item[0], dir, sizeof dir, &err))
         return command_fail(EXIT_BROKEN, "%s", err.msg);
     f.reader = jreader_open(dir, &err);

@@ -16,6 +16,7 @@
 #include "base/intr.h"
 #include "base/mem.h"
 #include "script/lb.h"
+#include "script/script_int.h"
 
 struct Script {
     lua_State *L;
@@ -262,6 +263,8 @@ typedef struct Job {
     const char *text, *chunk;
     size_t n;
     bool want_result;
+    bool is_cell;       /* shows its value when it is an expression */
+    bool is_expression; /* found out by the compiler */
     json_t *result;
     ScriptEnd end;
     Err *err;
@@ -297,7 +300,8 @@ static int on_error(lua_State *L)
 
 /* Pushes the chunk or an error text. An expression is tried as `return <text>` first, so that a
  * cell shows its value. */
-static int compile_chunk(lua_State *L, const Str *text, const char *chunk)
+static int compile_chunk(lua_State *L, const Str *text, const char *chunk,
+                         bool *is_expression)
 {
     Str *value = lb_push_str(L);
     str_add(value, "return ");
@@ -305,6 +309,7 @@ static int compile_chunk(lua_State *L, const Str *text, const char *chunk)
     int status = value->oom ? LUA_ERRSYNTAX
                             : luaL_loadbufferx(L, value->s, value->len, chunk, "t");
     str_done(value);
+    *is_expression = status == LUA_OK;
     if (status == LUA_OK)
         return status;
     return luaL_loadbufferx(L, text->s, text->len, chunk, "t");
@@ -336,6 +341,17 @@ static void keep_trace(lua_State *L, Script *s)
         s->trace = mem_strdup(lua_tostring(L, -1), NULL);
 }
 
+/* Calls cl.show with the value on the stack top. */
+static int show_value(lua_State *L, int handler)
+{
+    if (lua_isnil(L, -1))
+        return LUA_OK;
+    lua_getfield(L, LUA_REGISTRYINDEX, "cleave.cl");
+    lua_getfield(L, -1, "show");
+    lua_pushvalue(L, -3);
+    return lua_pcall(L, 1, 0, handler);
+}
+
 /* Under a protected call of its own: an error here means that memory is out. */
 static int run_job(lua_State *L)
 {
@@ -350,7 +366,7 @@ static int run_job(lua_State *L)
         job->end = SCRIPT_FAILED;
         return 0;
     }
-    int status = compile_chunk(L, kept, job->chunk);
+    int status = compile_chunk(L, kept, job->chunk, &job->is_expression);
     str_done(kept);
     if (status == LUA_OK) {
         lua_rawgeti(L, LUA_REGISTRYINDEX, lb->env);
@@ -358,15 +374,18 @@ static int run_job(lua_State *L)
         if (intr_pending()) /* came before there was anything to stop */
             lb_stop_hook(L);
         status = lua_pcall(L, 0, 1, handler);
+        if (status == LUA_OK && job->is_cell && job->is_expression)
+            status = show_value(L, handler);
     }
     if (status != LUA_OK) {
         note_failure(L, job, status);
         keep_trace(L, job->s);
-    } else if (!lb->config_seen && job->s->n_settings) {
+    } else if (!job->is_cell && !lb->config_seen && job->s->n_settings) {
         err_set(job->err, ERR_OPTION, "settings were given, but the script declares none with "
                 "cl.config");
         job->end = SCRIPT_USAGE;
-    } else if (job->want_result && !lua_isnil(L, -1)) {
+    } else if (job->want_result && !(job->is_cell && job->is_expression) &&
+               !lua_isnil(L, -1)) {
         job->result = lb_to_json(L, -1);
     }
     return 0;
@@ -377,12 +396,17 @@ const char *script_trace(const Script *s)
     return s->trace ? s->trace : "";
 }
 
-ScriptEnd script_run_text(Script *s, const char *text, size_t n, const char *chunk,
-                          json_t **result, Err *err)
+static ScriptEnd run_chunk(Script *s, Job *job, json_t **result, Err *err)
 {
     lua_State *L = s->L;
-    Job job = { .s = s, .text = text, .n = n, .chunk = chunk, .want_result = result != NULL,
-                .end = SCRIPT_DONE, .err = err };
+    const char *text = job->text, *chunk = job->chunk;
+    size_t n = job->n;
+    job->s = s;
+    job->want_result = result != NULL;
+    job->end = SCRIPT_DONE;
+    job->err = err;
+    if (result)
+        *result = NULL;
     if (n >= 4 && memcmp(text, "\033Lua", 4) == 0) {
         err_set(err, ERR_FORMAT, "%s is a compiled Lua chunk; only Lua text is run",
                 chunk[0] == '@' || chunk[0] == '=' ? chunk + 1 : chunk);
@@ -395,19 +419,46 @@ ScriptEnd script_run_text(Script *s, const char *text, size_t n, const char *chu
     s->thread = pthread_self();
     running_here = s;
     lua_pushcfunction(L, run_job);
-    lua_pushlightuserdata(L, &job);
+    lua_pushlightuserdata(L, job);
     int status = lua_pcall(L, 1, 0, 0);
     if (status != LUA_OK) {
-        note_failure(L, &job, LUA_ERRMEM);
-        json_decref(job.result);
-        job.result = NULL;
+        note_failure(L, job, LUA_ERRMEM);
+        json_decref(job->result);
+        job->result = NULL;
     }
     lua_settop(L, 0);
     lua_sethook(L, NULL, 0, 0);
     intr_clear();
     if (result)
-        *result = job.result;
-    return job.end;
+        *result = job->result;
+    return job->end;
+}
+
+ScriptEnd script_run_text(Script *s, const char *text, size_t n, const char *chunk,
+                          json_t **result, Err *err)
+{
+    Job job = { .text = text, .n = n, .chunk = chunk };
+    return run_chunk(s, &job, result, err);
+}
+
+ScriptEnd script_run_cell(Script *s, const char *text, size_t n, const char *chunk,
+                          json_t **result, Err *err)
+{
+    Job job = { .text = text, .n = n, .chunk = chunk, .is_cell = true };
+    return run_chunk(s, &job, result, err);
+}
+
+bool script_settings_taken(const Script *s, Err *err)
+{
+    if (s->lb.config_seen || s->n_settings == 0)
+        return true;
+    return err_set(err, ERR_OPTION, "settings were given, but the script declares none with "
+                   "cl.config");
+}
+
+lua_State *script_state(Script *s)
+{
+    return s->L;
 }
 
 ScriptEnd script_run_file(Script *s, const char *path, json_t **result, Err *err)

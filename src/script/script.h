@@ -27,8 +27,27 @@ bool script_set(Script *s, const char *name, const char *text, Err *err);
 ScriptEnd script_run_text(Script *s, const char *text, size_t n, const char *chunk,
                           json_t **result, Err *err);
 ScriptEnd script_run_file(Script *s, const char *path, json_t **result, Err *err);
+/* As script_run_text(), for one cell of several: the value of a cell that is an expression is
+ * shown as cl.show would, and only an explicit `return` makes a *result. */
+ScriptEnd script_run_cell(Script *s, const char *text, size_t n, const char *chunk,
+                          json_t **result, Err *err);
+/* After the last cell: false when settings were given and nobody asked for them. */
+bool script_settings_taken(const Script *s, Err *err);
 const char *script_trace(const Script *s); /* of the last failure, "" if none */
 void script_interrupt(Script *s);          /* async-signal-safe */
+
+/* Looking at a state that does not run (inspect.c), from any thread: raw access only, so that no
+ * code of the user's runs and nothing is collected. They stop at `deadline` (clock_now()) with
+ * what they have. Lists are the caller's; NULL: out of memory, or a path that leads nowhere. */
+/* What can stand behind `path` ("", "cl.data", "net"): [{"text","kind"}], at most `max`. */
+json_t *script_fields(Script *s, const char *path, double deadline, int max, Err *err);
+/* The value at a path: {"name","kind","text"}. */
+json_t *script_describe(Script *s, const char *path, Err *err);
+/* The names that cells have made: [{"name","kind","text"}], sorted. */
+json_t *script_variables(Script *s, double deadline, Err *err);
+/* Whether the text is the beginning of a chunk, as the compiler sees it: a line editor asks for
+ * more. Needs no Script. */
+bool script_wants_more(const char *text, size_t n);
 
 /* Documentation of a name ("relu", "cl.train", "tensor:sum"): signature, doc, defaults.
  * NULL name: the list of all names by area. false with the nearest name when unknown. */

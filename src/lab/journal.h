@@ -74,6 +74,10 @@ json_t *jreader_next(JournalReader *r, bool *more, Err *err);
 /* Waits until the file grew, or `seconds` passed: inotify, on network file systems
  * polling. extra_fd (or -1) wakes it when readable. */
 void jreader_wait(JournalReader *r, double seconds, int extra_fd);
+/* For a poll() of one's own: forgets the announcements so far and returns a descriptor
+ * that becomes readable with the next one; -1: look again every quarter of a second.
+ * Called before reading to the end, nothing is missed. */
+int jreader_watch(JournalReader *r);
 const char *jreader_dir(const JournalReader *r);
 /* Rebuilds a figure from its event (pixels from the blob). Every size is checked
  * against the file before memory is asked for; paths that leave the folder are refused.

@@ -223,6 +223,14 @@ static void drain(int fd)
         ;
 }
 
+int jreader_watch(JournalReader *r)
+{
+    watch(r);
+    if (r->notify >= 0)
+        drain(r->notify);
+    return r->notify;
+}
+
 static bool grew(const JournalReader *r)
 {
     struct stat st;

@@ -12,11 +12,6 @@
 #include "decomp/terms.h"
 #include "graph/build.h"
 
-#define PRIOR_OPT(k, name, dflt, doc)                                                  \
-    {                                                                                  \
-        name, OPT_NUM, offsetof(DictCfg, prior) + (k) * sizeof(double), dflt, 0, 1e6,  \
-            NULL, doc                                                                  \
-    }
 const OptRow dict_options[] = {
     {"components", OPT_INT, offsetof(DictCfg, components), "128", 1, 100000, NULL,
      "Number of components."},
@@ -42,16 +37,7 @@ const OptRow dict_options[] = {
      "Weight of the squared error of the logits, in units of their variance."},
     {"batch", OPT_INT, offsetof(DictCfg, batch), "512", 1, 1000000, NULL,
      "Examples a step for distillation."},
-    PRIOR_OPT(0, "sparsity", "0.05", "Weight of the sum of |pixel| of a pattern."),
-    PRIOR_OPT(1, "locality", "0.12",
-              "Weight of the spatial variance of a pattern's energy."),
-    PRIOR_OPT(2, "roughness", "0.007", "Weight of squared differences of neighbours."),
-    PRIOR_OPT(3, "variation", "0", "Weight of the total variation."),
-    PRIOR_OPT(4, "background", "0",
-              "Weight of the energy on pixels that are hardly ever lit."),
-    PRIOR_OPT(5, "cancellation", "0.05", "Weight of the group lasso over components."),
-    PRIOR_OPT(6, "duplicates", "0",
-              "Weight of squared cosines between components of a class."),
+    PRIOR_OPTIONS(DictCfg, "0.05", "0.12", "0.007", "0.05"),
 };
 const size_t dict_n_options = ARRAY_LEN(dict_options);
 
@@ -231,16 +217,6 @@ static void factors(DictFit *f, Graph *g, Val *a, Val *b)
     *b = f->split ? g_sub(g, u, v) : v;
 }
 
-/* mean-one weights of the 2R patterns, without gradient */
-static Val pattern_weights(DictFit *f, Graph *g, Val nrm)
-{
-    OpAttr axis = {0};
-    Val size = g_stop(g, g_shift(g, nrm, 1e-20));
-    Val h = g_exp(g, g_scale(g, g_log(g, size), f->cfg.emphasis / 2));
-    h = g_div(g, h, g_mean(g, h));
-    return g_call(g, "concat", (Val[]){h, h}, 2, &axis);
-}
-
 static Val add_priors(DictFit *f, Graph *g, const CosineTerms *t, Val a, Val b,
                       Val loss)
 {
@@ -252,10 +228,13 @@ static Val add_priors(DictFit *f, Graph *g, const CosineTerms *t, Val a, Val b,
                   .nrm = t->nrm,
                   .TT = t->TT,
                   .gram = t->gram,
-                  .unlit = VAL_NONE};
+                  .unlit = VAL_NONE,
+                  .a = a,
+                  .b = b};
     p.q = prior_patterns(g, a, b);
     p.energy = g_square(g, p.q);
-    p.weight = pattern_weights(f, g, t->nrm);
+    p.weight = prior_weights(g, t->nrm, f->cfg.emphasis, true);
+    p.head = graph_const(g, &f->dict.head);
     if (f->unlit.data)
         p.unlit = graph_const(g, &f->unlit);
     for (size_t k = 0; k < prior_n_rows; k++) {

@@ -9,6 +9,7 @@
 #ifndef CLEAVE_DECOMP_FIT_H
 #define CLEAVE_DECOMP_FIT_H
 #include "decomp/dictionary.h"
+#include "decomp/priors.h"
 
 typedef struct DictCfg {
     int64_t components, steps, seed, batch;
@@ -17,7 +18,7 @@ typedef struct DictCfg {
     char metric[OPT_STR_CAP]; /* data plain */
     char schedule[OPT_STR_CAP];
     double lr, emphasis, distill;
-    double prior[16]; /* weights, in the order of prior_rows */
+    double prior[PRIOR_CAP]; /* weights, in the order of prior_rows */
 } DictCfg;
 extern const OptRow dict_options[];
 extern const size_t dict_n_options;

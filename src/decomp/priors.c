@@ -8,10 +8,17 @@
  *   cancellation  sum |T_r| / (|T| sqrt R), a group lasso over components: large when
  *                 they cancel; unlike sum |T_r|^2 it gains nothing from splitting a
  *                 component in two
- *   duplicates    mean squared cosine of different components of one class */
+ *   duplicates    mean squared cosine of different components of one class
+ *   laplacian     mean w |5-point Laplacian of q|^2: 20 for a dot
+ *   border        mean w sum e (y^2+x^2): energy far from the middle
+ *   symmetry      mean |a/|a| - b/|b||^2: 0 when a component is one square
+ *   head_l1       mean sum |D| / |D|: 1 for one class, sqrt C for all alike
+ *   head_entropy  mean entropy of |D| / log C: 0 for one class, 1 for all alike
+ *   varimax       1 - mean w sum q^4: 0 for a dot */
 #include "decomp/priors.h"
 
 #include <math.h>
+#include <string.h>
 
 static Val attr_call(Graph *g, const char *op, Val x, OpAttr a)
 {
@@ -33,6 +40,20 @@ Val prior_patterns(Graph *g, Val a, Val b)
     minus = g_div(g, minus, row_norm(g, minus));
     OpAttr axis = {0};
     return g_call(g, "concat", (Val[]){plus, minus}, 2, &axis);
+}
+
+Val prior_unit_rows(Graph *g, Val x)
+{
+    return g_div(g, x, row_norm(g, x));
+}
+
+Val prior_weights(Graph *g, Val nrm, double emphasis, bool twice)
+{
+    OpAttr axis = {0};
+    Val size = g_stop(g, g_shift(g, nrm, 1e-20));
+    Val h = g_exp(g, g_scale(g, g_log(g, size), emphasis / 2));
+    h = g_div(g, h, g_mean(g, h));
+    return twice ? g_call(g, "concat", (Val[]){h, h}, 2, &axis) : h;
 }
 
 Val prior_weighted_mean(const PriorCtx *p, Val row_values)
@@ -108,8 +129,13 @@ static Val build_locality(const PriorCtx *p)
     return prior_weighted_mean(p, spread);
 }
 
+static int64_t patterns_of(const PriorCtx *p)
+{
+    return graph_ok(p->g) ? graph_spec(p->g, p->q).dim[0] : 1;
+}
+
 /* Differences of neighbours along an axis (1: vertical, 2: horizontal) of q as
- * [2R,h,w]. */
+ * [patterns,h,w]. */
 static Val differences(const PriorCtx *p, Val image, int axis)
 {
     int64_t n = axis == 1 ? p->height : p->width;
@@ -121,12 +147,12 @@ static Val differences(const PriorCtx *p, Val image, int axis)
 static Val neighbour_sum(const PriorCtx *p, Val (*fn)(Graph *, Val))
 {
     Graph *g = p->g;
-    Val image = g_reshape(g, p->q, 3, (int64_t[]){2 * p->R, p->height, p->width});
+    Val image = g_reshape(g, p->q, 3, (int64_t[]){patterns_of(p), p->height, p->width});
     Val sum = VAL_NONE;
     for (int axis = 1; axis <= 2; axis++) {
         Val d = fn(g, differences(p, image, axis));
         int64_t n = axis == 1 ? (p->height - 1) * p->width : p->height * (p->width - 1);
-        Val rows = row_sum(p, g_reshape(g, d, 2, (int64_t[]){2 * p->R, n}));
+        Val rows = row_sum(p, g_reshape(g, d, 2, (int64_t[]){patterns_of(p), n}));
         sum = axis == 1 ? rows : g_add(g, sum, rows);
     }
     return prior_weighted_mean(p, sum);
@@ -169,10 +195,67 @@ static Val build_duplicates(const PriorCtx *p)
                    -1); /* the diagonal is R ones */
 }
 
+static Val build_laplacian(const PriorCtx *p)
+{
+    OpAttr size = {.i = {p->height, p->width}};
+    Val lap = attr_call(p->g, "laplacian", p->q, size);
+    return prior_weighted_mean(p, row_sum(p, g_square(p->g, lap)));
+}
+
+static Val build_border(const PriorCtx *p)
+{
+    Val r2 = grid_const(p, 1, (GridFn *const[]){radius2});
+    return prior_weighted_mean(
+        p, row_sum(p, g_matmul(p->g, p->energy, r2, false, false)));
+}
+
+static Val build_symmetry(const PriorCtx *p)
+{
+    Graph *g = p->g;
+    Val d = g_sub(g, prior_unit_rows(g, p->a), prior_unit_rows(g, p->b));
+    return g_scale(g, g_sum(g, g_square(g, d)), 1 / (double)p->R);
+}
+
+static Val build_head_l1(const PriorCtx *p)
+{
+    Graph *g = p->g;
+    return g_scale(g, g_sum(g, g_abs(g, prior_unit_rows(g, p->head))),
+                   1 / (double)p->R);
+}
+
+static Val build_head_entropy(const PriorCtx *p)
+{
+    Graph *g = p->g;
+    int64_t C = graph_ok(g) ? graph_spec(g, p->head).dim[1] : 2;
+    Val h = g_abs(g, p->head);
+    Val share = g_div(g, h, g_shift(g, g_sum_axis(g, h, 1, true), 1e-12));
+    Val each = g_mul(g, share, g_log(g, g_shift(g, share, 1e-12)));
+    double unit = C > 1 ? log((double)C) : 1;
+    return g_scale(g, g_sum(g, each), -1 / (unit * (double)p->R));
+}
+
+static Val build_varimax(const PriorCtx *p)
+{
+    Val fourth = row_sum(p, g_square(p->g, p->energy));
+    return g_shift(p->g, g_neg(p->g, prior_weighted_mean(p, fourth)), 1);
+}
+
 const PriorRow prior_rows[] = {
     {"sparsity", build_sparsity},     {"locality", build_locality},
     {"roughness", build_roughness},   {"variation", build_variation},
     {"background", build_background}, {"cancellation", build_cancellation},
-    {"duplicates", build_duplicates},
+    {"duplicates", build_duplicates}, {"laplacian", build_laplacian},
+    {"border", build_border},         {"symmetry", build_symmetry},
+    {"head_l1", build_head_l1},       {"head_entropy", build_head_entropy},
+    {"varimax", build_varimax},
 };
 const size_t prior_n_rows = ARRAY_LEN(prior_rows);
+_Static_assert(ARRAY_LEN(prior_rows) <= PRIOR_CAP, "PRIOR_CAP");
+
+int prior_index(const char *name)
+{
+    for (size_t k = 0; k < prior_n_rows; k++)
+        if (!strcmp(prior_rows[k].name, name))
+            return (int)k;
+    return -1;
+}

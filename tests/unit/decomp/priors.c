@@ -9,6 +9,7 @@ typedef struct Setting {
     Tensor a, b, weight, unlit; /* f64; a and b are states */
     Tensor S;                   /* f64 [I,I] of nrm, TT and gram */
     Tensor same;                /* f64 [R,R] */
+    Tensor head;                /* f64 [R,4] */
 } Setting;
 
 static Setting setting_new(int64_t R, int64_t height, int64_t width)
@@ -21,6 +22,7 @@ static Setting setting_new(int64_t R, int64_t height, int64_t width)
     s.unlit = t_make(F64, 1, DIMS(I));
     s.S = t_make(F64, 2, DIMS(I, I));
     s.same = t_make(F64, 2, DIMS(R, R));
+    s.head = t_random(5, F64, 2, DIMS(R, 4), -1, 1);
     for (int64_t i = 0; i < I; i++) {
         d64(&s.unlit)[i] = i % 3 == 0;
         for (int64_t j = 0; j < I; j++)
@@ -33,7 +35,8 @@ static Setting setting_new(int64_t R, int64_t height, int64_t width)
 
 static void setting_done(Setting *s)
 {
-    Tensor *const all[] = {&s->a, &s->b, &s->weight, &s->unlit, &s->S, &s->same};
+    Tensor *const all[] = {&s->a, &s->b, &s->weight, &s->unlit, &s->S, &s->same,
+                           &s->head};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         tensor_release(all[i]);
 }
@@ -60,6 +63,9 @@ static PriorCtx context(const Setting *s, Graph *g, Val *a, Val *b)
     p.energy = g_square(g, p.q);
     p.weight = graph_const(g, &s->weight);
     p.unlit = graph_const(g, &s->unlit);
+    p.a = *a;
+    p.b = *b;
+    p.head = graph_state(g, "head", &s->head);
     return p;
 }
 
@@ -67,18 +73,20 @@ typedef struct Compiled {
     Plan *plan;
 } Compiled;
 
-/* Outputs: the value, its gradients for a and b, the patterns. */
+/* Outputs: the value, its gradients for a, b and head, the patterns. */
 static Compiled compile(const Setting *s, const PriorRow *row)
 {
     Err err = {0};
     Graph *g = graph_new(&err);
-    Val ab[2], d[2];
-    PriorCtx p = context(s, g, &ab[0], &ab[1]);
+    Val of[3], d[3];
+    PriorCtx p = context(s, g, &of[0], &of[1]);
+    of[2] = p.head;
     Val v = row->build(&p);
     graph_output(g, "value", v);
-    graph_grad(g, v, ab, 2, d);
+    graph_grad(g, v, of, 3, d);
     graph_output(g, "da", d[0]);
     graph_output(g, "db", d[1]);
+    graph_output(g, "dhead", d[2]);
     graph_output(g, "q", p.q);
     if (!graph_ok(g))
         fail_msg("%s: %s", row->name, graph_err(g)->msg);
@@ -193,6 +201,57 @@ static void values_by_hand(void **state)
     setting_done(&s);
 }
 
+static void values_of_squares_by_hand(void **state)
+{
+    (void)state;
+    enum { R = 3, H = 3, W = 4, I = 12, C = 4 };
+    Setting s = setting_new(R, H, W);
+    double lap = 0, border = 0, fourth = 0, apart = 0, l1 = 0, entropy = 0, q[I];
+    for (int k = 0; k < 2 * R; k++) {
+        double w = d64(&s.weight)[k] / (2 * R);
+        pattern(&s, k % R, k < R ? 1 : -1, q);
+        for (int y = 0; y < H; y++)
+            for (int x = 0; x < W; x++) {
+                int up = y ? y - 1 : 1, down = y + 1 < H ? y + 1 : H - 2;
+                int left = x ? x - 1 : 1, right = x + 1 < W ? x + 1 : W - 2;
+                double p = q[y * W + x], cy = y - 1, cx = x * 2.0 / 3 - 1;
+                double d = q[up * W + x] + q[down * W + x] + q[y * W + left] +
+                           q[y * W + right] - 4 * p;
+                lap += w * d * d;
+                border += w * p * p * (cy * cy + cx * cx);
+                fourth += w * p * p * p * p;
+            }
+    }
+    for (int r = 0; r < R; r++) {
+        double na = 0, nb = 0, sum = 0, square = 0;
+        for (int i = 0; i < I; i++) {
+            na += pow(d64(&s.a)[r * I + i], 2);
+            nb += pow(d64(&s.b)[r * I + i], 2);
+        }
+        for (int i = 0; i < I; i++)
+            apart += pow(d64(&s.a)[r * I + i] / sqrt(na) -
+                             d64(&s.b)[r * I + i] / sqrt(nb),
+                         2) /
+                     R;
+        for (int c = 0; c < C; c++) {
+            sum += fabs(d64(&s.head)[r * C + c]);
+            square += pow(d64(&s.head)[r * C + c], 2);
+        }
+        l1 += sum / sqrt(square) / R;
+        for (int c = 0; c < C; c++) {
+            double p = fabs(d64(&s.head)[r * C + c]) / sum;
+            entropy -= p * log(p) / log(C) / R;
+        }
+    }
+    assert_near(prior_value(&s, "laplacian"), lap, 1e-9);
+    assert_near(prior_value(&s, "border"), border, 1e-10);
+    assert_near(prior_value(&s, "varimax"), 1 - fourth, 1e-10);
+    assert_near(prior_value(&s, "symmetry"), apart, 1e-10);
+    assert_near(prior_value(&s, "head_l1"), l1, 1e-10);
+    assert_near(prior_value(&s, "head_entropy"), entropy, 1e-9);
+    setting_done(&s);
+}
+
 /* --- gradients and invariance ----------------------------------------------------- */
 
 static void gradients_match_differences(void **state)
@@ -201,12 +260,12 @@ static void gradients_match_differences(void **state)
     Setting s = setting_new(3, 3, 4);
     for (size_t k = 0; k < prior_n_rows; k++) {
         Compiled c = compile(&s, &prior_rows[k]);
-        Tensor *const param[2] = {&s.a, &s.b};
+        Tensor *const param[3] = {&s.a, &s.b, &s.head};
+        double top = 0;
         value_of(&c);
-        for (int side = 0; side < 2; side++) {
+        for (int side = 0; side < 3; side++) {
             Tensor d = {0};
             Err err = {0};
-            double top = 0;
             value_of(&c);
             assert_ok(tensor_copy(plan_output(c.plan, 1 + side), &d, &err), err);
             for (int64_t i = 0; i < tensor_count(&d); i++) {
@@ -222,9 +281,9 @@ static void gradients_match_differences(void **state)
                              (up - down) / (2 * step));
                 top = fmax(top, fabs(t_at(&d, i)));
             }
-            assert_true(top > 1e-3);
             tensor_release(&d);
         }
+        assert_true(top > 1e-3);
         plan_free(c.plan);
     }
     setting_done(&s);
@@ -302,6 +361,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_of_the_formula_case),
         cmocka_unit_test(values_by_hand),
+        cmocka_unit_test(values_of_squares_by_hand),
         cmocka_unit_test(gradients_match_differences),
         cmocka_unit_test(no_prior_sees_the_scale),
         cmocka_unit_test(extremes),

@@ -259,6 +259,20 @@ const LbFn lb_data_fns[] = {
     { "cl.sampler", "(dataset or count, { batch = 512, seed = 1, shuffle = true })",
       "Batches of example indices (i32, from 0) for step:run and cl.batch_u8.", cl_sampler,
       sampler_options, &n_sampler_options, NULL },
+    { "cl.data.shards", "(pattern, { batch = 512, window = 16384, seed = 1, shuffle = true })",
+      "Rows in many .npy or .safetensors files (\"acts/*.npy\", or a folder), such as stored "
+      "activations: streamed in windows, so that memory does not grow with the files. Shuffled, the "
+      "files come in an order of (seed, epoch) and the rows within each window too. Has rows, files, "
+      "row_shape, epoch and position.", lb_data_shards, shards_options, &shards_n_options,
+      "for x in cl.data.shards(\"acts\"):batches() do print(x:mean()) end" },
+    { "shards:next", "()",
+      "The next batch f32 [batch, ...]; nil at the end of an epoch, after which the next begins.",
+      lb_shards_next, NULL, NULL, NULL },
+    { "shards:batches", "()", "A loop over one whole epoch; one that was begun is left.",
+      lb_shards_batches, NULL, NULL, NULL },
+    { "shards:seek", "(epoch, position)",
+      "Goes to a state that epoch and position gave; the batches go on as they would have.",
+      lb_shards_seek, NULL, NULL, NULL },
     { "sampler:next", "()", "The next batch of indices; nil at the end of an ordered pass.",
       sampler_next_fn, NULL, NULL, NULL },
 };
@@ -270,6 +284,7 @@ void lb_open_data(lua_State *L)
                                        { "__len", dataset_len },
                                        { "__tostring", dataset_tostring },
                                        { NULL, NULL } };
+    lb_open_shards(L);
     lb_class(L, LB_DATA, dataset_gc);
     luaL_getmetatable(L, LB_DATA);
     lua_newtable(L);

@@ -4,6 +4,7 @@
 #define CLEAVE_SCRIPT_LB_OBJECTS_H
 #include "data/dataset.h"
 #include "data/sampler.h"
+#include "data/shards.h"
 #include "decomp/dictionary.h"
 #include "decomp/interaction.h"
 #include "model/model.h"
@@ -24,6 +25,12 @@ LModel *lb_push_model(lua_State *L); /* empty; fill ->m */
 LModel *lb_make_model(lua_State *L, int arg, const char *where, const ModelRow *row);
 /* Parameter i of a set as a state that shares its memory. */
 void lb_push_param(lua_State *L, const TensorSet *set, int i);
+/* lb_shards.c: the functions that lb_data.c lists. */
+int lb_data_shards(lua_State *L);
+int lb_shards_next(lua_State *L);
+int lb_shards_batches(lua_State *L);
+int lb_shards_seek(lua_State *L);
+void lb_open_shards(lua_State *L);
 /* f64 second moment of a data set plus the noise of training: E[x x^T] + share std^2 I, pushed as
  * a tensor; kept in the data set's user value so that it is computed once. */
 LTensor *lb_push_moment(lua_State *L, int dataset, double noise, double share);

@@ -104,3 +104,32 @@ test("what does not fit is named", function()
   raises(import { widht = 3 }, "widht")
   raises(function() cl.model.import({ a = 1 }, { kind = "mlp" }) end, "named tensors")
 end)
+
+test("rows from many files, streamed", function()
+  local net = cl.model.mlp { input = 6, hidden = "4", classes = 3 }
+  local rng = cl.rng(3)
+  local total = 0
+  for i = 1, 3 do
+    local h = net:activations(rng:normal({ 10 * i, 6 }), "hidden")
+    total = total + h:sum():item()
+    cl.save(("%s/acts-%d.npy"):format(dir, i), h)
+  end
+  local s = cl.data.shards(dir .. "/acts-*.npy", { batch = 7, window = 14, shuffle = false })
+  equal(s.rows, 60)
+  equal(s.files, 3)
+  equal(s.row_shape[1], 4)
+  local sum, rows = 0, 0
+  for x in s:batches() do
+    sum, rows = sum + x:sum():item(), rows + x.shape[1]
+  end
+  equal(rows, 60)
+  near(sum, total, 1e-3)
+  local a = cl.data.shards(dir .. "/acts-*.npy", { batch = 8, seed = 4 })
+  local b = cl.data.shards(dir .. "/acts-*.npy", { batch = 8, seed = 4 })
+  a:next()
+  b:seek(a.epoch, a.position)
+  equal(largest_difference(a:next(), b:next()), 0)
+  raises(function() cl.data.shards(dir .. "/none-*.npy") end, "none-*.npy")
+  raises(function() cl.data.shards("tests/data/*.npy") end, "tests/data/")
+  raises(function() return s.row end, "row_shape")
+end)

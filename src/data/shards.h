@@ -1,0 +1,36 @@
+/* shards.h -- rows that are kept in many .npy or .safetensors files, such as stored
+ * activations, handed out in batches with a fixed amount of memory. All files hold rows
+ * of one shape. An epoch reads every row once: the files one after the other, in
+ * windows of so many rows; shuffled, the files come in an order of (seed, epoch) and
+ * the rows of a window too. (epoch, position) is the whole state. Errors name the file.
+ * Owns its window and one open file; one thread. */
+#ifndef CLEAVE_DATA_SHARDS_H
+#define CLEAVE_DATA_SHARDS_H
+#include "base/option.h"
+#include "tensor/tensor.h"
+
+typedef struct ShardsCfg {
+    int64_t batch;  /* rows */
+    int64_t window; /* rows in memory, made a multiple of batch */
+    int64_t seed;
+    bool shuffle;   /* drops the tail that fills no batch */
+    char tensor[OPT_STR_CAP]; /* its name in .safetensors; "": the only one */
+} ShardsCfg;
+extern const OptRow shards_options[];
+extern const size_t shards_n_options;
+
+typedef struct Shards Shards;
+/* Files that match a pattern of glob(7), sorted by name;
+ * a folder means its .npy and .safetensors files. Reads every header. */
+Shards *shards_open(const char *pattern, const ShardsCfg *cfg, Err *err);
+void shards_free(Shards *s); /* NULL is fine */
+int64_t shards_rows(const Shards *s);
+int shards_files(const Shards *s);
+int shards_row_shape(const Shards *s, int64_t dim[MAX_DIM]); /* returns ndim */
+/* The next batch, a new f32 tensor [n, ...]; n = 0 and a zeroed tensor at the end of an
+ * epoch, after which the next one begins. Interruptible. */
+bool shards_next(Shards *s, Tensor *out, int64_t *n, Err *err);
+int64_t shards_epoch(const Shards *s);    /* that the next batch is from, from 0 */
+int64_t shards_position(const Shards *s); /* rows of it already handed out */
+bool shards_seek(Shards *s, int64_t epoch, int64_t position, Err *err);
+#endif

@@ -44,13 +44,14 @@ static bool plan(Bars *b, const Canvas *c, Err *err)
     b->name = at_most(b->name, c->width / 3);
     b->mark = f->n_series > 1 ? 2 : 0;
     str_init(&t);
-    for (int k = 0; k < f->n_series; k++)
-        for (int i = 0; i < f->n_left; i++) {
+    bool ok = true;
+    for (int k = 0; ok && k < f->n_series; k++)
+        for (int i = 0; ok && i < f->n_left; i++) {
             str_clear(&t);
             number_text(&f->series[k], i, &t);
             b->number = at_least(b->number, (int)t.len);
+            ok = str_ok(&t, err);
         }
-    bool ok = str_ok(&t, err);
     str_done(&t);
     b->at = b->name + (b->name > 0) + b->mark;
     b->number = at_most(b->number, at_least(c->width - b->at - LEAST_BAR - 1, 0));
@@ -146,7 +147,8 @@ static bool draw_range(const Bars *b, Canvas *c, Str *t, Err *err)
         str_init(&w);
         str_addn(&w, t->s, n);
         str_addf(&w, "; %s", t->s + n);
-        bool ok = str_ok(&w, err) && canvas_text(c, w.s, CELL_DIM, err);
+        bool ok = str_ok(t, err) && str_ok(&w, err) &&
+                  canvas_text(c, w.s, CELL_DIM, err);
         str_done(&w);
         return ok;
     }

@@ -81,7 +81,7 @@ static void draw_value(const Heat *h, Canvas *c, int i, int j, int at)
     bool colour = canvas_fine(c), whole = h->across == f->w && h->down == f->h;
     GridCell ink = isnan(t) ? map_missing(h->map) : map_ascii(h->map, t);
     char text[32] = "";
-    if (h->each >= NUMBER && whole)
+    if (h->each >= NUMBER && whole && !isnan(t))
         short_number((double)f->pixels[(size_t)i * (size_t)f->w + (size_t)j], text);
     for (int k = 0; k < h->each; k++) {
         GridCell *cell = grid_at(c->grid, c->row, at + k);

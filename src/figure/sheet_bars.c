@@ -104,10 +104,11 @@ bool sheet_bars(Sheet *s, const Figure *f, Err *err)
         paper_text(s->paper, b.x + b.w / 2, s->y, t.s, ink_of(0.5, sheet_ink));
         s->y += paper_leading(ink_of(0, sheet_ink));
     }
+    bool ok = str_ok(&t, err);
     str_clear(&t);
     plot_words(f, &t);
     sheet_words(s, t.s, small(0));
-    bool ok = str_ok(&t, err);
+    ok = ok && str_ok(&t, err);
     str_done(&t);
     return ok;
 }
@@ -210,6 +211,7 @@ bool sheet_between(Sheet *s, const Figure *f, Err *err)
         str_addf(&t, "%s%s", b->name, *b->name ? "  " : "");
         add_span(&t, b->value, b->lo, b->hi);
         sheet_words(s, t.s, ink_of(0, sheet_ink));
+        ok = str_ok(&t, err);
         Track track = track_of(s, b);
         draw_track(&track);
         s->y = track.y + 20;
@@ -221,7 +223,7 @@ bool sheet_between(Sheet *s, const Figure *f, Err *err)
         between_words(b, &t);
         sheet_words(s, t.s, small(0));
         s->y += i + 1 < f->n_between ? 9 : 0;
-        ok = str_ok(&t, err) && intr_check(err);
+        ok = ok && str_ok(&t, err) && intr_check(err);
     }
     str_done(&t);
     return ok;

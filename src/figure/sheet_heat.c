@@ -80,6 +80,8 @@ static void heat_numbers(Sheet *s, const Figure *f, double x, double y, double u
             Rgb c = map_paper(f->is_signed, t);
             bool dark = !isnan(t) && 299 * c.r + 587 * c.g + 114 * c.b < 128000;
             char text[32];
+            if (isnan(v)) /* the hatching says it */
+                continue;
             if (isfinite(v))
                 figure_digits(v, 2, text);
             else

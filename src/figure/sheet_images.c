@@ -132,7 +132,8 @@ static int used_columns(const Grid *g)
 /* The frame draws title and caption. */
 static bool body_cells(const Figure *f, int cols, Grid *g, Err *err)
 {
-    const DrawStyle style = {LEVEL_TRUE, cols, true, true};
+    const DrawStyle style = {
+        .level = LEVEL_TRUE, .width = cols, .light = true, .utf8 = true};
     Figure body = *f;
     body.title = body.caption = NULL;
     return figure_draw(&body, &style, g, err);

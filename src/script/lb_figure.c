@@ -86,6 +86,10 @@ static void image_dims(lua_State *L, const Tensor *t, const ImagesCfg *c, int *n
     } else if (t->ndim >= 1 && t->ndim <= 2 && side * side == last && last > 0) {
         *n = t->ndim == 2 ? (int)t->dim[0] : 1;
         *h = *w = (int)side;
+    } else if (t->ndim == 2 && t->dim[0] <= 4096 && last <= 4096) {
+        *n = 1;
+        *h = (int)t->dim[0];
+        *w = (int)last;
     } else {
         lb_error(L, ERR_SHAPE, "cl.images: %s is not [n, height, width], nor rows of square "
                  "images; give height and width", tensor_format_shape(t, shape));

@@ -280,7 +280,10 @@ void lb_options(lua_State *L, int arg, const char *where, const OptRow *rows, si
         option_value(L, -1, &v);
         if (v.type == OPT_STR && strlen(v.s) != lua_rawlen(L, -1))
             lb_error(L, ERR_OPTION, "%s: option '%s' holds a zero byte", where, key);
-        if (v.type == OPT_ENUM)
+        bool known = false;
+        for (size_t i = 0; i < n; i++)
+            known = known || strcmp(rows[i].name, key) == 0;
+        if (v.type == OPT_ENUM && known)
             lb_error(L, ERR_OPTION, "%s: option '%s' cannot be a %s", where, key, v.s);
         if (!opt_set(rows, n, cfg, key, &v, where, &err))
             lb_raise(L, &err);

@@ -17,7 +17,10 @@ strip -g "$stage/bin/cleave"
 ln -s share/cleave/scripts "$stage/scripts"
 for f in README.md LICENSE; do [ ! -e $f ] || cp $f "$stage"; done
 
-ldd "$BUILD/dist-cleave" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' |
+# libcairo is loaded by name when the first figure is written, so ldd does not see it
+cairo=$(${CC:-cc} -print-file-name=libcairo.so.2)
+{ echo "cairo => $cairo"; ldd "$BUILD/dist-cleave" "$cairo"; } |
+  awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
   grep -Ev '/(libc|libm|libdl|librt|libpthread|libresolv)\.so|/ld-linux' >"$BUILD/dist/libraries"
 while read -r lib; do
   real=$(readlink -f "$lib")

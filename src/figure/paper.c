@@ -1,12 +1,17 @@
 /* paper.c -- cairo keeps its own sticky status, so drawing needs no checks; SVG and PDF
- * are collected in memory and written at once. Nothing in a file depends on the clock:
- * the date of a PDF is fixed. */
+ * are collected in memory and written at once. Nothing in a file depends on the clock
+ * or on what was drawn before: the date of a PDF is fixed, and numbers in the names of
+ * an SVG count from 0. The library is loaded with the first figure: it brings fourteen
+ * others along, which would cost every start some milliseconds. */
 #include "figure/paper.h"
 
 #include <cairo-pdf.h>
 #include <cairo-svg.h>
 #include <cairo.h>
+#include <dlfcn.h>
 #include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,6 +20,69 @@
 #include "figure/clean.h"
 
 enum { MOST_PIXELS = 32767 };
+
+/* --- the library --- */
+
+#define CAIRO_FUNCTIONS(F)                                                             \
+    F(cairo_arc)                                                                       \
+    F(cairo_clip) F(cairo_close_path) F(cairo_create) F(cairo_destroy) F(              \
+        cairo_fill) F(cairo_font_options_create) F(cairo_font_options_destroy)         \
+        F(cairo_font_options_set_antialias) F(cairo_font_options_set_hint_metrics) F(  \
+            cairo_font_options_set_hint_style) F(cairo_get_source)                     \
+            F(cairo_image_surface_create) F(cairo_image_surface_get_data) F(           \
+                cairo_image_surface_get_stride) F(cairo_line_to) F(cairo_move_to)      \
+                F(cairo_new_path) F(cairo_paint) F(cairo_pattern_set_filter) F(        \
+                    cairo_pdf_surface_create_for_stream)                               \
+                    F(cairo_pdf_surface_set_metadata) F(cairo_rectangle) F(            \
+                        cairo_restore) F(cairo_rotate) F(cairo_save) F(cairo_scale)    \
+                        F(cairo_select_font_face) F(cairo_set_font_options)            \
+                            F(cairo_set_font_size) F(cairo_set_line_join) F(           \
+                                cairo_set_line_width) F(cairo_set_source_rgba)         \
+                                F(cairo_set_source_surface) F(cairo_show_page) F(      \
+                                    cairo_show_text) F(cairo_status)                   \
+                                    F(cairo_status_to_string) F(cairo_stroke) F(       \
+                                        cairo_surface_destroy) F(cairo_surface_finish) \
+                                        F(cairo_surface_flush)                         \
+                                            F(cairo_surface_mark_dirty) F(             \
+                                                cairo_surface_status)                  \
+                                                F(cairo_svg_surface_create_for_stream) \
+                                                    F(cairo_text_extents)              \
+                                                        F(cairo_translate)
+#define AS_POINTER(name) __typeof__(&name) name;
+#define AS_NAME(name)    #name,
+
+static struct Library {
+    CAIRO_FUNCTIONS(AS_POINTER)
+} lib;
+
+static Err lib_err; /* why it is not there */
+
+/* The members are pointers to functions, one behind the other, in the order of names. */
+static void load(void)
+{
+    static const char *const names[] = {CAIRO_FUNCTIONS(AS_NAME)};
+    _Static_assert(sizeof lib == ARRAY_LEN(names) * sizeof(void (*)(void)), "no gaps");
+    void *so = dlopen("libcairo.so.2", RTLD_NOW | RTLD_LOCAL);
+    for (size_t i = 0; so && i < ARRAY_LEN(names); i++) {
+        void *symbol = dlsym(so, names[i]);
+        memcpy((char *)&lib + i * sizeof symbol, &symbol, sizeof symbol);
+        if (!symbol)
+            so = NULL;
+    }
+    if (!so)
+        err_set(&lib_err, ERR_IO,
+                "a figure cannot be drawn: libcairo.so.2 is missing or too old (Debian "
+                "package libcairo2)");
+}
+
+static bool library(Err *err)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, load);
+    if (lib_err.code != ERR_NONE && err)
+        *err = lib_err;
+    return lib_err.code == ERR_NONE;
+}
 
 struct Paper {
     PaperFormat format;
@@ -41,7 +109,7 @@ static bool cairo_ok(cairo_status_t status, Err *err)
     if (status == CAIRO_STATUS_NO_MEMORY)
         return err_set(err, ERR_MEMORY, "out of memory while drawing a figure");
     return err_set(err, ERR_IO, "a figure cannot be drawn: cairo says '%s'",
-                   cairo_status_to_string(status));
+                   lib.cairo_status_to_string(status));
 }
 
 /* Without a configuration of fonts the library would complain on the error stream. */
@@ -55,13 +123,13 @@ static void make_surface(Paper *p, double w, double h)
     if (p->dry || p->format == PAPER_PNG) {
         p->w = p->dry ? 1 : (int)ceil(w * PAPER_SCALE);
         p->h = p->dry ? 1 : (int)ceil(h * PAPER_SCALE);
-        p->surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, p->w, p->h);
+        p->surface = lib.cairo_image_surface_create(CAIRO_FORMAT_RGB24, p->w, p->h);
     } else if (p->format == PAPER_SVG) {
-        p->surface = cairo_svg_surface_create_for_stream(collect, &p->out, w, h);
+        p->surface = lib.cairo_svg_surface_create_for_stream(collect, &p->out, w, h);
     } else {
-        p->surface = cairo_pdf_surface_create_for_stream(collect, &p->out, w, h);
-        cairo_pdf_surface_set_metadata(p->surface, CAIRO_PDF_METADATA_CREATE_DATE,
-                                       "2000-01-01T00:00:00Z");
+        p->surface = lib.cairo_pdf_surface_create_for_stream(collect, &p->out, w, h);
+        lib.cairo_pdf_surface_set_metadata(p->surface, CAIRO_PDF_METADATA_CREATE_DATE,
+                                           "2000-01-01T00:00:00Z");
     }
 }
 
@@ -75,7 +143,7 @@ Paper *paper_new(PaperFormat format, double w, double h, Err *err)
             w * PAPER_SCALE, h * PAPER_SCALE, MOST_PIXELS);
         return NULL;
     }
-    Paper *p = mem_zalloc(sizeof *p, err);
+    Paper *p = library(err) ? mem_zalloc(sizeof *p, err) : NULL;
     if (!p)
         return NULL;
     p->format = format;
@@ -83,13 +151,13 @@ Paper *paper_new(PaperFormat format, double w, double h, Err *err)
     p->has_fonts = machine_has_fonts();
     str_init(&p->out);
     make_surface(p, w, h);
-    p->cr = cairo_create(p->surface);
-    if (!cairo_ok(cairo_status(p->cr), err)) {
+    p->cr = lib.cairo_create(p->surface);
+    if (!cairo_ok(lib.cairo_status(p->cr), err)) {
         paper_free(p);
         return NULL;
     }
     if (format == PAPER_PNG && !p->dry)
-        cairo_scale(p->cr, PAPER_SCALE, PAPER_SCALE);
+        lib.cairo_scale(p->cr, PAPER_SCALE, PAPER_SCALE);
     paper_fill(p, 0, 0, w, h, (Rgb){255, 255, 255});
     return p;
 }
@@ -98,10 +166,10 @@ void paper_free(Paper *p)
 {
     if (!p)
         return;
-    cairo_destroy(p->cr);
+    lib.cairo_destroy(p->cr);
     if (p->surface)
-        cairo_surface_finish(p->surface); /* may still write into out */
-    cairo_surface_destroy(p->surface);
+        lib.cairo_surface_finish(p->surface); /* may still write into out */
+    lib.cairo_surface_destroy(p->surface);
     str_done(&p->out);
     mem_free(p);
 }
@@ -116,9 +184,9 @@ static bool write_png(Paper *p, const char *path, Err *err)
     Pix pix;
     if (!pix_new(p->w, p->h, (Rgb){255, 255, 255}, &pix, err))
         return false;
-    cairo_surface_flush(p->surface);
-    const uint8_t *data = cairo_image_surface_get_data(p->surface);
-    int stride = cairo_image_surface_get_stride(p->surface);
+    lib.cairo_surface_flush(p->surface);
+    const uint8_t *data = lib.cairo_image_surface_get_data(p->surface);
+    int stride = lib.cairo_image_surface_get_stride(p->surface);
     for (int y = 0; y < p->h; y++)
         for (int x = 0; x < p->w; x++) {
             uint32_t v;
@@ -136,10 +204,55 @@ static bool write_png(Paper *p, const char *path, Err *err)
 bool paper_ok(const Paper *p, Err *err)
 {
     if (p->err.code == ERR_NONE)
-        return cairo_ok(cairo_status(p->cr), err);
+        return cairo_ok(lib.cairo_status(p->cr), err);
     if (err)
         *err = p->err;
     return false;
+}
+
+/* The first number behind a name that cairo counts through the whole process, or NULL. */
+static const char *counted(const char *s)
+{
+    static const char *const names[] = {"\"surface", "\"image", "#surface", "#image"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        size_t n = strlen(names[i]);
+        if (strncmp(s, names[i], n) == 0 && s[n] >= '0' && s[n] <= '9')
+            return s + n;
+    }
+    return NULL;
+}
+
+/* The same SVG with such numbers counted from its own least one. */
+static void count_from_zero(const char *s, Str *out)
+{
+    long least = -1;
+    const char *done = s;
+    for (const char *p = s; (p = strpbrk(p, "\"#")) != NULL; p++) {
+        const char *digits = counted(p);
+        long v = digits ? strtol(digits, NULL, 10) : 0;
+        if (digits && (least < 0 || v < least))
+            least = v;
+    }
+    for (const char *p = s; (p = strpbrk(p, "\"#")) != NULL; p++) {
+        const char *digits = counted(p);
+        if (!digits)
+            continue;
+        char *end;
+        str_addn(out, done, (size_t)(digits - done));
+        str_addf(out, "%ld", strtol(digits, &end, 10) - least);
+        done = end;
+    }
+    str_add(out, done);
+}
+
+static bool write_svg(const Paper *p, const char *path, Err *err)
+{
+    Str t;
+    str_init(&t);
+    count_from_zero(p->out.s, &t);
+    bool ok = str_ok(&t, err) && file_write_all(path, t.s, t.len, err);
+    str_done(&t);
+    return ok;
 }
 
 bool paper_write(Paper *p, const char *path, Err *err)
@@ -148,17 +261,19 @@ bool paper_write(Paper *p, const char *path, Err *err)
         return false;
     if (p->format == PAPER_PNG)
         return write_png(p, path, err);
-    cairo_show_page(p->cr);
-    cairo_surface_finish(p->surface);
-    return cairo_ok(cairo_surface_status(p->surface), err) && str_ok(&p->out, err) &&
-           file_write_all(path, p->out.s, p->out.len, err);
+    lib.cairo_show_page(p->cr);
+    lib.cairo_surface_finish(p->surface);
+    if (!cairo_ok(lib.cairo_surface_status(p->surface), err) || !str_ok(&p->out, err))
+        return false;
+    return p->format == PAPER_SVG ? write_svg(p, path, err)
+                                  : file_write_all(path, p->out.s, p->out.len, err);
 }
 
 /* --- shapes --- */
 
 static void set_colour(Paper *p, Rgb c, double opacity)
 {
-    cairo_set_source_rgba(p->cr, c.r / 255.0, c.g / 255.0, c.b / 255.0, opacity);
+    lib.cairo_set_source_rgba(p->cr, c.r / 255.0, c.g / 255.0, c.b / 255.0, opacity);
 }
 
 void paper_fill(Paper *p, double x, double y, double w, double h, Rgb c)
@@ -166,16 +281,16 @@ void paper_fill(Paper *p, double x, double y, double w, double h, Rgb c)
     if (p->dry)
         return;
     set_colour(p, c, 1);
-    cairo_rectangle(p->cr, x, y, w, h);
-    cairo_fill(p->cr);
+    lib.cairo_rectangle(p->cr, x, y, w, h);
+    lib.cairo_fill(p->cr);
 }
 
 static void stroke(Paper *p, double width, Rgb c)
 {
     set_colour(p, c, 1);
-    cairo_set_line_width(p->cr, width);
-    cairo_set_line_join(p->cr, CAIRO_LINE_JOIN_ROUND);
-    cairo_stroke(p->cr);
+    lib.cairo_set_line_width(p->cr, width);
+    lib.cairo_set_line_join(p->cr, CAIRO_LINE_JOIN_ROUND);
+    lib.cairo_stroke(p->cr);
 }
 
 void paper_line(Paper *p, double x0, double y0, double x1, double y1, double width,
@@ -183,15 +298,15 @@ void paper_line(Paper *p, double x0, double y0, double x1, double y1, double wid
 {
     if (p->dry)
         return;
-    cairo_move_to(p->cr, x0, y0);
-    cairo_line_to(p->cr, x1, y1);
+    lib.cairo_move_to(p->cr, x0, y0);
+    lib.cairo_line_to(p->cr, x1, y1);
     stroke(p, width, c);
 }
 
 static void path(Paper *p, const double (*xy)[2], int n)
 {
     for (int i = 0; i < n; i++)
-        cairo_line_to(p->cr, xy[i][0], xy[i][1]);
+        lib.cairo_line_to(p->cr, xy[i][0], xy[i][1]);
 }
 
 void paper_curve(Paper *p, const double (*xy)[2], int n, double width, Rgb c)
@@ -207,9 +322,9 @@ void paper_area(Paper *p, const double (*xy)[2], int n, Rgb c, double opacity)
     if (p->dry || n < 3)
         return;
     path(p, xy, n);
-    cairo_close_path(p->cr);
+    lib.cairo_close_path(p->cr);
     set_colour(p, c, opacity);
-    cairo_fill(p->cr);
+    lib.cairo_fill(p->cr);
 }
 
 void paper_mark(Paper *p, double x, double y, double r, int mark, Rgb c)
@@ -231,31 +346,31 @@ void paper_mark(Paper *p, double x, double y, double r, int mark, Rgb c)
     int k = mark % (int)ARRAY_LEN(shapes);
     if (p->dry)
         return;
-    cairo_new_path(p->cr);
+    lib.cairo_new_path(p->cr);
     if (shapes[k].corners == 0)
-        cairo_arc(p->cr, x, y, r, 0, 2 * pi);
+        lib.cairo_arc(p->cr, x, y, r, 0, 2 * pi);
     for (int i = 0; i < shapes[k].corners; i++) {
         double a = (shapes[k].turn / 2 + 2.0 * i / shapes[k].corners) * pi;
-        cairo_line_to(p->cr, x + shapes[k].size * r * cos(a),
-                      y + shapes[k].size * r * sin(a));
+        lib.cairo_line_to(p->cr, x + shapes[k].size * r * cos(a),
+                          y + shapes[k].size * r * sin(a));
     }
-    cairo_close_path(p->cr);
+    lib.cairo_close_path(p->cr);
     set_colour(p, c, 1);
-    cairo_fill(p->cr);
+    lib.cairo_fill(p->cr);
 }
 
 void paper_clip(Paper *p, double x, double y, double w, double h)
 {
-    cairo_save(p->cr);
+    lib.cairo_save(p->cr);
     if (!p->dry) {
-        cairo_rectangle(p->cr, x, y, w, h);
-        cairo_clip(p->cr);
+        lib.cairo_rectangle(p->cr, x, y, w, h);
+        lib.cairo_clip(p->cr);
     }
 }
 
 void paper_unclip(Paper *p)
 {
-    cairo_restore(p->cr);
+    lib.cairo_restore(p->cr);
 }
 
 void paper_raster(Paper *p, double x, double y, double w, double h, const uint8_t *rgb,
@@ -263,26 +378,26 @@ void paper_raster(Paper *p, double x, double y, double w, double h, const uint8_
 {
     if (p->dry || p->err.code != ERR_NONE)
         return;
-    cairo_surface_t *s = cairo_image_surface_create(CAIRO_FORMAT_RGB24, iw, ih);
-    if (cairo_ok(cairo_surface_status(s), &p->err)) {
-        uint8_t *to = cairo_image_surface_get_data(s);
-        int stride = cairo_image_surface_get_stride(s);
+    cairo_surface_t *s = lib.cairo_image_surface_create(CAIRO_FORMAT_RGB24, iw, ih);
+    if (cairo_ok(lib.cairo_surface_status(s), &p->err)) {
+        uint8_t *to = lib.cairo_image_surface_get_data(s);
+        int stride = lib.cairo_image_surface_get_stride(s);
         for (int i = 0; i < ih; i++)
             for (int j = 0; j < iw; j++) {
                 const uint8_t *c = rgb + ((size_t)i * (size_t)iw + (size_t)j) * 3;
                 uint32_t v = (uint32_t)c[0] << 16 | (uint32_t)c[1] << 8 | c[2];
                 memcpy(to + (size_t)i * (size_t)stride + (size_t)j * 4, &v, 4);
             }
-        cairo_surface_mark_dirty(s);
-        cairo_save(p->cr);
-        cairo_translate(p->cr, x, y);
-        cairo_scale(p->cr, w / iw, h / ih);
-        cairo_set_source_surface(p->cr, s, 0, 0);
-        cairo_pattern_set_filter(cairo_get_source(p->cr), CAIRO_FILTER_NEAREST);
-        cairo_paint(p->cr);
-        cairo_restore(p->cr);
+        lib.cairo_surface_mark_dirty(s);
+        lib.cairo_save(p->cr);
+        lib.cairo_translate(p->cr, x, y);
+        lib.cairo_scale(p->cr, w / iw, h / ih);
+        lib.cairo_set_source_surface(p->cr, s, 0, 0);
+        lib.cairo_pattern_set_filter(lib.cairo_get_source(p->cr), CAIRO_FILTER_NEAREST);
+        lib.cairo_paint(p->cr);
+        lib.cairo_restore(p->cr);
     }
-    cairo_surface_destroy(s);
+    lib.cairo_surface_destroy(s);
 }
 
 /* --- texts --- */
@@ -292,16 +407,16 @@ static void set_font(Paper *p, Ink ink)
     bool mono = ink.flags & TEXT_MONO;
     const char *family = p->has_fonts ? (mono ? "DejaVu Sans Mono" : "DejaVu Sans")
                                       : (mono ? "@cairo:monospace" : "@cairo:");
-    cairo_select_font_face(p->cr, family, CAIRO_FONT_SLANT_NORMAL,
-                           ink.flags & TEXT_BOLD ? CAIRO_FONT_WEIGHT_BOLD
-                                                 : CAIRO_FONT_WEIGHT_NORMAL);
-    cairo_set_font_size(p->cr, ink.size);
-    cairo_font_options_t *o = cairo_font_options_create();
-    cairo_font_options_set_hint_metrics(o, CAIRO_HINT_METRICS_OFF);
-    cairo_font_options_set_hint_style(o, CAIRO_HINT_STYLE_NONE);
-    cairo_font_options_set_antialias(o, CAIRO_ANTIALIAS_GRAY);
-    cairo_set_font_options(p->cr, o);
-    cairo_font_options_destroy(o);
+    lib.cairo_select_font_face(p->cr, family, CAIRO_FONT_SLANT_NORMAL,
+                               ink.flags & TEXT_BOLD ? CAIRO_FONT_WEIGHT_BOLD
+                                                     : CAIRO_FONT_WEIGHT_NORMAL);
+    lib.cairo_set_font_size(p->cr, ink.size);
+    cairo_font_options_t *o = lib.cairo_font_options_create();
+    lib.cairo_font_options_set_hint_metrics(o, CAIRO_HINT_METRICS_OFF);
+    lib.cairo_font_options_set_hint_style(o, CAIRO_HINT_STYLE_NONE);
+    lib.cairo_font_options_set_antialias(o, CAIRO_ANTIALIAS_GRAY);
+    lib.cairo_set_font_options(p->cr, o);
+    lib.cairo_font_options_destroy(o);
 }
 
 /* Placeholders put in, in one line. */
@@ -318,7 +433,7 @@ static double width_of(Paper *p, const char *clean, Ink ink)
 {
     cairo_text_extents_t e;
     set_font(p, ink);
-    cairo_text_extents(p->cr, clean, &e);
+    lib.cairo_text_extents(p->cr, clean, &e);
     return e.x_advance;
 }
 
@@ -328,17 +443,17 @@ static double show(Paper *p, double x, double y, const char *clean, Ink ink)
     if (p->dry)
         return w;
     set_colour(p, ink.colour, 1);
-    cairo_save(p->cr);
+    lib.cairo_save(p->cr);
     if (ink.flags & TEXT_UP) {
-        cairo_translate(p->cr, x + ink.size, y);
-        cairo_rotate(p->cr, -1.57079632679489662);
-        cairo_move_to(p->cr, -ink.align * w, 0);
+        lib.cairo_translate(p->cr, x + ink.size, y);
+        lib.cairo_rotate(p->cr, -1.57079632679489662);
+        lib.cairo_move_to(p->cr, -ink.align * w, 0);
     } else {
-        cairo_move_to(p->cr, x - ink.align * w, y + ink.size);
+        lib.cairo_move_to(p->cr, x - ink.align * w, y + ink.size);
     }
-    cairo_show_text(p->cr, clean);
-    cairo_restore(p->cr);
-    cairo_new_path(p->cr);
+    lib.cairo_show_text(p->cr, clean);
+    lib.cairo_restore(p->cr);
+    lib.cairo_new_path(p->cr);
     return w;
 }
 

@@ -19,8 +19,9 @@ static void test_golden(void **unused)
 {
     (void)unused;
     static const char *const names[ZOO] = {
-        "plot",  "scatter",   "counts",  "two-counts", "bars",  "signed-bars", "heat",
-        "large-heat", "bipartite", "between", "component",  "table-hostile", "text-hostile"};
+        "plot",        "scatter",       "counts",      "two-counts", "bars",
+        "signed-bars", "heat",          "large-heat",  "bipartite",  "between",
+        "component",   "table-hostile", "text-hostile"};
     for (int i = 0; i < ZOO; i++) {
         char name[64];
         Figure *f = zoo(i);
@@ -192,17 +193,17 @@ static void test_verdicts(void **unused)
         double share;
         Between b;
     } rows[] = {
-        {VERDICT_SHARE, 0.5, {NULL, 0.5, NAN, NAN, 0, -0.1, 0.1, 1}},
-        {VERDICT_SHARE, 0.9, {NULL, 0.9, 0.8, 1.1, 0, NAN, NAN, 1}},
-        {VERDICT_NULL, NAN, {NULL, 0.1, NAN, NAN, 0, -0.1, 0.1, 1}},
-        {VERDICT_NULL, NAN, {NULL, 0.5, 0.05, 0.9, 0, -0.1, 0.1, 1}},
-        {VERDICT_NULL, NAN, {NULL, 0, NAN, NAN, 0, NAN, NAN, 1}},
-        {VERDICT_NO_ROOM, NAN, {NULL, 0.5, NAN, NAN, 0, -1, 1, 1}},
-        {VERDICT_NO_ROOM, NAN, {NULL, 0.5, NAN, NAN, 1, NAN, NAN, 1}},
-        {VERDICT_BEYOND, 1.2, {NULL, 1.2, 1.1, 1.3, 0, NAN, NAN, 1}},
-        {VERDICT_WORSE, -0.5, {NULL, -0.5, NAN, NAN, 0, -0.1, 0.1, 1}},
-        {VERDICT_MISSING, NAN, {NULL, NAN, NAN, NAN, 0, -0.1, 0.1, 1}},
-        {VERDICT_MISSING, NAN, {NULL, 1, NAN, NAN, 0, NAN, NAN, INFINITY}},
+        {VERDICT_SHARE,   0.5,  {NULL, 0.5, NAN, NAN, 0, -0.1, 0.1, 1}    },
+        {VERDICT_SHARE,   0.9,  {NULL, 0.9, 0.8, 1.1, 0, NAN, NAN, 1}     },
+        {VERDICT_NULL,    NAN,  {NULL, 0.1, NAN, NAN, 0, -0.1, 0.1, 1}    },
+        {VERDICT_NULL,    NAN,  {NULL, 0.5, 0.05, 0.9, 0, -0.1, 0.1, 1}   },
+        {VERDICT_NULL,    NAN,  {NULL, 0, NAN, NAN, 0, NAN, NAN, 1}       },
+        {VERDICT_NO_ROOM, NAN,  {NULL, 0.5, NAN, NAN, 0, -1, 1, 1}        },
+        {VERDICT_NO_ROOM, NAN,  {NULL, 0.5, NAN, NAN, 1, NAN, NAN, 1}     },
+        {VERDICT_BEYOND,  1.2,  {NULL, 1.2, 1.1, 1.3, 0, NAN, NAN, 1}     },
+        {VERDICT_WORSE,   -0.5, {NULL, -0.5, NAN, NAN, 0, -0.1, 0.1, 1}   },
+        {VERDICT_MISSING, NAN,  {NULL, NAN, NAN, NAN, 0, -0.1, 0.1, 1}    },
+        {VERDICT_MISSING, NAN,  {NULL, 1, NAN, NAN, 0, NAN, NAN, INFINITY}},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         Between b = rows[i].b, m = b;
@@ -239,7 +240,8 @@ static void test_counts(void **unused)
     Figure *f = figure_plot(NULL);
     assert_true(figure_add_counts(f, NULL, v, 8, 2, 0, 2, &out, NULL));
     assert_int_equal(out, 3);
-    assert_true(f->series[0].y[0] == 2 && f->series[0].y[1] == 3); /* 2 is in the last */
+    assert_true(f->series[0].y[0] == 2 &&
+                f->series[0].y[1] == 3); /* 2 is in the last */
     assert_true(figure_add_counts(f, NULL, v, 0, 3, 0, 0, &out, NULL));
     assert_true(figure_add_counts(f, NULL, (double[]){7, 7}, 2, 4, 0, 0, &out, NULL));
     const Series *s = &f->series[2];
@@ -248,7 +250,8 @@ static void test_counts(void **unused)
         sum += s->y[i];
     assert_true(sum == 2 && out == 0);
     double next = nextafter(1, 2); /* two numbers are all there are between the edges */
-    assert_true(figure_add_counts(f, NULL, (double[]){1, next}, 2, 50, 1, next, &out, NULL));
+    assert_true(
+        figure_add_counts(f, NULL, (double[]){1, next}, 2, 50, 1, next, &out, NULL));
     assert_in_range(f->series[3].n, 1, 2);
     figure_free(f);
 }

@@ -28,7 +28,8 @@ static inline Figure *zoo_plot(void)
     y[7] = NAN;
     y[8] = INFINITY;
     y[20] = 0;
-    assert_true(figure_add_series(f, "with gaps", MARK_LINE, N, x, y, NULL, NULL, NULL));
+    assert_true(
+        figure_add_series(f, "with gaps", MARK_LINE, N, x, y, NULL, NULL, NULL));
     assert_true(figure_set_axis(f, false, "step", false, NULL));
     assert_true(figure_set_axis(f, true, "loss", true, NULL));
     assert_true(figure_set_title(f, "Loss", NULL));
@@ -139,13 +140,13 @@ static inline Figure *zoo_between(void)
         const char *name;
         double value, lo, hi, null, null_lo, null_hi, limit;
     } rows[] = {
-        {"similarity", 0.714, 0.70, 0.73, 0.113, 0.09, 0.14, 0.98},
-        {"inside the band", 0.31, NAN, NAN, 0.30, 0.28, 0.33, 0.8},
-        {"error, less is better", 0.2, NAN, NAN, 1, NAN, NAN, 0.05},
-        {"worse", 0.05, NAN, NAN, 0.30, 0.28, 0.33, 0.8},
-        {"no room", 0.5, NAN, NAN, 0.30, 0.28, 0.53, 0.5},
-        {"missing", NAN, NAN, NAN, 0.30, 0.28, 0.53, 0.9},
-        {"beyond", 1.2, 1.1, 1.3, 0, NAN, NAN, 1},
+        {"similarity",            0.714, 0.70, 0.73, 0.113, 0.09, 0.14, 0.98},
+        {"inside the band",       0.31,  NAN,  NAN,  0.30,  0.28, 0.33, 0.8 },
+        {"error, less is better", 0.2,   NAN,  NAN,  1,     NAN,  NAN,  0.05},
+        {"worse",                 0.05,  NAN,  NAN,  0.30,  0.28, 0.33, 0.8 },
+        {"no room",               0.5,   NAN,  NAN,  0.30,  0.28, 0.53, 0.5 },
+        {"missing",               NAN,   NAN,  NAN,  0.30,  0.28, 0.53, 0.9 },
+        {"beyond",                1.2,   1.1,  1.3,  0,     NAN,  NAN,  1   },
     };
     Figure *f = figure_between(NULL);
     assert_non_null(f);

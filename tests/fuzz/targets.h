@@ -9,6 +9,7 @@
 #include "data/idx.h"
 #include "mutate.h"
 #include "tensor/io.h"
+#include "tensor/pickle.h"
 
 static inline int fuzz_files(const char *const *name, int count, FuzzSeed *seed)
 {
@@ -166,6 +167,136 @@ static inline int gz_seeds(FuzzSeed *seed)
     return n;
 }
 
+/* ---- archives, pickles, tables, pictures ------------------------------------------ */
+
+static inline int npz_seeds(FuzzSeed *seed)
+{
+    static const char *const name[] = {"mlp_io.npz", "mlp_numpy.npz"};
+    return fuzz_files(name, (int)ARRAY_LEN(name), seed);
+}
+
+static inline bool npz_try(const void *data, size_t n, Err *err)
+{
+    TensorSet *s;
+    bool ok = npz_parse(data, n, "x.npz", &s, err);
+    tset_free(s);
+    return ok;
+}
+
+static inline int torch_seeds(FuzzSeed *seed)
+{
+    static const char *const name[] = {"lone.pt", "mlp.pt", "views.pt", "big_endian.pt",
+                                       "hostile.pt"};
+    return fuzz_files(name, (int)ARRAY_LEN(name), seed);
+}
+
+static inline int torch_old_seeds(FuzzSeed *seed)
+{
+    static const char *const name[] = {"mlp_old.pt", "views_old.pt"};
+    return fuzz_files(name, (int)ARRAY_LEN(name), seed);
+}
+
+static inline bool torch_try(const void *data, size_t n, Err *err)
+{
+    TensorSet *s;
+    bool ok = torch_parse(data, n, "x.pt", &s, err);
+    tset_free(s);
+    return ok;
+}
+
+/* The fourth of the five pickles of the older form is the checkpoint itself. */
+static inline int pickle_seeds(FuzzSeed *seed)
+{
+    int n = torch_old_seeds(seed);
+    for (int i = 0; i < n; i++) {
+        size_t at = 0, from = 0;
+        Arena *a = arena_new(NULL);
+        for (int k = 0; a && k < 4; k++) {
+            from = at;
+            pickle_read(seed[i].data, seed[i].n, &at, "seed", a, NULL, NULL);
+        }
+        arena_free(a);
+        memmove(seed[i].data, seed[i].data + from, at - from);
+        seed[i].n = at - from;
+    }
+    return n;
+}
+
+static inline bool pickle_try(const void *data, size_t n, Err *err)
+{
+    size_t at = 0;
+    Arena *a = arena_new(err);
+    bool ok = a && pickle_read(data, n, &at, "x.pt", a, NULL, err);
+    arena_free(a);
+    return ok;
+}
+
+static inline int csv_seeds(FuzzSeed *seed)
+{
+    static const char *const text[] = {"a,\"b \"\"c\"\"\"\r\n1,2\r\n-3.5e-7,nan\r\n",
+                                       "# x\n\n1\n2\n3", "1,2,3\n4,5,6\n7,\"8\",9\n"};
+    int n = 0;
+    for (size_t i = 0; i < ARRAY_LEN(text); i++)
+        if ((seed[n].data = malloc(FUZZ_CAP))) {
+            seed[n].n = strlen(text[i]);
+            memcpy(seed[n].data, text[i], seed[n].n);
+            n++;
+        }
+    return n;
+}
+
+static inline bool csv_try(const void *data, size_t n, Err *err)
+{
+    Tensor t;
+    char *names;
+    bool ok = csv_parse(data, n, "x.csv", ',', F32, &t, &names, err);
+    tensor_release(&t);
+    mem_free(names);
+    return ok;
+}
+
+static inline int png_seeds(FuzzSeed *seed)
+{
+    static const char *const name[] = {"grey1.png",  "grey16.png",   "rgb8.png",
+                                       "rgba8.png",  "greya8.png",   "rgb16.png",
+                                       "palette4.png", "interlaced.png"};
+    return fuzz_files(name, (int)ARRAY_LEN(name), seed);
+}
+
+static inline bool png_try(const void *data, size_t n, Err *err)
+{
+    Tensor t;
+    bool ok = png_parse(data, n, "x.png", &t, err);
+    tensor_release(&t);
+    return ok;
+}
+
+/* The CRC of every chunk, so that changes get past it. */
+static inline size_t png_repair(uint8_t *d, size_t n)
+{
+    for (size_t at = 8; at + 12 <= n;) {
+        size_t len = (size_t)d[at] << 24 | (size_t)d[at + 1] << 16 |
+                     (size_t)d[at + 2] << 8 | d[at + 3];
+        if (len > n - at - 12)
+            break;
+        uint32_t crc = (uint32_t)crc32(0, d + at + 4, (uInt)len + 4);
+        for (int k = 0; k < 4; k++)
+            d[at + 8 + len + (size_t)k] = (uint8_t)(crc >> (24 - 8 * k));
+        at += len + 12;
+    }
+    return n;
+}
+
+/* Headers alone, as readers in pieces see them. */
+static inline bool describe_try(const void *data, size_t n, Err *err)
+{
+    ArrayInfo info;
+    const uint8_t *d = data;
+    return n && d[0] == 0x93
+               ? npy_describe(data, n, "x.npy", &info, err)
+               : safetensors_describe(data, n, (int64_t)n, "x.st", "a", &info, err);
+}
+
 /* gz damages the compressed bytes, gz-inner what is inside. */
 static const FuzzTarget fuzz_targets[] = {
     {"idx",         idx_seeds,         idx_try,         NULL              },
@@ -173,5 +304,13 @@ static const FuzzTarget fuzz_targets[] = {
     {"gz-inner",    idx_seeds,         idx_try,         gz_pack           },
     {"npy",         npy_seeds,         npy_try,         npy_repair        },
     {"safetensors", safetensors_seeds, safetensors_try, safetensors_repair},
+    {"npz",         npz_seeds,         npz_try,         NULL              },
+    {"torch",       torch_seeds,       torch_try,       NULL              },
+    {"torch-old",   torch_old_seeds,   torch_try,       NULL              },
+    {"pickle",      pickle_seeds,      pickle_try,      NULL              },
+    {"csv",         csv_seeds,         csv_try,         NULL              },
+    {"png",         png_seeds,         png_try,         png_repair        },
+    {"npy-head",    npy_seeds,         describe_try,    npy_repair        },
+    {"st-head",     safetensors_seeds, describe_try,    safetensors_repair},
 };
 #endif

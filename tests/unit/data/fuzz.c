@@ -46,6 +46,34 @@ static void test_safetensors(void **unused)
     run("safetensors");
 }
 
+static void test_archives(void **unused)
+{
+    (void)unused;
+    run("npz");
+    run("torch");
+    run("torch-old");
+}
+
+static void test_pickle(void **unused)
+{
+    (void)unused;
+    run("pickle");
+}
+
+static void test_tables_and_pictures(void **unused)
+{
+    (void)unused;
+    run("csv");
+    run("png");
+}
+
+static void test_headers(void **unused)
+{
+    (void)unused;
+    run("npy-head");
+    run("st-head");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -53,6 +81,10 @@ int main(void)
         cmocka_unit_test(test_gz),
         cmocka_unit_test(test_npy),
         cmocka_unit_test(test_safetensors),
+        cmocka_unit_test(test_archives),
+        cmocka_unit_test(test_pickle),
+        cmocka_unit_test(test_tables_and_pictures),
+        cmocka_unit_test(test_headers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -179,7 +179,7 @@ static json_t *hex_text(const char *s, size_t n)
     return v;
 }
 
-static json_t *cell_to_json(const Cell *c)
+json_t *cell_to_json(const Cell *c)
 {
     json_t *o = json_object();
     bool ok = o && jval_set(o, "id", json_integer(c->id)) &&
@@ -503,7 +503,12 @@ static bool on_type(Document *d, const json_t *ev, Err *err)
 static bool on_draft(Document *d, const json_t *ev, Err *err)
 {
     Cell *c = event_cell(d, ev);
-    return c ? cell_put(&c->draft, jval_get(ev, "text", NULL), err) : no_cell(ev, err);
+    if (!c)
+        return no_cell(ev, err);
+    if (!cell_put(&c->draft, jval_get(ev, "text", NULL), err))
+        return false;
+    c->draft_by = (int)jval_get_int(ev, "viewer", 0);
+    return true;
 }
 
 static bool on_queue(Document *d, const json_t *ev, Err *err)
@@ -664,6 +669,7 @@ static const struct {
     {"figure",   on_output,   false},
     {"error",    on_output,   false},
     {"log",      on_output,   false},
+    {"result",   on_output,   false},
     {"start",    on_start,    true },
     {"done",     on_done,     true },
     {"queue",    on_queue,    false},

@@ -30,6 +30,7 @@ typedef struct Cell {
     CellType type;
     char *text;  /* as edited, without marker and without blank lines at the end */
     char *draft; /* typed and not yet committed; NULL: none */
+    int draft_by; /* the viewer who types */
     char *title; /* of the marker line; "" */
     int64_t rev; /* of the last change; `edit` must name it */
 

@@ -7,6 +7,7 @@ Cell *cell_new(int id, Err *err); /* an empty code cell */
 void cell_free(Cell *c);
 /* Replaces *slot by a copy of s (NULL: by NULL); *slot stays as it is on failure. */
 bool cell_put(char **slot, const char *s, Err *err);
+json_t *cell_to_json(const Cell *c);
 /* Puts a cell in at `index`; d owns it then. */
 bool document_put(Document *d, Cell *taken, int index, Err *err);
 /* The file's bytes of a text. */

@@ -14,6 +14,7 @@
 
 #define GATHER    0.05
 #define HEARTBEAT 10.0
+#define FOREVER   1e8
 
 struct Ticker {
     Run *run;
@@ -22,6 +23,7 @@ struct Ticker {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool stop;
+    bool rest;
 };
 
 /* Waits for `seconds` or the stop; true: stop. */
@@ -51,7 +53,10 @@ static void *tick_loop(void *arg)
         if (!ok && !failed)
             t->on_failure();
         failed = failed || !ok;
-        journal_wait(j, HEARTBEAT);
+        pthread_mutex_lock(&t->lock);
+        bool rest = t->rest;
+        pthread_mutex_unlock(&t->lock);
+        journal_wait(j, rest ? FOREVER : HEARTBEAT);
     }
     return NULL;
 }
@@ -81,6 +86,14 @@ Ticker *ticker_start(Run *borrowed, void (*on_failure)(void), Err *err)
     pthread_mutex_destroy(&t->lock);
     mem_free(t);
     return NULL;
+}
+
+void ticker_rest(Ticker *t, bool rest)
+{
+    pthread_mutex_lock(&t->lock);
+    t->rest = rest;
+    pthread_mutex_unlock(&t->lock);
+    journal_poke(run_journal(t->run));
 }
 
 void ticker_stop(Ticker *t)

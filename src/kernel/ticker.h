@@ -10,5 +10,7 @@ typedef struct Ticker Ticker;
 /* on_failure is called once, from the ticker's thread, when the record cannot be
  * written. */
 Ticker *ticker_start(Run *borrowed, void (*on_failure)(void), Err *err);
+/* A session between cells: no heartbeat, so nothing wakes the process. */
+void ticker_rest(Ticker *t, bool rest);
 void ticker_stop(Ticker *t); /* joins; NULL is fine */
 #endif

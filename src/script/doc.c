@@ -4,16 +4,15 @@
 #include <string.h>
 
 #include "graph/op.h"
+#include "model/model.h"
 #include "script/lb.h"
 
 extern const LbFn lb_tensor_fns[], lb_trace_fns[], lb_session_fns[], lb_data_fns[],
     lb_model_fns[], lb_decomp_fns[], lb_figure_fns[], lb_plot_fns[], lb_chart_fns[],
-    lb_exchange_fns[],
-    lb_network_fns[];
+    lb_exchange_fns[], lb_network_fns[];
 extern const size_t lb_n_tensor_fns, lb_n_trace_fns, lb_n_session_fns, lb_n_data_fns,
     lb_n_model_fns, lb_n_decomp_fns, lb_n_figure_fns, lb_n_plot_fns, lb_n_chart_fns,
-    lb_n_exchange_fns,
-    lb_n_network_fns;
+    lb_n_exchange_fns, lb_n_network_fns;
 
 /* The binding files with their heading: the one list of them. */
 static const struct {
@@ -90,12 +89,22 @@ static void add_option_rows(Str *out, const OptRow *rows, size_t n)
     }
 }
 
+/* The rows of a function's option table; those of networks are in their own table. */
+static const OptRow *options_of(const LbFn *f, size_t *n)
+{
+    const ModelRow *net = strncmp(f->name, "cl.model.", 9) == 0 ? model_row(f->name + 9) : NULL;
+    *n = net ? net->n_options : f->options ? *f->n_options : 0;
+    return net ? net->options : f->options;
+}
+
 static void add_fn(Str *out, const LbFn *f)
 {
+    size_t n;
+    const OptRow *rows = options_of(f, &n);
     str_addf(out, "%s%s\n", f->name, f->sig);
     add_wrapped(out, f->doc);
-    if (f->options)
-        add_option_rows(out, f->options, *f->n_options);
+    if (n)
+        add_option_rows(out, rows, n);
     if (f->example)
         str_addf(out, "  example: %s\n", f->example);
 }
@@ -278,18 +287,21 @@ static void add_mdoc_fn(Str *out, const LbFn *f)
     add_mdoc_head(out, head.s);
     str_done(&head);
     add_mdoc_text(out, f->doc);
-    for (size_t i = 0; f->options && i < *f->n_options; i++) {
-        const OptRow *r = &f->options[i];
+    size_t n;
+    const OptRow *rows = options_of(f, &n);
+    for (size_t i = 0; i < n; i++) {
+        const OptRow *r = &rows[i];
         if (i == 0)
             str_add(out, ".Bl -tag -width Ds -compact\n");
         Str row;
         str_init(&row);
-        str_addf(&row, "%s (%s%s%s)", r->name, type_name(r->type),
+        str_addf(&row, "%s (%s%s%s%s%s)", r->name, type_name(r->type),
+                 r->choices ? " of " : "", r->choices ? r->choices : "",
                  r->dflt[0] ? ", default " : "", r->dflt);
         add_mdoc_head(out, row.s);
         str_done(&row);
         add_mdoc_text(out, r->doc);
-        if (i + 1 == *f->n_options)
+        if (i + 1 == n)
             str_add(out, ".El\n");
     }
 }

@@ -56,8 +56,8 @@ static void convert(lua_State *L, const char *name, const char *text, int idx)
 static void unknown_setting(lua_State *L, const char *key, const char **names, size_t n)
 {
     char list[120] = "";
+    qsort(names, n, sizeof *names, by_name); /* Lua's order differs from run to run */
     const char *near = text_nearest(key, names, n);
-    qsort(names, n, sizeof *names, by_name);
     for (size_t i = 0, at = 0; i < n && at < sizeof list; i++)
         at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", names[i]);
     usage(L, "unknown setting '%.60s'%s%.30s%s; the script has %s", key,

@@ -22,5 +22,6 @@ function cl.check(text, condition)
   local held = condition and true or false
   cl.checks[#cl.checks + 1] = { text = text, held = held }
   cl.log((held and "holds: " or "FAILS: ") .. text)
+  cl.claim(text, held)
   return condition
 end

@@ -20,6 +20,7 @@
 #include "kernel/ticker.h"
 #include "kernel/version.h"
 #include "lab/jval.h"
+#include "lab/ledger.h"
 #include "lab/run.h"
 #include "script/script.h"
 #include "tensor/blas.h"
@@ -204,6 +205,8 @@ static Exit run_and_record(Run *r, const KernelArgs *a)
      * fails, and the parent marks the run as crashed */
     ok = run_finish(r, ok ? outcome[end].state : "failed", result, ok ? &err : NULL) &&
          ok;
+    if (ok && end == SCRIPT_DONE)
+        ok = ledger_write(a->dir, &err);
     return ok ? outcome[end].code : broken(&err);
 }
 

@@ -217,6 +217,21 @@ bool run_set(Run *r, const char *key, json_t *taken_value, Err *err)
            err_set(err, ERR_MEMORY, "out of memory while noting '%s' of the run", key);
 }
 
+bool run_append(Run *r, const char *key, json_t *taken_value, Err *err)
+{
+    pthread_mutex_lock(&r->lock);
+    json_t *list = json_object_get(r->json, key);
+    bool ok = list || jval_set(r->json, key, json_array());
+    list = json_object_get(r->json, key);
+    ok = ok && taken_value && json_array_append(list, taken_value) == 0;
+    r->dirty = r->dirty || ok;
+    pthread_mutex_unlock(&r->lock);
+    json_decref(taken_value);
+    journal_poke(r->journal);
+    return ok ||
+           err_set(err, ERR_MEMORY, "out of memory while noting '%s' of the run", key);
+}
+
 bool run_save(Run *r, Err *err)
 {
     pthread_mutex_lock(&r->lock);

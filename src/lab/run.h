@@ -26,6 +26,8 @@ const char *run_dir(const Run *r);
 /* A member of run.json; in the file after run_save(), run_finish() or the kernel's next
  * tick. */
 bool run_set(Run *r, const char *key, json_t *taken_value, Err *err);
+/* Adds to a list in run.json, made when there is none. */
+bool run_append(Run *r, const char *key, json_t *taken_value, Err *err);
 bool run_save(Run *r, Err *err); /* does nothing when nothing changed */
 bool run_unsaved(Run *r);
 /* Writes the `result` and `state` events, then run.json with state, result, end and

@@ -53,6 +53,8 @@ static const OptRow bench_options[] = {
 #define VIEW_ROWS(type)                                                                \
     {"runs", OPT_STR, offsetof(type, runs), "", 0, 0, NULL,                            \
      "folder with the run directories; empty: $CLEAVE_RUNS, then ./runs"},             \
+    LEVEL_ROWS(type)
+#define LEVEL_ROWS(type)                                                               \
     {"level", OPT_STR, offsetof(type, level), "", 0, 0, NULL,                          \
      "how figures are drawn: mono, ansi, 256 or true; empty: what the terminal can do"},\
     {"width", OPT_INT, offsetof(type, width), "0", 0, 2000, NULL,                      \
@@ -87,6 +89,13 @@ static const OptRow sweep_options[] = {
      "with --slurm: elements of the array; 0: one for every --jobs points"},
     MACHINE_ROWS,
 };
+static const OptRow verify_options[] = {
+    {"runs", OPT_STR, offsetof(VerifyOptions, runs), "", 0, 0, NULL,
+     "folder to keep the new run in; empty: it is removed afterwards"},
+    LEVEL_ROWS(VerifyOptions),
+    {"quick", OPT_BOOL, offsetof(VerifyOptions, quick), "false", 0, 0, NULL,
+     "run nothing: compare with the run folder that holds the report"},
+};
 static const OptRow help_options[] = {
     {"mdoc", OPT_BOOL, offsetof(HelpOptions, mdoc), "false", 0, 0, NULL,
      "print the whole API reference as a manual page source"},
@@ -116,6 +125,11 @@ const CommandRow command_rows[] = {
      "srun or in a Slurm array each process takes its share of the points.\n"
      "Exit code: 0 all done, 1 some failed, 2 usage, 3 some crashed, 130 interrupted.\n",
      1, -1, sweep_options, ARRAY_LEN(sweep_options), command_sweep},
+    {"verify", "report.md",
+     "run a report's command again and say which of its claims hold",
+     "The script is the one that the report names, if it has not changed, else the copy\n"
+     "beside the report. Exit code: 0 all claims hold, 1 some do not, 2 usage.\n",
+     1, 1, verify_options, ARRAY_LEN(verify_options), command_verify},
     {"help", "[name]",
      "the API reference: a name, a command, or the list of all names",
      "", 0, 1, help_options, ARRAY_LEN(help_options), command_show_help},
@@ -389,6 +403,7 @@ static Exit dispatch(const CommandRow *row, int argc, char **argv)
         RunOptions run;
         RunsOptions runs;
         SweepOptions sweep;
+        VerifyOptions verify;
         CoreOptions core;
         HelpOptions help;
         BenchOptions bench;

@@ -54,6 +54,13 @@ typedef struct SweepOptions {
     bool slurm, retry;
 } SweepOptions;
 
+typedef struct VerifyOptions {
+    char runs[OPT_STR_CAP];
+    char level[OPT_STR_CAP];
+    int64_t width;
+    bool quick;
+} VerifyOptions;
+
 typedef struct CommandRow {
     const char *name;
     const char *operands; /* "script.lua [name=value ...]" */
@@ -81,6 +88,7 @@ Exit command_run(const Operands *ops, const void *config);    /* run.c */
 Exit command_kernel(const Operands *ops, const void *config); /* run.c */
 Exit command_runs(const Operands *ops, const void *config);   /* runs.c */
 Exit command_sweep(const Operands *ops, const void *config);  /* sweep.c */
+Exit command_verify(const Operands *ops, const void *config); /* verify.c */
 Exit command_doctor(const Operands *ops, const void *config); /* doctor.c */
 Exit command_bench(const Operands *ops, const void *config);  /* bench.c */
 Exit command_completion(const Operands *ops, const void *config); /* completion.c */

@@ -388,6 +388,11 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
     return remove(path);
 }
 
+bool runs_remove_tree(const char *path)
+{
+    return nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0;
+}
+
 /* Renamed first, so that no reader meets half a run. */
 static bool remove_run(const Runs *r, const RunRow *row, Err *err)
 {
@@ -397,7 +402,7 @@ static bool remove_run(const Runs *r, const RunRow *row, Err *err)
         return false;
     if (rename(row->dir, hidden) != 0)
         return err_set(err, ERR_IO, "cannot remove '%s': %s", row->dir, strerror(errno));
-    if (nftw(hidden, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
+    if (!runs_remove_tree(hidden))
         return err_set(err, ERR_IO, "cannot remove all of '%s': %s", hidden,
                        strerror(errno));
     return true;

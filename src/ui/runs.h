@@ -12,6 +12,8 @@ bool runs_show_groups(const Runs *r, const char *by, const char *baseline,
                       const char *columns, bool csv, const PrintStyle *style, Err *err);
 /* The keys that such a table shows, as an array; NULL: out of memory. */
 json_t *runs_group_metrics(const Runs *r, const char *columns);
+/* Deletes a folder and all in it; false with errno. */
+bool runs_remove_tree(const char *path);
 Exit runs_show(const Runs *r, const Operands *ops, const RunsOptions *o,
                const PrintStyle *style);
 Exit runs_compare(const Runs *r, const Operands *ops, const RunsOptions *o,

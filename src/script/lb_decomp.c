@@ -165,6 +165,15 @@ static int inter_new(lua_State *L)
     static const char *const names[] = { "embed", "left", "right", "head", "bias" };
     const Tensor *t[5] = { NULL };
     luaL_checktype(L, 1, LUA_TTABLE);
+    for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
+        const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+        bool known = false;
+        for (int i = 0; i < 5; i++)
+            known = known || !strcmp(key, names[i]);
+        if (!known)
+            return lb_error(L, ERR_OPTION, "cl.decomp.interaction: there is no factor '%s'; there "
+                            "are embed, left, right, head and bias", key);
+    }
     for (int i = 0; i < 5; i++) {
         lua_getfield(L, 1, names[i]);
         LTensor *x = lb_test_tensor(L, -1);
@@ -243,12 +252,14 @@ static int inter_eigen(lua_State *L)
     return 2;
 }
 
+/* Called with a colon or with a dot. */
 static int class_eigen(lua_State *L)
 {
+    int metric = lua_istable(L, 1) ? 2 : 1;
     lua_settop(L, 2);
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushvalue(L, lua_upvalueindex(2));
-    lua_pushvalue(L, 2);
+    lua_pushvalue(L, metric);
     lua_remove(L, 1);
     lua_remove(L, 1);
     return inter_eigen(L);
@@ -694,7 +705,7 @@ const LbFn lb_decomp_fns[] = {
       "Sets the data metric: the second moment of the data set plus share * noise^2.",
       inter_set_data, NULL, NULL, NULL },
     { "interaction:class", "(digit)", "One class, counted from 0, with the functions dense() and "
-      "eigen(metric).", inter_class, NULL, NULL, "B:class(3).dense()" },
+      "eigen(metric).", inter_class, NULL, NULL, "B:class(3):dense()" },
     { "interaction:dense", "(digit)", "One class as a symmetric matrix f64 [I,I].", inter_dense,
       NULL, NULL, NULL },
     { "interaction:eigen", "(digit, metric = \"data\")",

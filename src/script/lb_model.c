@@ -152,8 +152,13 @@ static int cl_train(lua_State *L)
     Dataset *train, *test = NULL;
     if (lua_istable(L, 2)) {
         lua_getfield(L, 2, "train");
+        lua_getfield(L, 2, "test");
+        if (!luaL_testudata(L, 4, LB_DATA) ||
+            (!lua_isnil(L, 5) && !luaL_testudata(L, 5, LB_DATA)))
+            return lb_error(L, ERR_OPTION, "cl.train: the second argument is a data set or "
+                            "{ train = dataset, test = dataset }, test may be left out");
         train = lb_check_dataset(L, 4);
-        if (lua_getfield(L, 2, "test") != LUA_TNIL)
+        if (!lua_isnil(L, 5))
             test = lb_check_dataset(L, 5);
     } else {
         train = lb_check_dataset(L, 2);

@@ -203,7 +203,8 @@ static bool set_name(char **names, int n, int i, const char *text, const char *w
                      Err *err)
 {
     if (i < 0 || i >= n)
-        return err_set(err, ERR_SHAPE, "a name for %s %d: the figure has %d", what, i, n);
+        return err_set(err, ERR_SHAPE, "a name for %s %d: the figure has %d", what, i,
+                       n);
     return set_text(&names[i], text, err);
 }
 

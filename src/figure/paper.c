@@ -23,31 +23,25 @@ enum { MOST_PIXELS = 32767 };
 
 /* --- the library --- */
 
-#define CAIRO_FUNCTIONS(F)                                                             \
-    F(cairo_arc)                                                                       \
-    F(cairo_clip) F(cairo_close_path) F(cairo_create) F(cairo_destroy) F(              \
-        cairo_fill) F(cairo_font_options_create) F(cairo_font_options_destroy)         \
-        F(cairo_font_options_set_antialias) F(cairo_font_options_set_hint_metrics) F(  \
-            cairo_font_options_set_hint_style) F(cairo_get_source)                     \
-            F(cairo_image_surface_create) F(cairo_image_surface_get_data) F(           \
-                cairo_image_surface_get_stride) F(cairo_line_to) F(cairo_move_to)      \
-                F(cairo_new_path) F(cairo_paint) F(cairo_pattern_set_filter) F(        \
-                    cairo_pdf_surface_create_for_stream)                               \
-                    F(cairo_pdf_surface_set_metadata) F(cairo_rectangle) F(            \
-                        cairo_restore) F(cairo_rotate) F(cairo_save) F(cairo_scale)    \
-                        F(cairo_select_font_face) F(cairo_set_font_options)            \
-                            F(cairo_set_font_size) F(cairo_set_line_join) F(           \
-                                cairo_set_line_width) F(cairo_set_source_rgba)         \
-                                F(cairo_set_source_surface) F(cairo_show_page) F(      \
-                                    cairo_show_text) F(cairo_status)                   \
-                                    F(cairo_status_to_string) F(cairo_stroke) F(       \
-                                        cairo_surface_destroy) F(cairo_surface_finish) \
-                                        F(cairo_surface_flush)                         \
-                                            F(cairo_surface_mark_dirty) F(             \
-                                                cairo_surface_status)                  \
-                                                F(cairo_svg_surface_create_for_stream) \
-                                                    F(cairo_text_extents)              \
-                                                        F(cairo_translate)
+/* clang-format off */
+#define CAIRO_FUNCTIONS(F)                                                            \
+    F(cairo_arc) F(cairo_clip) F(cairo_close_path) F(cairo_create) F(cairo_destroy)   \
+    F(cairo_fill) F(cairo_font_options_create) F(cairo_font_options_destroy)          \
+    F(cairo_font_options_set_antialias) F(cairo_font_options_set_hint_metrics)        \
+    F(cairo_font_options_set_hint_style) F(cairo_get_source)                          \
+    F(cairo_image_surface_create) F(cairo_image_surface_get_data)                     \
+    F(cairo_image_surface_get_stride) F(cairo_line_to) F(cairo_move_to)               \
+    F(cairo_new_path) F(cairo_paint) F(cairo_pattern_set_filter)                      \
+    F(cairo_pdf_surface_create_for_stream) F(cairo_pdf_surface_set_metadata)          \
+    F(cairo_rectangle) F(cairo_restore) F(cairo_rotate) F(cairo_save)                 \
+    F(cairo_scale) F(cairo_select_font_face) F(cairo_set_font_options)                \
+    F(cairo_set_font_size) F(cairo_set_line_join) F(cairo_set_line_width)             \
+    F(cairo_set_source_rgba) F(cairo_set_source_surface) F(cairo_show_page)           \
+    F(cairo_show_text) F(cairo_status) F(cairo_status_to_string) F(cairo_stroke)      \
+    F(cairo_surface_destroy) F(cairo_surface_finish) F(cairo_surface_flush)           \
+    F(cairo_surface_mark_dirty) F(cairo_surface_status)                               \
+    F(cairo_svg_surface_create_for_stream) F(cairo_text_extents) F(cairo_translate)
+/* clang-format on */
 #define AS_POINTER(name) __typeof__(&name) name;
 #define AS_NAME(name)    #name,
 
@@ -57,7 +51,16 @@ static struct Library {
 
 static Err lib_err; /* why it is not there */
 
-/* The members are pointers to functions, one behind the other, in the order of names. */
+#ifdef __SANITIZE_ADDRESS__
+/* fontconfig keeps a few patterns until the process ends */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libfontconfig";
+}
+#endif
+
+/* The members are pointers to functions, in the order of names. */
 static void load(void)
 {
     static const char *const names[] = {CAIRO_FUNCTIONS(AS_NAME)};
@@ -210,7 +213,7 @@ bool paper_ok(const Paper *p, Err *err)
     return false;
 }
 
-/* The first number behind a name that cairo counts through the whole process, or NULL. */
+/* The number behind a name that cairo counts through the whole process, or NULL. */
 static const char *counted(const char *s)
 {
     static const char *const names[] = {"\"surface", "\"image", "#surface", "#image"};

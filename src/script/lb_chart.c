@@ -1,5 +1,5 @@
-/* lb_chart.c -- figures without axes from Lua: heat maps, graphs, metrics between null and
- * limit, pages of figures; and saving. */
+/* lb_chart.c -- figures without axes from Lua: heat maps, graphs, metrics between null
+ * and limit, pages of figures; and saving. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +9,10 @@
 static const OptRow heat_options[] = {
     ROW_TITLE,
     ROW_CAPTION,
-    {"scale",  OPT_ENUM, AT(scale),     "shared", 0, 0, "shared p99",
-      "What full colour means: the largest |value| or the 99th percentile."},
-    {"signed", OPT_BOOL, AT(is_signed), "true",   0, 0, NULL,
-      "Red for positive and blue for negative; false: grey from 0 up."     },
+    {"scale", OPT_ENUM, AT(scale), "shared", 0, 0, "shared p99",
+     "What full colour means: the largest |value| or the 99th percentile."},
+    {"signed", OPT_BOOL, AT(is_signed), "true", 0, 0, NULL,
+     "Red for positive and blue for negative; false: grey from 0 up."},
 };
 static const size_t n_heat_options = ARRAY_LEN(heat_options);
 
@@ -20,7 +20,7 @@ static const OptRow graph_options[] = {
     ROW_TITLE,
     ROW_CAPTION,
     {"top", OPT_INT, AT(top), "0", 0, 1 << 20, NULL,
-      "Only the strongest edges, by |weight|; 0: all that are not 0."},
+     "Only the strongest edges, by |weight|; 0: all that are not 0."},
 };
 static const size_t n_graph_options = ARRAY_LEN(graph_options);
 
@@ -317,8 +317,8 @@ static int cl_component(lua_State *L)
         const char *key, *maker, *labels, *title;
         bool is_signed;
     } parts[] = {
-        {"patterns", "images", "pattern_labels", "patterns",                true },
-        {"heads",    "bars",   "head_names",     "heads",                   true },
+        {"patterns", "images", "pattern_labels", "patterns", true},
+        {"heads", "bars", "head_names", "heads", true},
         {"examples", "images", "example_labels", "top activating examples", false},
     };
     Err err = {0};
@@ -348,36 +348,42 @@ static int figure_save_fn(lua_State *L)
 }
 
 const LbFn lb_chart_fns[] = {
-    {"cl.heatmap",   "(matrix, { rows = texts, cols = texts, ... })",
+    {"cl.heatmap", "(matrix, { rows = texts, cols = texts, ... })",
      "A matrix as colours with names of rows and columns, and the numbers where they "
-     "fit.",                                                                             cl_heatmap,     heat_options,  &n_heat_options,  NULL                                     },
+     "fit.",
+     cl_heatmap, heat_options, &n_heat_options, NULL},
     {"cl.bipartite", "(weights, { left = texts, right = texts, ... })",
      "Two columns of names joined by edges from a matrix [left, right]: width and "
      "colour by "
-     "weight, 0 is no edge.",                                                            cl_bipartite,   graph_options, &n_graph_options, NULL                                     },
-    {"cl.between",   "(metric, null, limit, { name = text, title = text })",
+     "weight, 0 is no edge.",
+     cl_bipartite, graph_options, &n_graph_options, NULL},
+    {"cl.between", "(metric, null, limit, { name = text, title = text })",
      "A metric drawn between its null and its limit. metric and null are numbers, { "
      "value =, "
      "lo =, hi = }, or samples (their mean and 95 % range). Inside the null band the "
      "verdict "
      "is refused. Returns the figure, the share of the way (nil when refused) and the "
      "verdict "
-     "as text. Several: cl.between { { name =, value =, null =, limit = }, ... }.",      cl_between,     page_options,  &n_page_options,
+     "as text. Several: cl.between { { name =, value =, null =, limit = }, ... }.",
+     cl_between, page_options, &n_page_options,
      "local figure, share, words = cl.between(0.71, { value = 0.11, lo = 0.09, hi = "
-     "0.14 }, 0.98)"                                                                                                                                                               },
+     "0.14 }, 0.98)"},
     {"cl.component", "({ patterns = tensor, heads = numbers, examples = tensor, ... })",
      "One component: its pattern pair as signed images [2, height, width], a bar for "
      "each "
      "head (head_names), and the examples that drive it most as grey images; "
      "pattern_labels "
-     "and example_labels are lists of texts. Each may also be a figure.",                cl_component,   page_options,  &n_page_options,  NULL                                     },
-    {"cl.page",      "({ figure, ..., title = text, caption = text })",
+     "and example_labels are lists of texts. Each may also be a figure.",
+     cl_component, page_options, &n_page_options, NULL},
+    {"cl.page", "({ figure, ..., title = text, caption = text })",
      "Figures together; copies of them. Bars stand beside the images before them where "
      "there "
-     "is room.",                                                                         cl_page,        page_options,  &n_page_options,  NULL                                     },
-    {"figure:save",  "(path)",
+     "is room.",
+     cl_page, page_options, &n_page_options, NULL},
+    {"figure:save", "(path)",
      "Writes the figure by the suffix of the path: .png .svg .pdf pictures, .csv the "
      "numbers "
-     "behind it, .md and .tex tables (with the picture beside them for other figures).", figure_save_fn, NULL,          NULL,             "cl.plot({ 1, 2, 3 }):save(\"line.svg\")"},
+     "behind it, .md and .tex tables (with the picture beside them for other figures).",
+     figure_save_fn, NULL, NULL, "cl.plot({ 1, 2, 3 }):save(\"line.svg\")"},
 };
 const size_t lb_n_chart_fns = ARRAY_LEN(lb_chart_fns);

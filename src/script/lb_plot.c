@@ -1,5 +1,5 @@
-/* lb_plot.c -- figures with axes from Lua: plots, scatter, histograms, bars. Numbers are
- * copied into buffers that Lua owns, so an error leaves nothing behind. */
+/* lb_plot.c -- figures with axes from Lua: plots, scatter, histograms, bars. Numbers
+ * are copied into buffers that Lua owns, so an error leaves nothing behind. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,12 +11,12 @@ static const OptRow plot_options[] = {
     ROW_CAPTION,
     ROW_XLABEL,
     ROW_YLABEL,
-    {"logx", OPT_BOOL, AT(logx), "false", 0, 0, NULL, "Logarithmic x axis."           },
+    {"logx", OPT_BOOL, AT(logx), "false", 0, 0, NULL, "Logarithmic x axis."},
     ROW_LOGY,
-    {"xmin", OPT_NUM,  AT(xmin), "0",     0, 0, NULL, "Fixed limits when xmin < xmax."},
-    {"xmax", OPT_NUM,  AT(xmax), "0",     0, 0, NULL, "Fixed limits when xmin < xmax."},
-    {"ymin", OPT_NUM,  AT(ymin), "0",     0, 0, NULL, "Fixed limits when ymin < ymax."},
-    {"ymax", OPT_NUM,  AT(ymax), "0",     0, 0, NULL, "Fixed limits when ymin < ymax."},
+    {"xmin", OPT_NUM, AT(xmin), "0", 0, 0, NULL, "Fixed limits when xmin < xmax."},
+    {"xmax", OPT_NUM, AT(xmax), "0", 0, 0, NULL, "Fixed limits when xmin < xmax."},
+    {"ymin", OPT_NUM, AT(ymin), "0", 0, 0, NULL, "Fixed limits when ymin < ymax."},
+    {"ymax", OPT_NUM, AT(ymax), "0", 0, 0, NULL, "Fixed limits when ymin < ymax."},
 };
 static const size_t n_plot_options = ARRAY_LEN(plot_options);
 
@@ -24,10 +24,10 @@ static const OptRow histogram_options[] = {
     ROW_TITLE,
     ROW_CAPTION,
     ROW_XLABEL,
-    {"bins", OPT_INT,  AT(bins), "40",    1, 65536, NULL, "Equal bins from lo to hi."            },
-    {"lo",   OPT_NUM,  AT(lo),   "0",     0, 0,     NULL, "Left edge; lo = hi: the data's range."},
-    {"hi",   OPT_NUM,  AT(hi),   "0",     0, 0,     NULL, "Right edge."                          },
-    {"logy", OPT_BOOL, AT(logy), "false", 0, 0,     NULL, "Logarithmic counts."                  },
+    {"bins", OPT_INT, AT(bins), "40", 1, 65536, NULL, "Equal bins from lo to hi."},
+    {"lo", OPT_NUM, AT(lo), "0", 0, 0, NULL, "Left edge; lo = hi: the data's range."},
+    {"hi", OPT_NUM, AT(hi), "0", 0, 0, NULL, "Right edge."},
+    {"logy", OPT_BOOL, AT(logy), "false", 0, 0, NULL, "Logarithmic counts."},
 };
 static const size_t n_histogram_options = ARRAY_LEN(histogram_options);
 
@@ -37,7 +37,7 @@ static const OptRow bars_options[] = {
     ROW_YLABEL,
     ROW_LOGY,
     {"signed", OPT_BOOL, AT(is_signed), "false", 0, 0, NULL,
-      "Red for positive and blue for negative bars."},
+     "Red for positive and blue for negative bars."},
 };
 static const size_t n_bars_options = ARRAY_LEN(bars_options);
 
@@ -347,28 +347,32 @@ static int cl_bars(lua_State *L)
 }
 
 const LbFn lb_plot_fns[] = {
-    {"cl.plot",      "({ series, ..., title = text, ... })",
+    {"cl.plot", "({ series, ..., title = text, ... })",
      "A line plot. A series is a list of numbers, a tensor, or { x = numbers, y = "
      "numbers, "
      "lo = numbers, hi = numbers, name = text, mark = \"line\" or \"points\", labels = "
      "texts "
-     "}; lo and hi are a band. Without x the values count from 1. NaN leaves a gap.", cl_plot,      plot_options,      &n_plot_options,
+     "}; lo and hi are a band. Without x the values count from 1. NaN leaves a gap.",
+     cl_plot, plot_options, &n_plot_options,
      "cl.show(cl.plot { { y = { 2.3, 0.5, 0.1 }, name = \"loss\" }, logy = true })"},
-    {"cl.scatter",   "({ series, ..., title = text, ... })",
+    {"cl.scatter", "({ series, ..., title = text, ... })",
      "Points instead of lines, otherwise as cl.plot; labels stand beside their points "
      "where "
-     "there is room.",                                                                cl_scatter,   plot_options,      &n_plot_options,
-     "cl.scatter { x = { 1, 2 }, y = { 3, 4 }, labels = { \"a\", \"b\" } }"        },
+     "there is room.",
+     cl_scatter, plot_options, &n_plot_options,
+     "cl.scatter { x = { 1, 2 }, y = { 3, 4 }, labels = { \"a\", \"b\" } }"},
     {"cl.histogram", "(values, { bins = 40, ... })",
      "Counts of a list or tensor in equal bins. Several: { { values = numbers, name = "
      "text }, "
-     "..., bins = 40 } share their bins.",                                            cl_histogram, histogram_options, &n_histogram_options,
-     "cl.histogram(cl.rng(1):normal({ 1000 }), { logy = true })"                   },
-    {"cl.bars",      "({ { name = text, value = number }, ..., title = text })",
+     "..., bins = 40 } share their bins.",
+     cl_histogram, histogram_options, &n_histogram_options,
+     "cl.histogram(cl.rng(1):normal({ 1000 }), { logy = true })"},
+    {"cl.bars", "({ { name = text, value = number }, ..., title = text })",
      "Named bars. A row may have lo and hi (an interval); with series = { \"a\", \"b\" "
      "} each "
      "value is a list with one number for each. Or { values = numbers, names = texts "
-     "}.",                                                                            cl_bars,      bars_options,      &n_bars_options,
-     "cl.bars { { name = \"two_bank\", value = 0.97 } }"                           },
+     "}.",
+     cl_bars, bars_options, &n_bars_options,
+     "cl.bars { { name = \"two_bank\", value = 0.97 } }"},
 };
 const size_t lb_n_plot_fns = ARRAY_LEN(lb_plot_fns);

@@ -1,6 +1,6 @@
-/* lb_plot.h -- what the figures of numbers share in script/: their options, and numbers,
- * texts and names out of Lua tables. Buffers belong to Lua, so an error at any place
- * leaves nothing behind. */
+/* lb_plot.h -- what the figures of numbers share in script/: their options, and
+ * numbers, texts and names out of Lua tables. Buffers belong to Lua, so an error at any
+ * place leaves nothing behind. */
 #ifndef CLEAVE_SCRIPT_LB_PLOT_H
 #define CLEAVE_SCRIPT_LB_PLOT_H
 #include "figure/figure.h"

@@ -283,7 +283,7 @@ static void test_memory(void **unused)
     }
 }
 
-/* Words are as wide as they are drawn, wrapped within their room, and cut with a mark. */
+/* Words are as wide as drawn, wrapped within their room, and cut with a mark. */
 static void test_paper(void **unused)
 {
     (void)unused;

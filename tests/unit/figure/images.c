@@ -30,8 +30,10 @@ static Figure *one_image(int h, int w, const float *p, bool is_signed)
     return f;
 }
 
-static const DrawStyle mono80 = {LEVEL_MONO, 80, false, true};
-static const DrawStyle true80 = {LEVEL_TRUE, 80, false, true};
+static const DrawStyle mono80 = {
+    .level = LEVEL_MONO, .width = 80, .light = false, .utf8 = true};
+static const DrawStyle true80 = {
+    .level = LEVEL_TRUE, .width = 80, .light = false, .utf8 = true};
 
 static void test_golden(void **unused)
 {
@@ -40,16 +42,34 @@ static void test_golden(void **unused)
     assert_true(figure_set_title(page, "Rings", NULL));
     assert_true(figure_set_caption(page, "A ring around a blot.", NULL));
     golden_figure("page-mono-80", page, mono80);
-    golden_figure("page-ansi-80", page, (DrawStyle){LEVEL_ANSI, 80, false, true});
-    golden_figure("page-ansi-light-80", page, (DrawStyle){LEVEL_ANSI, 80, true, true});
-    golden_figure("page-ansi-30", page, (DrawStyle){LEVEL_ANSI, 30, false, true});
-    golden_figure("page-256-80", page, (DrawStyle){LEVEL_256, 80, false, true});
-    golden_figure("page-256-ascii-80", page, (DrawStyle){LEVEL_256, 80, false, false});
-    golden_figure("small-256", small, (DrawStyle){LEVEL_256, 60, false, true});
-    golden_figure("small-256-light", small, (DrawStyle){LEVEL_256, 60, true, true});
-    golden_figure("small-true", small, (DrawStyle){LEVEL_TRUE, 60, false, true});
+    golden_figure(
+        "page-ansi-80", page,
+        (DrawStyle){.level = LEVEL_ANSI, .width = 80, .light = false, .utf8 = true});
+    golden_figure(
+        "page-ansi-light-80", page,
+        (DrawStyle){.level = LEVEL_ANSI, .width = 80, .light = true, .utf8 = true});
+    golden_figure(
+        "page-ansi-30", page,
+        (DrawStyle){.level = LEVEL_ANSI, .width = 30, .light = false, .utf8 = true});
+    golden_figure(
+        "page-256-80", page,
+        (DrawStyle){.level = LEVEL_256, .width = 80, .light = false, .utf8 = true});
+    golden_figure(
+        "page-256-ascii-80", page,
+        (DrawStyle){.level = LEVEL_256, .width = 80, .light = false, .utf8 = false});
+    golden_figure(
+        "small-256", small,
+        (DrawStyle){.level = LEVEL_256, .width = 60, .light = false, .utf8 = true});
+    golden_figure(
+        "small-256-light", small,
+        (DrawStyle){.level = LEVEL_256, .width = 60, .light = true, .utf8 = true});
+    golden_figure(
+        "small-true", small,
+        (DrawStyle){.level = LEVEL_TRUE, .width = 60, .light = false, .utf8 = true});
     small->is_signed = false;
-    golden_figure("small-grey-256", small, (DrawStyle){LEVEL_256, 60, false, true});
+    golden_figure(
+        "small-grey-256", small,
+        (DrawStyle){.level = LEVEL_256, .width = 60, .light = false, .utf8 = true});
     figure_free(page);
     figure_free(small);
 }
@@ -100,7 +120,8 @@ static void test_sizes(void **unused)
     for (size_t i = 0; i < ARRAY_LEN(want); i++) {
         Figure *f = rings(want[i].n, want[i].side, want[i].side);
         f->per_row = want[i].per_row;
-        DrawStyle style = {LEVEL_256, want[i].width, false, true};
+        DrawStyle style = {
+            .level = LEVEL_256, .width = want[i].width, .utf8 = true};
         expect_layout(f, style, want[i].cols, want[i].rows);
         figure_free(f);
     }
@@ -112,12 +133,18 @@ static void test_zoom(void **unused)
     static const struct {
         int rows, width, cols;
     } want[] = {
-        {62, 120, 112}, {60, 100, 84}, {35, 100, 56}, {24, 80, 28}, {12, 80, 12}};
+        {62, 120, 112},
+        {60, 100, 84 },
+        {35, 100, 56 },
+        {24, 80,  28 },
+        {12, 80,  12 }
+    };
     Figure *f = rings(3, 28, 28);
     f->pixels[0] = 8; /* the limit comes from the whole page */
     Err err = {0};
     for (size_t i = 0; i < ARRAY_LEN(want); i++) {
-        DrawStyle style = {LEVEL_256, want[i].width, false, true};
+        DrawStyle style = {
+            .level = LEVEL_256, .width = want[i].width, .utf8 = true};
         Grid g;
         Str t;
         str_init(&t);
@@ -170,8 +197,10 @@ static void test_negating_swaps_colours(void **unused)
 {
     (void)unused;
     for (int variant = 0; variant < 8; variant++) {
-        DrawStyle style = {variant & 1 ? LEVEL_TRUE : LEVEL_256, variant & 2 ? 20 : 80,
-                           variant & 4, true};
+        DrawStyle style = {.level = variant & 1 ? LEVEL_TRUE : LEVEL_256,
+                           .width = variant & 2 ? 20 : 80,
+                           .light = variant & 4,
+                           .utf8 = true};
         Map m = {style.level, style.light, true};
         Figure *f = rings(1, 12, 12);
         Grid a, b;
@@ -225,7 +254,7 @@ static void test_maps_rise(void **unused)
 /* Columns of the image in which something is drawn, at a thumbnail size. */
 static int marked_columns(const Figure *f, Level level, int row)
 {
-    DrawStyle style = {level, 40, false, true};
+    DrawStyle style = {.level = level, .width = 40, .light = false, .utf8 = true};
     Grid g;
     int marked = 0;
     assert_true(figure_draw(f, &style, &g, NULL));
@@ -392,14 +421,23 @@ static void test_labels(void **unused)
 static void test_every_width(void **unused)
 {
     (void)unused;
-    static const int shape[][3] = {{10, 28, 28}, {1, 1, 784}, {2, 300, 1}, {3, 1, 1},
-                                   {1, 5, 7},    {2, 90, 40}};
+    static const int shape[][3] = {
+        {10, 28,  28 },
+        {1,  1,   784},
+        {2,  300, 1  },
+        {3,  1,   1  },
+        {1,  5,   7  },
+        {2,  90,  40 }
+    };
     for (size_t s = 0; s < ARRAY_LEN(shape); s++) {
         Figure *f = rings(shape[s][0], shape[s][1], shape[s][2]);
         f->scale = s % 2 ? SCALE_EACH : SCALE_SHARED;
         for (int width = 20; width <= 300; width += 1 + width / 24)
             for (int v = 0; v < 8; v++) {
-                DrawStyle style = {(Level)(v / 2), width, s & 1, v & 1};
+                DrawStyle style = {.level = (Level)(v / 2),
+                                   .width = width,
+                                   .light = s & 1,
+                                   .utf8 = v & 1};
                 Grid g;
                 assert_true(figure_draw(f, &style, &g, NULL));
                 assert_int_equal(g.cols, width);
@@ -407,7 +445,8 @@ static void test_every_width(void **unused)
                 grid_done(&g);
             }
         for (int width = 1; width < 20; width++) {
-            DrawStyle style = {LEVEL_TRUE, width, false, true};
+            DrawStyle style = {
+                .level = LEVEL_TRUE, .width = width, .light = false, .utf8 = true};
             Grid g;
             assert_true(figure_draw(f, &style, &g, NULL));
             assert_int_equal(g.cols, width);
@@ -420,7 +459,11 @@ static void test_every_width(void **unused)
 static bool draw_some(void *ctx, Err *err)
 {
     Grid g;
-    if (!figure_draw(ctx, &(DrawStyle){LEVEL_MONO, 80, false, false}, &g, err))
+    if (!figure_draw(
+            ctx,
+            &(DrawStyle){
+                .level = LEVEL_MONO, .width = 80, .light = false, .utf8 = false},
+            &g, err))
         return false;
     grid_done(&g);
     return true;

@@ -302,14 +302,14 @@ static void test_crowded_labels(void **unused)
     }
     assert_true(figure_add_series(f, NULL, MARK_POINTS, N, x, y, NULL, NULL, NULL));
     for (int i = 0; i < N; i++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "label%02d", i);
         assert_true(figure_set_point(f, i, name, NULL));
     }
     Str t = plain_figure(f, style_of(LEVEL_MONO, 60));
     int shown = 0, marks = 0, hidden = 0;
     for (int i = 0; i < N; i++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "label%02d", i);
         shown += strstr(t.s, name) != NULL;
     }

@@ -8,11 +8,11 @@
 static const char *const heads[] = {"name", "similarity", "limit", "pattern_gini",
                                     "remark"};
 static const char *const cells[][5] = {
-    {"two_bank", "0.9714", "0.98", "0.3333", "ok"},
-    {"\xE8\xA7\xA3\xE6\x9E\x90 bank", "12.5", "1e-5", "-",
-     "needs a warm start from eigenvectors"},
-    {"one bank of parts", "-102400", "inf", "-0.25", "two\nlines"},
-    {"raw\033[2J", "", "14.1%", "7", ""},
+    {"two_bank",                      "0.9714",  "0.98",  "0.3333", "ok"        },
+    {"\xE8\xA7\xA3\xE6\x9E\x90 bank", "12.5",    "1e-5",  "-",
+     "needs a warm start from eigenvectors"                                     },
+    {"one bank of parts",             "-102400", "inf",   "-0.25",  "two\nlines"},
+    {"raw\033[2J",                    "",        "14.1%", "7",      ""          },
 };
 
 static Figure *results(void)
@@ -31,7 +31,8 @@ static Figure *results(void)
 
 static DrawStyle wide(int width)
 {
-    return (DrawStyle){LEVEL_256, width, false, true};
+    return (DrawStyle){
+        .level = LEVEL_256, .width = width, .light = false, .utf8 = true};
 }
 
 static void test_golden(void **unused)
@@ -42,10 +43,13 @@ static void test_golden(void **unused)
     golden_figure("table-80", f, wide(80));
     golden_figure("table-50", f, wide(50));
     golden_figure("table-20", f, wide(20));
-    golden_figure("table-mono-80", f, (DrawStyle){LEVEL_MONO, 80, false, false});
+    golden_figure(
+        "table-mono-80", f,
+        (DrawStyle){.level = LEVEL_MONO, .width = 80, .light = false, .utf8 = false});
     figure_free(f);
     f = figure_text("one paragraph that is longer than forty columns and so wraps\n\n"
-                    "\tindented \xE8\xA7\xA3 text\n\033]0;x\007", NULL);
+                    "\tindented \xE8\xA7\xA3 text\n\033]0;x\007",
+                    NULL);
     golden_figure("text-40", f, wide(40));
     figure_free(f);
 }
@@ -135,7 +139,8 @@ static void test_empty_tables(void **unused)
     Figure *f = figure_table(0, 2, NULL);
     Err err = {0};
     assert_true(figure_set_head(f, 1, "lonely", false, NULL));
-    Str t = plain_figure(f, (DrawStyle){LEVEL_MONO, 40, false, true});
+    Str t = plain_figure(
+        f, (DrawStyle){.level = LEVEL_MONO, .width = 40, .light = false, .utf8 = true});
     assert_string_equal(t.s, "   lonely\n-  ------\n");
     str_done(&t);
     assert_false(figure_set_cell(f, 0, 0, "x", &err));
@@ -157,12 +162,24 @@ static void test_numbers(void **unused)
     static const struct {
         double v;
         const char *want;
-    } row[] = {{0.0, "0"},          {-0.0, "0"},         {1, "1"},
-               {0.97136, "0.9714"}, {-12.345, "-12.35"}, {102400, "102400"},
-               {999.96, "1000"},    {12345.678, "12346"}, {1e-5, "1e-5"},
-               {1.2345e-300, "1.234e-300"},              {1.5e20, "1.5e20"},
-               {-2.5e6 - 0.5, "-2.5e6"},                 {NAN, "-"},
-               {INFINITY, "inf"},   {-INFINITY, "-inf"}, {0.55, "0.55"}};
+    } row[] = {
+        {0.0,          "0"         },
+        {-0.0,         "0"         },
+        {1,            "1"         },
+        {0.97136,      "0.9714"    },
+        {-12.345,      "-12.35"    },
+        {102400,       "102400"    },
+        {999.96,       "1000"      },
+        {12345.678,    "12346"     },
+        {1e-5,         "1e-5"      },
+        {1.2345e-300,  "1.234e-300"},
+        {1.5e20,       "1.5e20"    },
+        {-2.5e6 - 0.5, "-2.5e6"    },
+        {NAN,          "-"         },
+        {INFINITY,     "inf"       },
+        {-INFINITY,    "-inf"      },
+        {0.55,         "0.55"      }
+    };
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
         char s[32];
         figure_number(row[i].v, s);
@@ -213,10 +230,13 @@ static bool make_and_draw(void *ctx, Err *err)
     (void)ctx;
     Figure *f = figure_table(2, 2, err);
     str_init(&md);
-    bool ok = f && figure_set_head(f, 0, "h", false, err) &&
-              figure_set_cell(f, 1, 1, "one", err) &&
-              figure_set_cell(f, 1, 1, "two", err) &&
-              figure_draw(f, &(DrawStyle){LEVEL_256, 30, false, true}, &g, err);
+    bool ok =
+        f && figure_set_head(f, 0, "h", false, err) &&
+        figure_set_cell(f, 1, 1, "one", err) && figure_set_cell(f, 1, 1, "two", err) &&
+        figure_draw(
+            f,
+            &(DrawStyle){.level = LEVEL_256, .width = 30, .light = false, .utf8 = true},
+            &g, err);
     if (ok) {
         grid_done(&g);
         ok = figure_markdown(f, NULL, &md, err);

@@ -11,6 +11,7 @@ case ${BUILD:=build} in
 *) BUILD=$(pwd)/$BUILD ;;
 esac
 export BUILD CMOCKA_MESSAGE_OUTPUT=TAP LC_ALL=C.UTF-8
+export LSAN_OPTIONS="${LSAN_OPTIONS:-suppressions=$(pwd)/tests/lsan.supp:print_suppressions=0}"
 logs=$BUILD/test
 limit=${TEST_SECONDS:-300}
 

@@ -144,4 +144,49 @@ listing() {
   "$python" "$PYTHONPATH/cleave_runs.py" runs >list && lines list 5 && has list 'seed=3' && has list 'loss 0.1'
 }
 check 'it lists a folder' listing
+
+# Every line of the tables in cleave-from-numpy(7) runs; NumPy's give NumPy's values.
+cat >table.py <<'END'
+import re, sys, numpy as np
+rng = np.random.default_rng(7)
+a, b = rng.normal(size=(3, 4)).astype("f4"), rng.normal(size=(3, 4)).astype("f4")
+k, v = rng.normal(size=(2, 3, 4)).astype("f4"), rng.normal(size=4).astype("f4")
+m = (a.T @ b + b.T @ a + 6 * np.eye(4)).astype("f4")
+i, j, l = np.array([2, 0, 2], "i4"), np.array([[3], [0], [1]], "i4"), np.array([1, 3, 0], "i4")
+rows, section = [], ""
+for line in open(sys.argv[1], encoding="utf-8"):
+    section = line[4:].strip() if line.startswith(".Sh") else section
+    found = re.match(r'\.It Li "(.*)" Ta Li "(.*)"', line)
+    if found:
+        rows.append((section, *found.groups()))
+assert len(rows) > 65, len(rows)
+if len(sys.argv) == 2:
+    np.savez("in.npz", a=a, b=b, k=k, v=v, m=m, i=i, j=j, l=l)
+    with open("table.lua", "w", encoding="utf-8") as f:
+        f.write("local t = cl.load('in.npz')\n")
+        f.write("local a, b, k, v, m, i, j, l = t.a, t.b, t.k, t.v, t.m, t.i, t.j, t.l\n")
+        f.write("local net = cl.model.mlp { input = 4 } local x = a local f = cl.relu\n")
+        f.write("local function keep(n, y) if type(y) == 'table' then return end\n"
+                "  cl.save('out-' .. n .. '.npy', type(y) == 'number' and cl.tensor(y) or y) end\n")
+        for n, (_, _, code) in enumerate(rows):
+            f.write("keep(%d, (%s))\n" % (n, code))
+        f.write("assert(a and b and k and v and m and i and j and l and net and x and f)\n")
+else:
+    compared = 0
+    for n, (section, code, lua) in enumerate(rows):
+        if section == "FROM NUMPY":
+            want, got = np.asarray(eval(code)), np.load("out-%d.npy" % n)
+            assert want.shape == got.shape, (code, want.shape, lua, got.shape)
+            assert np.allclose(want, got, rtol=1e-4, atol=1e-5), (code, want, lua, got)
+            compared += 1
+    assert compared > 40
+END
+the_table() {
+  cp "$root/tests/data/views.pt" .
+  "$python" table.py "$root/man/cleave-from-numpy.7" || return 1
+  go run table.lua
+  cat err out
+  same "$rc" 0 && "$python" table.py "$root/man/cleave-from-numpy.7" compare
+}
+check 'the tables of the manual hold' the_table
 plan_end

@@ -187,24 +187,36 @@ static bool attach(Client *c, Err *err)
     return false;
 }
 
-Client *client_open(const char *file, const ClientOptions *opt, Err *err)
+static Client *client_make(const SessionPlace *p, Err *err)
 {
-    static const ClientOptions none = {0};
-    if (!opt)
-        opt = &none;
     Client *c = mem_zalloc(sizeof *c, err);
     if (!c)
         return NULL;
+    c->place = *p;
     c->fd = -1;
     c->next = 1;
-    c->read_only = opt->read_only;
     frame_reader_init(&c->in);
     str_init(&c->out);
+    return c;
+}
+
+Client *client_open(const char *file, const ClientOptions *opt, Err *err)
+{
+    static const ClientOptions none = {0};
+    SessionPlace place;
+    if (!opt)
+        opt = &none;
+    if (!session_place(file, &place, err))
+        return NULL;
+    Client *c = client_make(&place, err);
+    if (!c)
+        return NULL;
+    bool ok = true;
+    c->read_only = opt->read_only;
     default_name(c->name);
     if (opt->name)
         text_copy(c->name, sizeof c->name, opt->name);
-    bool ok = session_place(file, &c->place, err);
-    if (ok && !session_alive(&c->place))
+    if (!session_alive(&c->place))
         ok = opt->no_start ? err_set(err, ERR_STATE, "no session of '%s' lives", file)
                            : start_kernel(&c->place, opt->core, err) ||
                                  session_alive(&c->place); /* somebody was faster */
@@ -404,6 +416,19 @@ json_t *client_call(Client *c, json_t *taken_request, double seconds, Err *err)
             hear(c);
         }
     }
+}
+
+json_t *session_ask(const SessionPlace *p, const char *request, double seconds, Err *err)
+{
+    json_t *ok = NULL;
+    Client *c = client_make(p, err);
+    if (!c)
+        return NULL;
+    c->fd = connect_to(p->socket, err);
+    if (c->fd >= 0)
+        ok = client_call(c, client_request(request, NULL), seconds, err);
+    client_close(c);
+    return ok;
 }
 
 /* --- a kernel that is gone ------------------------------------------------------------------------ */

@@ -84,6 +84,9 @@ void client_why_gone(Client *c, char *dst, size_t cap);
 json_t *client_call(Client *c, json_t *taken_request, double seconds, Err *err);
 /* Whether the file of this session has a live kernel again; then connects to it. */
 bool client_reopen(Client *c, Err *err);
+/* Asks a live session something without becoming a viewer: the "ok" member of status,
+ * restart, kill or shutdown. Waits for it. */
+json_t *session_ask(const SessionPlace *p, const char *request, double seconds, Err *err);
 /* Ends a kernel that does not react, by SIGKILL; its journal stays. */
 bool session_kill(const SessionPlace *p, Err *err);
 #endif

@@ -118,6 +118,9 @@ bool names_of(const char *text, size_t n, json_t *reads, json_t *assigns, Err *e
 bool document_load(Document *d, const char *text, size_t n, Err *err);
 /* The bytes to write. */
 bool document_save(const Document *d, Str *out, Err *err);
+/* The same; before[i] (NULL: not asked for) is how many lines the file has before the
+ * text of cell i. */
+bool document_lines(const Document *d, Str *out, int *before, Err *err);
 /* The body of a `doc` event that makes the cells those of a file's bytes; cells whose
  * text is still there keep their ids. The caller's; NULL: out of memory. */
 json_t *document_reload(const Document *d, const char *text, size_t n, Err *err);

@@ -1,4 +1,4 @@
-/* kernel.c -- one script, one cell, one run. Standard output and error become the
+/* kernel.c -- one script, its cells in order, one run. Standard output and error become the
  * cell's log, so that whatever a library prints before it aborts is part of the record.
  * The order at the end matters: Lua is closed first (its finalisers may print), then
  * the cell, then run.json. */
@@ -17,6 +17,8 @@
 #include "base/intr.h"
 #include "base/kern.h"
 #include "base/mem.h"
+#include "base/file.h"
+#include "kernel/document.h"
 #include "kernel/ticker.h"
 #include "kernel/version.h"
 #include "lab/jval.h"
@@ -26,7 +28,7 @@
 #include "tensor/blas.h"
 #include "tensor/pool.h"
 
-enum { MAIN_CELL = 1 };
+enum { MAIN_CELL = 1, SCRIPT_MAX = 16 << 20 };
 
 static Script *_Atomic running; /* what a signal interrupts */
 static atomic_bool asked;       /* to stop, perhaps before there was a script */
@@ -146,31 +148,12 @@ static bool give_settings(Script *s, const KernelArgs *a, Err *err)
     return true;
 }
 
-static bool record_error(Journal *j, const char *msg, const char *trace, Err *err)
+static bool record_error(Journal *j, int cell, const char *msg, const char *trace,
+                         Err *err)
 {
-    json_t *b = json_pack("{s:i,s:o,s:o}", "cell", MAIN_CELL, "msg", jval_str(msg),
+    json_t *b = json_pack("{s:i,s:o,s:o}", "cell", cell, "msg", jval_str(msg),
                           "trace", jval_str(trace));
     return journal_event(j, "error", b, err);
-}
-
-/* Runs the script and records how it ended; *err is a failure to record. */
-static ScriptEnd run_script(Run *r, const KernelArgs *a, json_t **result, Err *err)
-{
-    Journal *j = run_journal(r);
-    Err why = {0};
-    ScriptEnd end = SCRIPT_FAILED;
-    Script *s = script_new(r, &why);
-    if (s && give_settings(s, a, &why)) {
-        atomic_store(&running, s);
-        end = atomic_load(&asked) ? SCRIPT_STOPPED
-                                  : script_run_file(s, a->script, result, &why);
-        atomic_store(&running, NULL);
-    }
-    if (end == SCRIPT_FAILED || end == SCRIPT_USAGE)
-        record_error(j, why.msg, s ? script_trace(s) : "", err);
-    script_free(s);
-    fflush(stdout);
-    return end;
 }
 
 static const struct {
@@ -183,14 +166,96 @@ static const struct {
     [SCRIPT_USAGE] = {"failed", EXIT_USAGE},
 };
 
+/* One cell as a part of the file: its lines keep the file's numbers. */
+static ScriptEnd run_cell(Script *s, const Document *d, int i, int before,
+                          const char *chunk, json_t **result, Err *why)
+{
+    Str text;
+    str_init(&text);
+    for (int k = 0; k < before && d->n > 1; k++)
+        str_addc(&text, '\n');
+    bool ok = cell_source(d->cell[i], &text, why);
+    ScriptEnd end = SCRIPT_FAILED;
+    if (ok && d->n > 1)
+        end = script_run_cell(s, text.s, text.len, chunk, result, why);
+    else if (ok)
+        end = script_run_text(s, text.s, text.len, chunk, result, why);
+    str_done(&text);
+    return end;
+}
+
+/* All code cells in order, each with an entry of its own in the journal; a file without
+ * markers is one cell. *err is a failure to record. */
+static ScriptEnd run_cells(Run *r, Script *s, const Document *d, const int *before,
+                           const char *chunk, json_t **result, Err *why, Err *err)
+{
+    Journal *j = run_journal(r);
+    ScriptEnd end = SCRIPT_DONE;
+    char line[64];
+    bool ok = true;
+    for (int i = 0; i < d->n && ok && end == SCRIPT_DONE; i++) {
+        if (d->cell[i]->type != CELL_CODE)
+            continue;
+        double start = clock_now();
+        cell_headline(d->cell[i], line, sizeof line);
+        ok = journal_begin_cell(j, d->cell[i]->id, line, err);
+        json_decref(*result);
+        *result = NULL;
+        if (ok)
+            end = run_cell(s, d, i, before[i], chunk, result, why);
+        if (end == SCRIPT_DONE && i + 1 == d->n && !script_settings_taken(s, why))
+            end = SCRIPT_USAGE;
+        if (end == SCRIPT_FAILED || end == SCRIPT_USAGE)
+            record_error(j, d->cell[i]->id, why->msg, script_trace(s), err);
+        fflush(stdout);
+        ok = ok && journal_end_cell(j, outcome[end].state, clock_now() - start, err);
+    }
+    return end;
+}
+
+/* Runs the script and records how it ended; *err is a failure to record. */
+static ScriptEnd run_script(Run *r, const KernelArgs *a, json_t **result, Err *err)
+{
+    Err why = {0};
+    ScriptEnd end = SCRIPT_FAILED;
+    char *text = NULL;
+    size_t n;
+    int *before = NULL;
+    Str chunk, whole;
+    str_init(&chunk);
+    str_init(&whole);
+    str_addf(&chunk, "@%s", a->script);
+    Document *d = document_new(&why);
+    Script *s = script_new(r, &why);
+    bool ready = d && s && give_settings(s, a, &why) &&
+                 file_read_all(a->script, SCRIPT_MAX, &text, &n, &why) &&
+                 document_load(d, text, n, &why) && str_ok(&chunk, &why) &&
+                 (before = mem_array((size_t)d->n, sizeof *before, &why)) &&
+                 document_lines(d, &whole, before, &why);
+    if (ready) {
+        atomic_store(&running, s);
+        end = run_cells(r, s, d, before, chunk.s, result, &why, err);
+        atomic_store(&running, NULL);
+    } else {
+        record_error(run_journal(r), MAIN_CELL, why.msg, "", err);
+    }
+    script_free(s);
+    document_free(d);
+    mem_free(text);
+    mem_free(before);
+    str_done(&chunk);
+    str_done(&whole);
+    fflush(stdout);
+    return end;
+}
+
 static Exit run_and_record(Run *r, const KernelArgs *a)
 {
     Err err = {0};
     Journal *j = run_journal(r);
     json_t *result = NULL;
-    double start = clock_now();
     journal_capture_std(j);
-    if (!describe(r, a, &err) || !journal_begin_cell(j, MAIN_CELL, a->script, &err))
+    if (!describe(r, a, &err))
         return broken(&err);
     Ticker *ticker = ticker_start(r, stop_running, &err);
     if (!ticker)
@@ -198,9 +263,7 @@ static Exit run_and_record(Run *r, const KernelArgs *a)
     ScriptEnd end = run_script(r, a, &result, &err);
     ticker_stop(ticker);
     intr_clear(); /* what follows must not be cut short by it */
-    bool ok = journal_healthy(j, &err) &&
-              journal_end_cell(j, outcome[end].state, clock_now() - start, &err) &&
-              account(r, &err);
+    bool ok = err.code == ERR_NONE && journal_healthy(j, &err) && account(r, &err);
     /* a record with a hole must not read as done; where the disk is full even this
      * fails, and the parent marks the run as crashed */
     ok = run_finish(r, ok ? outcome[end].state : "failed", result, ok ? &err : NULL) &&

@@ -325,11 +325,31 @@ static void add_head(const Document *d, int i, Str *out)
 
 bool document_save(const Document *d, Str *out, Err *err)
 {
+    return document_lines(d, out, NULL, err);
+}
+
+static int count_lines(const char *s, size_t n)
+{
+    int lines = 0;
+    for (size_t i = 0; i < n; i++)
+        lines += s[i] == '\n';
+    return lines;
+}
+
+bool document_lines(const Document *d, Str *out, int *before, Err *err)
+{
     const char *nl = d->crlf ? "\r\n" : "\n";
+    size_t counted = 0;
+    int lines = 0;
     str_add(out, d->lead ? d->lead : "");
     for (int i = 0; i < d->n; i++) {
         const Cell *c = d->cell[i];
         add_head(d, i, out);
+        if (before) {
+            lines += count_lines(out->s + counted, out->len - counted);
+            counted = out->len;
+            before[i] = lines;
+        }
         if (c->raw)
             str_addn(out, c->raw, c->n_raw);
         else

@@ -137,7 +137,7 @@ const RequestRow request_rows[REQ_COUNT] = {
          {{"proto", FIELD_INT, true, "the highest version the viewer speaks"},
           {"name", FIELD_TEXT, false, "what others see, such as the terminal's name"},
           {"ro", FIELD_BOOL, false, "true: never edits"}},
-         "must come first",
+         "must come first; only status, restart, kill and shutdown need none",
          "proto, viewer (its id), pid, dir (the journal's folder), file, version"},
     [REQ_EDIT] =
         {"edit",
@@ -215,7 +215,7 @@ const RequestRow request_rows[REQ_COUNT] = {
           {"pos", FIELD_INT, true, "the cursor, in bytes"},
           {"deadline_ms", FIELD_INT, false, "how long to look (30)"}},
          "ways to go on; never runs code of the user's",
-         "from (byte where the word begins), items [{text, kind, doc}], stale (found "
+         "from (byte where the word begins), items [{text, kind}], stale (found "
          "in a snapshot because a cell runs), cut (the deadline or 200 items)"},
     [REQ_INSPECT] = {"inspect",
                      false,

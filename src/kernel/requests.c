@@ -582,7 +582,9 @@ static bool answer(Session *k, Viewer *v, const json_t *q, Answer *a)
         a->code = "bad";
         return false;
     }
-    if (r != REQ_HELLO && v->id == 0)
+    bool control = r == REQ_HELLO || r == REQ_STATUS || r == REQ_RESTART ||
+                   r == REQ_KILL || r == REQ_SHUTDOWN;
+    if (v->id == 0 && !control)
         return refuse(a, "proto", "the first request must be 'hello'");
     if (request_rows[r].edits && !v->rw)
         return refuse(a, "readonly", "this viewer only reads");

@@ -13,6 +13,7 @@
 #include "kernel/version.h"
 #include "script/script.h"
 #include "tensor/pool.h"
+#include "ui/session.h"
 
 enum { MAX_NAMES = 32 };
 
@@ -101,7 +102,44 @@ static const OptRow help_options[] = {
      "print the whole API reference as a manual page source"},
 };
 
+#define IDLE_ROW                                                                       \
+    {"idle", OPT_NUM, offsetof(SessionOptions, idle), "600", 0, 1e9, NULL,             \
+     "seconds after which a session in which nothing ran ends without viewers; 0: never"}
+static const OptRow session_options[] = {
+    CORE_ROWS,
+    IDLE_ROW,
+    {"ro", OPT_BOOL, offsetof(SessionOptions, ro), "false", 0, 0, NULL,
+     "only look: this viewer cannot edit"},
+};
+static const OptRow kernel_options[] = {
+    CORE_ROWS,
+    IDLE_ROW,
+    {"ready", OPT_INT, offsetof(SessionOptions, ready), "-1", -1, 1000, NULL,
+     "descriptor that is told when the kernel listens"},
+};
+
 const CommandRow command_rows[] = {
+    {"open", "[notebook.lua]",
+     "open a notebook; its name alone does the same",
+     "The file's cells begin with lines '-- %%'. Its kernel is a process of its own and\n"
+     "lives on when the viewer ends: cleave ls lists sessions, cleave attach returns.\n"
+     "Opening runs nothing. Where the terminal cannot move its cursor, or for pipes, it\n"
+     "is a line at a time.\n",
+     0, 1, session_options, ARRAY_LEN(session_options), command_open},
+    {"ls", "",
+     "list sessions: name, state, process, viewers, whether variables exist",
+     "", 0, 0, NULL, 0, command_ls},
+    {"attach", "[session]",
+     "return to a live session; without a name to the newest",
+     "", 0, 1, session_options, ARRAY_LEN(session_options), command_attach},
+    {"kill", "session",
+     "end a session; edits that were not saved stay in its journal",
+     "A kernel that does not end within 5 s is killed.\n",
+     1, 1, NULL, 0, command_kill},
+    {"restart", "session",
+     "drop a session's variables; document and outputs stay",
+     "A kernel that does not react within 5 s is replaced by a new one.\n",
+     1, 1, session_options, ARRAY_LEN(session_options), command_restart},
     {"run", "script.lua [name=value ...]",
      "run a script headless, as a run directory that keeps everything",
      "Settings that the script declares with cl.config are given as name=value.\n"
@@ -157,6 +195,12 @@ const CommandRow command_rows[] = {
     {"--kernel-run", "DIR script.lua [name=value ...]",
      NULL,
      "", 2, -1, core_options, ARRAY_LEN(core_options), command_kernel},
+    {"--watch-session", "notebook.lua",
+     NULL,
+     "", 1, 1, kernel_options, ARRAY_LEN(kernel_options), command_watch},
+    {"--kernel-session", "notebook.lua",
+     NULL,
+     "", 1, 1, kernel_options, ARRAY_LEN(kernel_options), command_session},
 };
 // clang-format on
 const size_t command_n_rows = ARRAY_LEN(command_rows);
@@ -397,7 +441,7 @@ static bool parse(const CommandRow *row, Operands *ops, int first, void *config,
     return true;
 }
 
-static Exit dispatch(const CommandRow *row, int argc, char **argv)
+static Exit dispatch(const CommandRow *row, int argc, char **argv, int first)
 {
     union {
         RunOptions run;
@@ -407,6 +451,7 @@ static Exit dispatch(const CommandRow *row, int argc, char **argv)
         CoreOptions core;
         HelpOptions help;
         BenchOptions bench;
+        SessionOptions session;
     } config;
     Err err = {0};
     bool help = false;
@@ -416,7 +461,7 @@ static Exit dispatch(const CommandRow *row, int argc, char **argv)
         return command_fail(EXIT_BROKEN, "%s", err.msg);
     memset(&config, 0, sizeof config);
     Exit code;
-    if (!parse(row, &ops, 2, &config, &help, &err)) {
+    if (!parse(row, &ops, first, &config, &help, &err)) {
         code = command_fail(EXIT_USAGE, "%s", err.msg);
     } else if (help) {
         Str t;
@@ -433,9 +478,7 @@ static Exit dispatch(const CommandRow *row, int argc, char **argv)
 static Exit unknown(const char *name)
 {
     const char *names[MAX_NAMES];
-    size_t n = 0, len = strlen(name);
-    if (len > 4 && strcmp(name + len - 4, ".lua") == 0)
-        return command_fail(EXIT_USAGE, "to run a script, write: cleave run %s", name);
+    size_t n = 0;
     for (size_t i = 0; i < command_n_rows && n < MAX_NAMES; i++) {
         if (command_rows[i].doc)
             names[n++] = command_rows[i].name;
@@ -453,12 +496,8 @@ Exit command_main(int argc, char **argv)
     Str t;
     const char *name = argc > 1 ? argv[1] : "";
     str_init(&t);
-    if (argc < 2) {
-        overview(&t);
-        fputs(t.s, stderr);
-        str_done(&t);
-        return EXIT_USAGE;
-    }
+    if (argc < 2)
+        return dispatch(command_find("open"), argc, argv, 2);
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
         overview(&t);
         return print(&t);
@@ -466,5 +505,8 @@ Exit command_main(int argc, char **argv)
     if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
         name = "version";
     const CommandRow *row = command_find(name);
-    return row ? dispatch(row, argc, argv) : unknown(name);
+    size_t len = strlen(name);
+    if (!row && len > 4 && strcmp(name + len - 4, ".lua") == 0)
+        return dispatch(command_find("open"), argc, argv, 1);
+    return row ? dispatch(row, argc, argv, 2) : unknown(name);
 }

@@ -1,0 +1,27 @@
+/* session.h -- the commands about sessions: opening a notebook, listing, attaching,
+ * ending and restarting, and the two processes that cleave itself starts. */
+#ifndef CLEAVE_UI_SESSION_H
+#define CLEAVE_UI_SESSION_H
+#include "kernel/client.h"
+#include "ui/command.h"
+#include "ui/style.h"
+
+typedef struct SessionOptions {
+    CoreOptions core; /* first */
+    bool ro;
+    double idle;
+    int64_t ready;
+} SessionOptions;
+
+Exit command_open(const Operands *ops, const void *config);
+Exit command_ls(const Operands *ops, const void *config);
+Exit command_attach(const Operands *ops, const void *config);
+Exit command_kill(const Operands *ops, const void *config);
+Exit command_restart(const Operands *ops, const void *config);
+Exit command_watch(const Operands *ops, const void *config);
+Exit command_session(const Operands *ops, const void *config);
+
+/* A line at a time on the same kernel, for streams that are no terminal and terminals
+ * that cannot move their cursor (plain.c). Takes the client. */
+Exit plain_view(Client *taken, const PrintStyle *style);
+#endif

@@ -2,6 +2,7 @@
 #include "decomp/dictionary.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +26,7 @@ bool dict_new(int64_t R, int64_t C, int64_t I, Dictionary *out, Err *err)
         tensor_zeros(F32, 2, (int64_t[]){R, I}, &out->b, err) &&
         tensor_zeros(F32, 2, (int64_t[]){R, C}, &out->head, err) &&
         tensor_zeros(I32, 1, &R, &out->owner, err)) {
-        out->R = R;
+        out->R = out->shown = R;
         out->C = C;
         out->I = I;
         return true;
@@ -41,6 +42,61 @@ void dict_done(Dictionary *d)
     tensor_release(&d->head);
     tensor_release(&d->owner);
     memset(d, 0, sizeof *d);
+}
+
+bool dict_part(const Dictionary *d, int64_t first, int64_t n, Dictionary *out, Err *err)
+{
+    memset(out, 0, sizeof *out);
+    if (first < 0 || n < 1 || first + n > d->R)
+        return err_set(err, ERR_SHAPE,
+                       "components %lld to %lld are not in a dictionary of %lld",
+                       (long long)first, (long long)(first + n - 1), (long long)d->R);
+    if (tensor_slice(&d->a, 0, first, first + n, 1, &out->a, err) &&
+        tensor_slice(&d->b, 0, first, first + n, 1, &out->b, err) &&
+        tensor_slice(&d->head, 0, first, first + n, 1, &out->head, err) &&
+        tensor_slice(&d->owner, 0, first, first + n, 1, &out->owner, err)) {
+        out->R = out->shown = n;
+        out->C = d->C;
+        out->I = d->I;
+        return true;
+    }
+    dict_done(out);
+    return false;
+}
+
+/* Components first..first+n-1 of src behind the *at that dst has already. */
+static void put_components(const Dictionary *src, int64_t first, int64_t n,
+                           Dictionary *dst, int64_t *at)
+{
+    const Tensor *from[3] = {&src->a, &src->b, &src->head};
+    const Tensor *to[3] = {&dst->a, &dst->b, &dst->head};
+    for (int k = 0; k < 3; k++) {
+        int64_t m = from[k]->dim[1];
+        memcpy(f32(to[k]) + *at * m, f32(from[k]) + first * m,
+               sizeof(float) * (size_t)(n * m));
+    }
+    *at += n;
+}
+
+bool dict_join(const Dictionary *x, const Dictionary *y, Dictionary *out, Err *err)
+{
+    int64_t at = 0;
+    memset(out, 0, sizeof *out);
+    if (x->C != y->C || x->I != y->I)
+        return err_set(err, ERR_SHAPE,
+                       "the dictionaries have %lld and %lld classes, %lld and %lld "
+                       "pixels; they must agree",
+                       (long long)x->C, (long long)y->C, (long long)x->I,
+                       (long long)y->I);
+    if (!dict_new(x->R + y->R, x->C, x->I, out, err))
+        return false;
+    put_components(x, 0, x->shown, out, &at);
+    put_components(y, 0, y->shown, out, &at);
+    out->shown = at;
+    put_components(x, x->shown, x->R - x->shown, out, &at);
+    put_components(y, y->shown, y->R - y->shown, out, &at);
+    dict_find_owners(out);
+    return true;
 }
 
 void dict_find_owners(Dictionary *d)
@@ -207,7 +263,8 @@ bool dict_order(Dictionary *d, const Tensor *x, Err *err)
         order[r] = (Rank){sqrt(fmax(var, 0)) * norm(f32(&d->head) + r * d->C, d->C), r};
     }
     if (ok) {
-        qsort(order, (size_t)d->R, sizeof *order, by_size);
+        qsort(order, (size_t)d->shown, sizeof *order, by_size);
+        qsort(order + d->shown, (size_t)(d->R - d->shown), sizeof *order, by_size);
         ok = permute_rows(&d->a, order, err) && permute_rows(&d->b, order, err) &&
              permute_rows(&d->head, order, err) && permute_rows(&d->owner, order, err);
     }
@@ -219,7 +276,10 @@ bool dict_order(Dictionary *d, const Tensor *x, Err *err)
 bool dict_save(const Dictionary *d, const char *path, Err *err)
 {
     TensorSet *s = tset_new(err);
-    bool ok = s && tset_add(s, "a", &d->a, err) && tset_add(s, "b", &d->b, err) &&
+    char shown[24];
+    snprintf(shown, sizeof shown, "%lld", (long long)d->shown);
+    bool ok = s && tset_add_meta(s, "shown", shown, err) &&
+              tset_add(s, "a", &d->a, err) && tset_add(s, "b", &d->b, err) &&
               tset_add(s, "head", &d->head, err) &&
               tset_add_meta(s, "cleave", "dictionary", err) &&
               safetensors_save(path, s, err);
@@ -250,10 +310,14 @@ bool dict_load(const char *path, Dictionary *out, Err *err)
     ok = ok && dict_new(a->dim[0], h->dim[1], a->dim[1], out, err) &&
          tensor_copy_into(a, &out->a, err) && tensor_copy_into(b, &out->b, err) &&
          tensor_copy_into(h, &out->head, err);
-    if (ok)
+    if (ok) {
+        const char *shown = tset_meta(s, "shown");
+        long long n = shown ? strtoll(shown, NULL, 10) : 0;
+        out->shown = n >= 1 && n <= out->R ? n : out->R;
         dict_find_owners(out);
-    else
+    } else {
         dict_done(out);
+    }
     tset_free(s);
     return ok;
 }

@@ -17,10 +17,18 @@ typedef struct Dictionary {
     Tensor a, b;  /* f32 [R,I] */
     Tensor head;  /* f32 [R,C] */
     Tensor owner; /* i32 [R]: class of the largest |head| */
+    /* Components that are displayed, the first ones; the rest is a residual that only
+     * helps the fit. R after dict_new(). */
+    int64_t shown;
 } Dictionary;
 
 bool dict_new(int64_t R, int64_t C, int64_t I, Dictionary *out, Err *err); /* zeros */
 void dict_done(Dictionary *d);
+/* A dictionary of components first..first+n-1 that shares d's memory. */
+bool dict_part(const Dictionary *d, int64_t first, int64_t n, Dictionary *out,
+               Err *err);
+/* x's displayed components, then y's, then both residuals: a new dictionary. */
+bool dict_join(const Dictionary *x, const Dictionary *y, Dictionary *out, Err *err);
 void dict_find_owners(Dictionary *d);
 void dict_balance(Dictionary *d);
 /* Displayed patterns [2R,I] f32: rows 2r and 2r+1 are the plus and minus pattern of
@@ -32,7 +40,8 @@ bool dict_patterns(const Dictionary *d, const Tensor *S, bool raw, Tensor *out,
 /* Activations [N,R] and logits [N,C] (either may be NULL) of x [N,I] f32. */
 bool dict_activations(const Dictionary *d, const Tensor *x, Tensor *act, Tensor *logits,
                       Err *err);
-/* Reorders components by falling std of activation times head norm over x. */
+/* Reorders components by falling std of activation times head norm over x; a residual
+ * stays behind what is displayed. */
 bool dict_order(Dictionary *d, const Tensor *x, Err *err);
 bool dict_save(const Dictionary *d, const char *path, Err *err);
 bool dict_load(const char *path, Dictionary *out, Err *err);

@@ -29,6 +29,7 @@ typedef struct DictData {
     const Tensor *unlit;  /* f32 [I], 1 where hardly any image is lit; NULL: unknown */
     const Tensor *x;      /* f32 [N,I] examples for distillation; NULL: none */
     const Tensor *logits; /* f32 [N,C] the network's, without bias */
+    const Tensor *labels; /* i32 [N or more]; NULL: unknown */
     /* f32 [2R,I] for start = "stroke": rows r are a, rows R+r are b; NULL: the stroke
      * bank. */
     const Tensor *anchors;

@@ -23,8 +23,15 @@ const MetricRow metric_rows[] = {
                       "weights alike.",
                       1, "limit"},
     [M_LIMIT] = {"limit",
-                 "The largest similarity that so many one-class components can have.",
+                 "The largest similarity that so many displayed one-class components "
+                 "can have; a residual may pass it.",
                  0, NULL},
+    [M_MAIN_SIMILARITY] = {"main_similarity",
+                           "similarity of the displayed components alone.", 1, "limit"},
+    [M_RESIDUAL_FRACTION] = {"residual_fraction",
+                             "1 minus main_similarity over similarity: what only the "
+                             "components that are not displayed explain.",
+                             -1, NULL},
     [M_BASE_ACC] = {"base_acc", "Test accuracy of the network.", 0, NULL},
     [M_TEST_ACC] = {"test_acc", "Test accuracy of the dictionary's logits.", 1, NULL},
     [M_TEST_ACC_BIAS] = {"test_acc_bias", "The same with the network's bias added.", 1,
@@ -55,8 +62,8 @@ const MetricRow metric_rows[] = {
                      "Share of the 8 largest components in the sum of |a||b||head|.",
                      0, NULL},
     [M_FRONTIER] = {"frontier_score",
-                    ".65 similarity + .30 test_acc + .45 pattern_gini + .65 "
-                    "locality_7x7 + .60 class_selectivity + .15 head_top1_frac.",
+                    ".40 similarity + .25 main_similarity + .30 test_acc + .45 "
+                    "pattern_gini + .65 locality_7x7 + .60 class_selectivity + .15 head_top1_frac.",
                     1, NULL},
     [M_CANCELLATION] = {"cancellation",
                         "Root of the sum of |T_r|^2 over |T|^2: above 1 when "
@@ -115,7 +122,7 @@ int metric_index(const char *name)
 static bool one_hot_heads(const Dictionary *d)
 {
     const float *h = d->head.data;
-    for (int64_t r = 0; r < d->R; r++) {
+    for (int64_t r = 0; r < d->shown; r++) {
         int64_t used = 0;
         for (int64_t c = 0; c < d->C; c++)
             used += h[r * d->C + c] != 0;
@@ -146,14 +153,14 @@ static void head_shape(const float *h, int64_t C, double *top1, double *selectiv
 static void metrics_of_heads(const Dictionary *d, double *v)
 {
     double top1 = 0, selectivity = 0;
-    for (int64_t r = 0; r < d->R; r++) {
+    for (int64_t r = 0; r < d->shown; r++) {
         double t, s;
         head_shape((float *)d->head.data + r * d->C, d->C, &t, &s);
         top1 += t;
         selectivity += s;
     }
-    v[M_HEAD_TOP1] = top1 / (double)d->R;
-    v[M_CLASS_SELECTIVITY] = selectivity / (double)d->R;
+    v[M_HEAD_TOP1] = top1 / (double)d->shown;
+    v[M_CLASS_SELECTIVITY] = selectivity / (double)d->shown;
 }
 
 static double norm(const float *x, int64_t n)
@@ -191,13 +198,33 @@ static double largest_cosine(const Dictionary *d, const double *G)
 {
     const int32_t *owner = d->owner.data;
     double top = 0;
-    for (int64_t r = 0; r < d->R; r++)
+    for (int64_t r = 0; r < d->shown; r++)
         for (int64_t s = 0; s < r; s++) {
             double n = G[r * d->R + r] * G[s * d->R + s];
             if (owner[r] == owner[s] && n > 0)
                 top = fmax(top, fabs(G[r * d->R + s]) / sqrt(n));
         }
     return top;
+}
+
+static bool main_similarity(const DictEval *e, double *v, Err *err)
+{
+    const Dictionary *d = e->dict;
+    Dictionary part;
+    DictGram g;
+    if (d->shown == d->R) {
+        v[M_MAIN_SIMILARITY] = v[M_SIMILARITY];
+        v[M_RESIDUAL_FRACTION] = 0;
+        return true;
+    }
+    bool ok = dict_part(d, 0, d->shown, &part, err) &&
+              dict_gram(&part, e->b, NULL, &g, NULL, err);
+    if (ok) {
+        v[M_MAIN_SIMILARITY] = gram_cosine(&g);
+        v[M_RESIDUAL_FRACTION] = 1 - v[M_MAIN_SIMILARITY] / v[M_SIMILARITY];
+    }
+    dict_done(&part);
+    return ok;
 }
 
 static bool metrics_of_tensor(const DictEval *e, double *v, Err *err)
@@ -213,6 +240,7 @@ static bool metrics_of_tensor(const DictEval *e, double *v, Err *err)
         v[M_SIMILARITY] = gram_cosine(&g);
         v[M_CANCELLATION] = g.TT > 0 ? sqrt(sum / g.TT) : (double)NAN;
     }
+    ok = ok && main_similarity(e, v, err);
     if (ok && e->S) {
         ok = dict_gram(d, e->b, e->S, &g, NULL, err) &&
              dict_gram_matrix(d, e->S, &G, err);
@@ -231,9 +259,9 @@ static void metrics_of_limits(const DictEval *e, double *v)
     if (!one_hot_heads(e->dict))
         return; /* the limit is one of one-class components */
     if (e->plain)
-        v[M_LIMIT] = limit_one_hot(e->plain, e->dict->R, true, NULL);
+        v[M_LIMIT] = limit_one_hot(e->plain, e->dict->shown, true, NULL);
     if (e->data)
-        v[M_LIMIT_DATA] = limit_one_hot(e->data, e->dict->R, true, NULL);
+        v[M_LIMIT_DATA] = limit_one_hot(e->data, e->dict->shown, true, NULL);
 }
 
 /* --- all -------------------------------------------------------------------------- */
@@ -297,7 +325,8 @@ bool dict_metrics(const DictEval *e, DictMetrics *out, Err *err)
               metrics_of_images(e, v, err) && metrics_of_erasure(e, v, err);
     if (!ok)
         return false;
-    v[M_FRONTIER] = .65 * v[M_SIMILARITY] + .30 * v[M_TEST_ACC] +
+    v[M_FRONTIER] = .40 * v[M_SIMILARITY] + .25 * v[M_MAIN_SIMILARITY] +
+                    .30 * v[M_TEST_ACC] +
                     .45 * v[M_PATTERN_GINI] + .65 * v[M_LOCALITY] +
                     .60 * v[M_CLASS_SELECTIVITY] + .15 * v[M_HEAD_TOP1];
     return true;

@@ -10,6 +10,8 @@ typedef enum MetricId {
     M_LIMIT_DATA,
     M_SIMILARITY,
     M_LIMIT,
+    M_MAIN_SIMILARITY,
+    M_RESIDUAL_FRACTION,
     M_BASE_ACC,
     M_TEST_ACC,
     M_TEST_ACC_BIAS,

@@ -1,6 +1,6 @@
 /* metrics_pattern.c -- how readable the displayed patterns are: mean over the two
- * patterns of every component; one that is zero (a component of a single eigenvector)
- * does not count. Windows are sums over a summed-area table. */
+ * patterns of every displayed component; one that is zero (a component of a single
+ * eigenvector) does not count. Windows are sums over a summed-area table. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,7 +111,7 @@ static bool pattern_means(const DictEval *e, bool raw, PatternMeans *m, Err *err
     double *scratch = mem_array((size_t)room, sizeof *scratch, err);
     bool ok = scratch && dict_patterns(d, NULL, raw, &q, err);
     *m = (PatternMeans){0};
-    for (int64_t k = 0; ok && k < 2 * d->R; k++) {
+    for (int64_t k = 0; ok && k < 2 * d->shown; k++) {
         const float *row = (float *)q.data + k * d->I;
         ok = k % 64 || intr_check(err);
         if (ok && !is_zero(row, d->I)) {

@@ -83,6 +83,92 @@ void cosine_terms(const CosineConst *c, Graph *g, Val a, Val b, CosineTerms *t)
     t->cosine = g_div(g, t->TB, g_sqrt(g, g_scale(g, t->TT, c->BB)));
 }
 
+/* --- free heads ------------------------------------------------------------------- */
+
+bool head_const(const Interaction *b, const Tensor *S, HeadConst *out, Err *err)
+{
+    Tensor K = {0};
+    int64_t C = b->C, E = b->E;
+    memset(out, 0, sizeof *out);
+    out->C = C;
+    out->E = E;
+    bool ok = tensor_convert(&b->embed, F32, &out->embed, err) &&
+              tensor_new(F32, 2, (int64_t[]){E, C * E}, &out->core, err) &&
+              interaction_gram(b, S, &K, err) &&
+              interaction_norm2(b, &K, &out->BB, err) &&
+              (!S || tensor_convert(S, F32, &out->S, err));
+    tensor_release(&K);
+    if (ok && !(out->BB > 0))
+        ok = err_set(err, ERR_NUMERIC,
+                     "the interaction tensor is zero: nothing to decompose");
+    for (int64_t c = 0; ok && c < C; c++)
+        for (int64_t e = 0; e < E; e++)
+            for (int64_t f = 0; f < E; f++)
+                ((float *)out->core.data)[(e * C + c) * E + f] =
+                    (float)((double *)b->core.data)[(c * E + e) * E + f];
+    if (!ok)
+        head_done(out);
+    return ok;
+}
+
+void head_done(HeadConst *c)
+{
+    tensor_release(&c->S);
+    tensor_release(&c->embed);
+    tensor_release(&c->core);
+}
+
+static Val through(const HeadConst *c, Graph *g, Val x)
+{
+    return c->S.data ? g_matmul(g, x, graph_const(g, &c->S), false, false) : x;
+}
+
+/* Sums over the terms of some components: gram [n,n], cross [n]. */
+static void sum_terms(Graph *g, Val gram, Val cross, double BB, CosineTerms *t)
+{
+    t->gram = gram;
+    t->TB = g_sum(g, cross);
+    t->TT = g_sum(g, gram);
+    t->nrm = g_unary(g, "diag", gram);
+    t->cosine = g_div(
+        g, t->TB, g_sqrt(g, g_shift(g, g_scale(g, t->TT, BB), 1e-30 * (BB + 1))));
+}
+
+void head_terms(const HeadConst *c, Graph *g, Val a, Val b, Val head, int64_t shown,
+                CosineTerms *t, CosineTerms *main)
+{
+    if (!graph_ok(g))
+        return;
+    int64_t R = graph_spec(g, a).dim[0], C = c->C, E = c->E;
+    Val embed = graph_const(g, &c->embed), aS = through(c, g, a);
+    Val bS = a == b ? aS : through(c, g, b);
+    Val ea = g_matmul(g, aS, embed, false, true);
+    Val eb = a == b ? ea : g_matmul(g, bS, embed, false, true);
+    /* the classes first: q_rc = ea_r M_c eb_r; then heads */
+    Val em = g_reshape(g, g_matmul(g, ea, graph_const(g, &c->core), false, false), 3,
+                       (int64_t[]){R, C, E});
+    Val q = g_sum_axis(g, g_mul(g, em, g_reshape(g, eb, 3, (int64_t[]){R, 1, E})), 2,
+                       false);
+    Val cross = g_sum_axis(g, g_mul(g, q, head), 1, false);
+    Val Gaa = g_matmul(g, aS, a, false, true), sum;
+    if (a == b) {
+        sum = g_scale(g, g_square(g, Gaa), 2);
+    } else {
+        Val Gbb = g_matmul(g, bS, b, false, true), Gab = g_matmul(g, aS, b, false, true);
+        sum = g_add(g, g_mul(g, Gaa, Gbb), g_mul(g, Gab, g_transpose(g, Gab)));
+    }
+    Val gram = g_mul(g, g_scale(g, sum, 0.5), g_matmul(g, head, head, false, true));
+    sum_terms(g, gram, cross, c->BB, t);
+    if (main && shown < R) {
+        OpAttr cols = {.i = {1, 0, shown, 1}};
+        Val part = rows_of(g, gram, 0, shown);
+        part = g_call(g, "slice", &part, 1, &cols);
+        sum_terms(g, part, rows_of(g, cross, 0, shown), c->BB, main);
+    } else if (main) {
+        *main = *t;
+    }
+}
+
 /* --- distillation ----------------------------------------------------------------- */
 
 static bool check_examples(const DictData *d, const Interaction *b, Err *err)
@@ -114,7 +200,8 @@ bool distill_new(const DictData *d, const Interaction *b, const Tensor *head,
         distill_done(out);
         return false;
     }
-    out->head = tensor_retain(head);
+    if (head)
+        out->head = tensor_retain(head);
     int64_t n = tensor_count(&out->logits);
     for (int64_t i = 0; i < n; i++) {
         double v = (double)((float *)out->logits.data)[i];
@@ -132,14 +219,25 @@ void distill_done(Distill *d)
     tensor_release(&d->head);
 }
 
-Val distill_loss(const Distill *d, Graph *g, const CosineTerms *t, Val a, Val b,
-                 Val idx)
+Val distill_act(const Distill *d, Graph *g, Val a, Val b, Val idx)
 {
     OpAttr axis = {0};
     Val x = g_call(g, "gather", (Val[]){graph_const(g, &d->x), idx}, 2, &axis);
+    Val xa = g_matmul(g, x, a, false, true);
+    return a == b ? g_square(g, xa) : g_mul(g, xa, g_matmul(g, x, b, false, true));
+}
+
+Val distill_error(const Distill *d, Graph *g, Val act, Val head, Val scale, Val idx)
+{
+    OpAttr axis = {0};
     Val y = g_call(g, "gather", (Val[]){graph_const(g, &d->logits), idx}, 2, &axis);
-    Val act = g_mul(g, g_matmul(g, x, a, false, true), g_matmul(g, x, b, false, true));
-    Val fit = g_mul(g, g_matmul(g, act, graph_const(g, &d->head), false, false),
-                    g_div(g, t->TB, t->TT));
+    Val fit = g_mul(g, g_matmul(g, act, head, false, false), scale);
     return g_scale(g, g_mean(g, g_square(g, g_sub(g, fit, y))), 1 / d->var);
+}
+
+Val distill_loss(const Distill *d, Graph *g, const CosineTerms *t, Val a, Val b,
+                 Val idx)
+{
+    return distill_error(d, g, distill_act(d, g, a, b, idx), graph_const(g, &d->head),
+                         g_div(g, t->TB, t->TT), idx);
 }

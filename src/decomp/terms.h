@@ -30,12 +30,28 @@ void cosine_done(CosineConst *c);
 /* a, b [R,I] of g. */
 void cosine_terms(const CosineConst *c, Graph *g, Val a, Val b, CosineTerms *t);
 
+/* The same for heads that are values of the graph. */
+typedef struct HeadConst {
+    int64_t C, E;
+    Tensor S;     /* f32 [I,I]; empty in the plain metric */
+    Tensor embed; /* f32 [E,I] */
+    Tensor core;  /* f32 [E,C*E]: M_c side by side */
+    double BB;
+} HeadConst;
+bool head_const(const Interaction *b, const Tensor *S, HeadConst *out, Err *err);
+void head_done(HeadConst *c);
+/* a, b [R,I] (the same value when they are one) and head [R,C]. Terms of the first
+ * `shown` components alone go to main, if it is not NULL. */
+void head_terms(const HeadConst *c, Graph *g, Val a, Val b, Val head, int64_t shown,
+                CosineTerms *t, CosineTerms *main);
+
 typedef struct Distill {
     Tensor x, logits, head; /* f32 [N,I], [N,C], [R,C] */
     double var;             /* of the logits */
 } Distill;
 
-/* ERR_OPTION without examples or logits, or when they do not fit together. */
+/* ERR_OPTION without examples or logits, or when they do not fit together. head NULL:
+ * given to distill_error(). */
 bool distill_new(const DictData *d, const Interaction *b, const Tensor *head,
                  Distill *out, Err *err);
 void distill_done(Distill *d);
@@ -43,6 +59,10 @@ void distill_done(Distill *d);
  * is taken at its best scale TB / TT. */
 Val distill_loss(const Distill *d, Graph *g, const CosineTerms *t, Val a, Val b,
                  Val idx);
+
+/* Activations [B,R] of examples idx, and the error from them. */
+Val distill_act(const Distill *d, Graph *g, Val a, Val b, Val idx);
+Val distill_error(const Distill *d, Graph *g, Val act, Val head, Val scale, Val idx);
 
 /* Rows from..to-1 of x [n,I]. */
 Val rows_of(Graph *g, Val x, int64_t from, int64_t to);

@@ -1,9 +1,7 @@
 /* two_bank.c -- factors as functions of their parameters, a's rows stacked on b's
  * [2R,I]:
  *   factor = (anchor + gain smooth3(delta)) mask,   a also times exp(amp),
- *   mask = exp(-((y-cy)^2 + (x-cx)^2) / 2w^2),
- *   c = .9 tanh(centre),  w = .18 + .47 sigmoid(width),
- * which is an outer product of a column and a row. Masks begin on their anchor's centre
+ * under a learnt mask. Masks begin on their anchor's centre
  * of energy. Owners and signs come from the anchors and stay. */
 #include "decomp/two_bank.h"
 
@@ -11,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "decomp/masks.h"
 #include "decomp/priors.h"
 #include "decomp/strokes.h"
 #include "decomp/terms.h"
@@ -56,16 +55,6 @@ struct TwoBank {
 
 /* --- making ----------------------------------------------------------------------- */
 
-static bool coordinates(int64_t n, Tensor *out, Err *err)
-{
-    if (!tensor_new(F32, 1, &n, out, err))
-        return false;
-    for (int64_t i = 0; i < n; i++)
-        ((float *)out->data)[i] =
-            n > 1 ? (float)(2.0 * (double)i / (double)(n - 1) - 1) : 0;
-    return true;
-}
-
 static bool make_anchors(TwoBank *f, const DictData *d, Err *err)
 {
     Tensor t = {0};
@@ -87,31 +76,6 @@ static bool make_anchors(TwoBank *f, const DictData *d, Err *err)
     return ok;
 }
 
-/* The raw centre whose mask sits on the template's centre of energy along one axis. */
-static float raw_centre(double moment, double energy)
-{
-    double c = energy > 0 ? moment / energy / 0.9 : 0;
-    return (float)atanh(fmax(-0.95, fmin(c, 0.95)));
-}
-
-static void centre_masks(const TwoBank *f, float *centre)
-{
-    int64_t I = f->b->I;
-    const float *ys = f->ys.data, *xs = f->xs.data;
-    for (int64_t r = 0; r < 2 * f->R; r++) {
-        const float *t = (float *)f->anchors.data + r * I;
-        double e = 0, y = 0, x = 0;
-        for (int64_t i = 0; i < I; i++) {
-            double p = (double)t[i] * (double)t[i];
-            e += p;
-            y += p * (double)ys[i / f->width];
-            x += p * (double)xs[i % f->width];
-        }
-        centre[2 * r] = raw_centre(y, e);
-        centre[2 * r + 1] = raw_centre(x, e);
-    }
-}
-
 static bool add_param(TwoBank *f, const char *name, int64_t n, int64_t m, double value,
                       Tensor *out, Err *err)
 {
@@ -131,7 +95,7 @@ static bool make_params(TwoBank *f, Err *err)
               add_param(f, "centre", 2 * R, 2, 0, &t[P_CENTRE], err) &&
               add_param(f, "width", 2 * R, 1, 1.5, &t[P_WIDTH], err);
     if (ok)
-        centre_masks(f, t[P_CENTRE].data);
+        mask_centres(&f->anchors, &f->ys, &f->xs, t[P_CENTRE].data);
     for (size_t i = 0; i < ARRAY_LEN(t); i++)
         tensor_release(&t[i]);
     return ok;
@@ -155,7 +119,8 @@ TwoBank *twobank_new(const TwoBankCfg *cfg, const Interaction *b, const DictData
     f->height = data->height;
     f->width = data->width;
     bool ok =
-        coordinates(f->height, &f->ys, err) && coordinates(f->width, &f->xs, err) &&
+        mask_coordinates(f->height, &f->ys, err) &&
+        mask_coordinates(f->width, &f->xs, err) &&
         make_anchors(f, data, err) && make_params(f, err) &&
         cosine_const(b, NULL, f->dict.owner.data, f->R, &f->cosine, err) &&
         (!(cfg->distill > 0) || distill_new(data, b, &f->dict.head, &f->distill, err));
@@ -191,32 +156,15 @@ static Val param(TwoBank *f, Graph *g, int k)
     return graph_state(g, tset_name(f->params, k), tset_at(f->params, k));
 }
 
-/* exp(-(coordinate - centre)^2 k) as [2R,n]; column 0 or 1 of centre [2R,2]. */
-static Val mask_side(Graph *g, Val centre, int column, Val k, const Tensor *coords)
-{
-    OpAttr a = {.i = {1, column, column + 1, 1}};
-    Val c = g_call(g, "slice", &centre, 1, &a);
-    Val d = g_square(g, g_sub(g, graph_const(g, coords), c));
-    return g_exp(g, g_neg(g, g_mul(g, d, k)));
-}
-
 /* Masked factors [2R,I], before amplitudes. */
 static Val masked(TwoBank *f, Graph *g)
 {
-    int64_t R2 = 2 * f->R, h = f->height, w = f->width;
-    OpAttr size = {.i = {h, w}};
+    OpAttr size = {.i = {f->height, f->width}};
     Val delta = param(f, g, P_DELTA);
     Val t = g_add(g, g_scale(g, g_call(g, "smooth3", &delta, 1, &size), f->cfg.gain),
                   graph_const(g, &f->anchors));
-    Val centre = g_scale(g, g_unary(g, "tanh", param(f, g, P_CENTRE)), 0.9);
-    Val sd =
-        g_shift(g, g_scale(g, g_unary(g, "sigmoid", param(f, g, P_WIDTH)), 0.47), 0.18);
-    Val k = g_div(g, g_num(g, sd, 0.5), g_square(g, sd));
-    Val col =
-        g_reshape(g, mask_side(g, centre, 0, k, &f->ys), 3, (int64_t[]){R2, h, 1});
-    Val row =
-        g_reshape(g, mask_side(g, centre, 1, k, &f->xs), 3, (int64_t[]){R2, 1, w});
-    Val mask = g_reshape(g, g_mul(g, col, row), 2, (int64_t[]){R2, f->b->I});
+    Val mask = mask_learnt(g, param(f, g, P_CENTRE), param(f, g, P_WIDTH), &f->ys,
+                           &f->xs);
     return g_mul(g, t, mask);
 }
 

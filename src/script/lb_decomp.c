@@ -6,37 +6,19 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "decomp/fit.h"
 #include "decomp/metrics.h"
 #include "decomp/two_bank.h"
 #include "lab/fit.h"
-#include "script/lb_objects.h"
+#include "script/lb_dict.h"
 
-typedef struct LInter {
-    Interaction b;
-    double noise, share;
-    int64_t height, width;
-    bool has_spectrum[2]; /* plain, data */
-    Spectrum spectrum[2];
-    Tensor S;     /* f64 [I,I], empty: no data */
-    Tensor unlit; /* f32 [I] */
-    /* user value 1: the training data set, or nil */
-} LInter;
-
-typedef struct LDict {
-    Dictionary d;
-    TrainReport report;
-    /* user value 1: the interaction */
-} LDict;
-
-static LInter *check_inter(lua_State *L, int arg)
+LInter *lb_check_inter(lua_State *L, int arg)
 {
     LInter *b = luaL_checkudata(L, arg, LB_INTER);
     luaL_argcheck(L, b->b.C > 0, arg, "this interaction tensor was closed");
     return b;
 }
 
-static LDict *check_dict(lua_State *L, int arg)
+LDict *lb_check_dict(lua_State *L, int arg)
 {
     LDict *d = luaL_checkudata(L, arg, LB_DICT);
     luaL_argcheck(L, d->d.R > 0, arg, "this dictionary was closed");
@@ -63,7 +45,7 @@ static int dict_gc(lua_State *L)
     return 0;
 }
 
-static LInter *push_inter(lua_State *L)
+LInter *lb_push_inter(lua_State *L)
 {
     LInter *b = lua_newuserdatauv(L, sizeof *b, 1);
     memset(b, 0, sizeof *b);
@@ -127,7 +109,7 @@ static int model_interaction(lua_State *L)
         lua_getiuservalue(L, 1, 1);
         lua_replace(L, 2);
     }
-    LInter *b = push_inter(L);
+    LInter *b = lb_push_inter(L);
     if (!interaction_new(tset_get(p, "embed"), left, right, tset_get(p, "head"),
                          tset_get(p, "bias"), &b->b, &err))
         return lb_raise(L, &err);
@@ -143,7 +125,7 @@ static int model_interaction(lua_State *L)
 
 static int inter_set_data(lua_State *L)
 {
-    LInter *b = check_inter(L, 1);
+    LInter *b = lb_check_inter(L, 1);
     lb_check_dataset(L, 2);
     b->noise = luaL_optnumber(L, 3, 0);
     b->share = luaL_optnumber(L, 4, 0.5);
@@ -182,7 +164,7 @@ static int inter_new(lua_State *L)
             return lb_error(L, ERR_OPTION, "cl.decomp.interaction: '%s' is missing; left, right "
                             "and head are needed, embed and bias may be left out", names[i]);
     }
-    LInter *b = push_inter(L);
+    LInter *b = lb_push_inter(L);
     if (!interaction_new(t[0], t[1], t[2], t[3], t[4], &b->b, &err))
         return lb_raise(L, &err);
     b->height = (int64_t)llround(sqrt((double)b->b.I));
@@ -190,7 +172,7 @@ static int inter_new(lua_State *L)
     return 1;
 }
 
-static Spectrum *spectrum_of(lua_State *L, LInter *b, bool data)
+Spectrum *lb_spectrum_of(lua_State *L, LInter *b, bool data)
 {
     Err err;
     if (data && !b->S.data)
@@ -204,7 +186,7 @@ static Spectrum *spectrum_of(lua_State *L, LInter *b, bool data)
     return &b->spectrum[data];
 }
 
-static bool metric_arg(lua_State *L, int arg, const LInter *b)
+bool lb_metric_arg(lua_State *L, int arg, const LInter *b)
 {
     const char *m = luaL_optstring(L, arg, b->S.data ? "data" : "plain");
     if (strcmp(m, "data") && strcmp(m, "plain"))
@@ -215,7 +197,7 @@ static bool metric_arg(lua_State *L, int arg, const LInter *b)
 static int inter_dense(lua_State *L)
 {
     Err err;
-    LInter *b = check_inter(L, 1);
+    LInter *b = lb_check_inter(L, 1);
     LTensor *out = lb_push_tensor(L);
     if (!interaction_dense(&b->b, luaL_checkinteger(L, 2), &out->t, &err))
         return lb_raise(L, &err);
@@ -234,9 +216,9 @@ static int class_dense(lua_State *L)
 /* B:eigen(class, metric): values descending and the filters as rows */
 static int inter_eigen(lua_State *L)
 {
-    LInter *b = check_inter(L, 1);
+    LInter *b = lb_check_inter(L, 1);
     lua_Integer c = luaL_checkinteger(L, 2);
-    Spectrum *s = spectrum_of(L, b, metric_arg(L, 3, b));
+    Spectrum *s = lb_spectrum_of(L, b, lb_metric_arg(L, 3, b));
     Err err;
     luaL_argcheck(L, c >= 0 && c < s->C, 2, "no such class");
     Tensor view;
@@ -270,7 +252,7 @@ static int inter_class(lua_State *L)
 {
     static const luaL_Reg fns[] = { { "dense", class_dense }, { "eigen", class_eigen },
                                     { NULL, NULL } };
-    LInter *b = check_inter(L, 1);
+    LInter *b = lb_check_inter(L, 1);
     lua_Integer c = luaL_checkinteger(L, 2);
     luaL_argcheck(L, c >= 0 && c < b->b.C, 2, "classes count from 0, as digits do");
     lua_createtable(L, 0, 3);
@@ -287,10 +269,10 @@ static int inter_class(lua_State *L)
 
 static int inter_limit(lua_State *L)
 {
-    LInter *b = check_inter(L, 1);
+    LInter *b = lb_check_inter(L, 1);
     lua_Integer n = luaL_checkinteger(L, 2);
     luaL_argcheck(L, n >= 0 && n <= 1000000, 2, "a number of components");
-    Spectrum *s = spectrum_of(L, b, metric_arg(L, 3, b));
+    Spectrum *s = lb_spectrum_of(L, b, lb_metric_arg(L, 3, b));
     lua_pushnumber(L, limit_one_hot(s, n, true, NULL));
     return 1;
 }
@@ -300,8 +282,8 @@ static int inter_similarity(lua_State *L)
 {
     Err err;
     double v = 0;
-    LInter *a = check_inter(L, 1), *b = check_inter(L, 2);
-    bool data = metric_arg(L, 3, a);
+    LInter *a = lb_check_inter(L, 1), *b = lb_check_inter(L, 2);
+    bool data = lb_metric_arg(L, 3, a);
     if (data && !a->S.data)
         return lb_error(L, ERR_STATE, "the data metric needs the training images");
     return interaction_cosine(&a->b, &b->b, data ? &a->S : NULL, &v, &err)
@@ -324,7 +306,12 @@ static bool on_progress(void *ctx, double done, double total, const char *text, 
     return !run || journal_progress(run_journal(run), done, total, text, err);
 }
 
-static LDict *push_dict(lua_State *L, int inter)
+TrainHooks lb_fit_hooks(lua_State *L)
+{
+    return (TrainHooks){ .ctx = lb_of(L)->run, .metric = on_metric, .progress = on_progress };
+}
+
+LDict *lb_push_dict(lua_State *L, int inter)
 {
     inter = lua_absindex(L, inter);
     LDict *d = lua_newuserdatauv(L, sizeof *d, 1);
@@ -336,7 +323,7 @@ static LDict *push_dict(lua_State *L, int inter)
 }
 
 /* Examples for distillation: f32 pixels of the first n training images and their logits. */
-static void distill_examples(lua_State *L, LInter *b, int64_t n, DictData *data)
+void lb_distill_examples(lua_State *L, LInter *b, int64_t n, DictData *data)
 {
     Err err;
     if (lua_getiuservalue(L, 1, 1) == LUA_TNIL)
@@ -354,9 +341,10 @@ static void distill_examples(lua_State *L, LInter *b, int64_t n, DictData *data)
         lb_raise(L, &err);
     data->x = &x->t;
     data->logits = &y->t;
+    data->labels = &d->labels;
 }
 
-static DictData data_of(LInter *b)
+DictData lb_data_of(LInter *b)
 {
     return (DictData){ .S = b->S.data ? &b->S : NULL,
                        .unlit = b->unlit.data ? &b->unlit : NULL,
@@ -364,7 +352,7 @@ static DictData data_of(LInter *b)
                        .width = b->width };
 }
 
-static int interrupted_after(lua_State *L, const TrainReport *r)
+int lb_interrupted_after(lua_State *L, const TrainReport *r)
 {
     return r->interrupted ? lb_error(L, ERR_INTERRUPT, "interrupted") : 1;
 }
@@ -375,15 +363,14 @@ static int decomp_dictionary(lua_State *L)
 {
     Err err;
     DictCfg cfg;
-    LInter *b = check_inter(L, 1);
+    LInter *b = lb_check_inter(L, 1);
     lua_settop(L, 2);
     lb_options(L, 2, "cl.decomp.dictionary", dict_options, dict_n_options, &cfg);
-    DictData data = data_of(b);
+    DictData data = lb_data_of(b);
     if (cfg.distill > 0)
-        distill_examples(L, b, DISTILL_EXAMPLES, &data);
-    LDict *out = push_dict(L, 1);
-    Run *run = lb_of(L)->run;
-    TrainHooks hooks = { .ctx = run, .metric = on_metric, .progress = on_progress };
+        lb_distill_examples(L, b, DISTILL_EXAMPLES, &data);
+    LDict *out = lb_push_dict(L, 1);
+    TrainHooks hooks = lb_fit_hooks(L);
     DictFit *fit = dictfit_new(&cfg, &b->b, &data, &err);
     bool ok = fit &&
               fit_dictionary(fit, &cfg, data.x ? data.x->dim[0] : 0, &hooks, &out->report,
@@ -393,22 +380,21 @@ static int decomp_dictionary(lua_State *L)
     if (!ok)
         return lb_raise(L, &err);
     lb_pace(L);
-    return interrupted_after(L, &out->report);
+    return lb_interrupted_after(L, &out->report);
 }
 
 static int decomp_two_banks(lua_State *L)
 {
     Err err;
     TwoBankCfg cfg;
-    LInter *b = check_inter(L, 1);
+    LInter *b = lb_check_inter(L, 1);
     lua_settop(L, 2);
     lb_options(L, 2, "cl.decomp.two_banks", twobank_options, twobank_n_options, &cfg);
-    DictData data = data_of(b);
+    DictData data = lb_data_of(b);
     if (cfg.distill > 0)
-        distill_examples(L, b, DISTILL_EXAMPLES, &data);
-    LDict *out = push_dict(L, 1);
-    Run *run = lb_of(L)->run;
-    TrainHooks hooks = { .ctx = run, .metric = on_metric, .progress = on_progress };
+        lb_distill_examples(L, b, DISTILL_EXAMPLES, &data);
+    LDict *out = lb_push_dict(L, 1);
+    TrainHooks hooks = lb_fit_hooks(L);
     TwoBank *fit = twobank_new(&cfg, &b->b, &data, &err);
     bool ok = fit != NULL;
     if (ok) {
@@ -429,18 +415,18 @@ static int decomp_two_banks(lua_State *L)
     if (!ok)
         return lb_raise(L, &err);
     lb_pace(L);
-    return interrupted_after(L, &out->report);
+    return lb_interrupted_after(L, &out->report);
 }
 
-static LInter *inter_of(lua_State *L, int dict)
+LInter *lb_inter_of(lua_State *L, int dict)
 {
     lua_getiuservalue(L, dict, 1);
-    LInter *b = check_inter(L, lua_gettop(L));
+    LInter *b = lb_check_inter(L, lua_gettop(L));
     return b; /* stays on the stack */
 }
 
 /* f32 [N,I] pixels of a data set, pushed as a tensor. */
-static LTensor *push_pixels(lua_State *L, const Dataset *d)
+LTensor *lb_push_pixels(lua_State *L, const Dataset *d)
 {
     Err err;
     int64_t I = (int64_t)d->height * d->width;
@@ -456,19 +442,19 @@ static int dict_metrics_fn(lua_State *L)
 {
     Err err;
     DictMetrics m;
-    LDict *d = check_dict(L, 1);
+    LDict *d = lb_check_dict(L, 1);
     lua_settop(L, 2);
-    LInter *b = inter_of(L, 1);
+    LInter *b = lb_inter_of(L, 1);
     DictEval e = { .dict = &d->d, .b = &b->b, .height = b->height, .width = b->width };
-    e.plain = spectrum_of(L, b, false);
+    e.plain = lb_spectrum_of(L, b, false);
     if (b->S.data) {
         e.S = &b->S;
         e.unlit = &b->unlit;
-        e.data = spectrum_of(L, b, true);
+        e.data = lb_spectrum_of(L, b, true);
     }
     if (!lua_isnil(L, 2)) {
         Dataset *t = lb_check_dataset(L, 2);
-        e.x = &push_pixels(L, t)->t;
+        e.x = &lb_push_pixels(L, t)->t;
         e.labels = &t->labels;
     }
     if (!dict_metrics(&e, &m, &err))
@@ -518,10 +504,10 @@ static int dict_patterns_fn(lua_State *L)
 {
     Err err;
     PatternCfg c;
-    LDict *d = check_dict(L, 1);
+    LDict *d = lb_check_dict(L, 1);
     lua_settop(L, 2);
     lb_options(L, 2, "dictionary:patterns", pattern_options, n_pattern_options, &c);
-    LInter *b = inter_of(L, 1);
+    LInter *b = lb_inter_of(L, 1);
     bool through = !strcmp(c.view, "patterns");
     if (through && !b->S.data)
         return lb_error(L, ERR_STATE, "dictionary:patterns: view = \"patterns\" needs the training "
@@ -559,15 +545,15 @@ static int dict_gallery_fn(lua_State *L)
     Err err;
     GalleryCfg c;
     Tensor q;
-    LDict *d = check_dict(L, 1);
+    LDict *d = lb_check_dict(L, 1);
     lua_settop(L, 2);
     lb_options(L, 2, "dictionary:gallery", gallery_options, n_gallery_options, &c);
-    LInter *b = inter_of(L, 1);
+    LInter *b = lb_inter_of(L, 1);
     bool through = !strcmp(c.pattern.view, "patterns");
     if (through && !b->S.data)
         return lb_error(L, ERR_STATE, "dictionary:gallery: view = \"patterns\" needs the training "
                         "images");
-    int64_t n = c.n < d->d.R ? c.n : d->d.R;
+    int64_t n = c.n < d->d.shown ? c.n : d->d.shown;
     Figure **slot = lb_push_figure(L);
     if (!dict_patterns(&d->d, through ? &b->S : NULL, !strcmp(c.pattern.display, "raw"), &q, &err))
         return lb_raise(L, &err);
@@ -589,8 +575,8 @@ static int dict_gallery_fn(lua_State *L)
 static int dict_order_fn(lua_State *L)
 {
     Err err;
-    LDict *d = check_dict(L, 1);
-    LTensor *x = push_pixels(L, lb_check_dataset(L, 2));
+    LDict *d = lb_check_dict(L, 1);
+    LTensor *x = lb_push_pixels(L, lb_check_dataset(L, 2));
     if (!dict_order(&d->d, &x->t, &err))
         return lb_raise(L, &err);
     lua_settop(L, 1);
@@ -598,35 +584,44 @@ static int dict_order_fn(lua_State *L)
     return 1;
 }
 
-static int dict_gauge_fn(lua_State *L)
+LDict *lb_copy_dict(lua_State *L, int dict)
 {
     Err err;
-    LDict *d = check_dict(L, 1);
-    lua_Integer seed = luaL_checkinteger(L, 2);
-    lua_settop(L, 1);
-    inter_of(L, 1);
-    LDict *out = push_dict(L, 2);
+    LDict *d = lb_check_dict(L, dict);
+    dict = lua_absindex(L, dict);
+    lb_inter_of(L, dict);
+    LDict *out = lb_push_dict(L, lua_gettop(L));
+    lua_remove(L, -2);
     if (!dict_new(d->d.R, d->d.C, d->d.I, &out->d, &err) ||
         !tensor_copy_into(&d->d.a, &out->d.a, &err) ||
         !tensor_copy_into(&d->d.b, &out->d.b, &err) ||
         !tensor_copy_into(&d->d.head, &out->d.head, &err))
-        return lb_raise(L, &err);
+        lb_raise(L, &err);
+    out->d.shown = d->d.shown;
     dict_find_owners(&out->d);
+    return out;
+}
+
+static int dict_gauge_fn(lua_State *L)
+{
+    Err err;
+    lua_Integer seed = luaL_checkinteger(L, 2);
+    LDict *out = lb_copy_dict(L, 1);
     return dict_gauge(&out->d, (uint64_t)seed, &err) ? 1 : lb_raise(L, &err);
 }
 
 static int dict_save_fn(lua_State *L)
 {
     Err err;
-    return dict_save(&check_dict(L, 1)->d, luaL_checkstring(L, 2), &err) ? 0 : lb_raise(L, &err);
+    return dict_save(&lb_check_dict(L, 1)->d, luaL_checkstring(L, 2), &err) ? 0 : lb_raise(L, &err);
 }
 
 static int decomp_load(lua_State *L)
 {
     Err err;
-    LInter *b = check_inter(L, 1);
+    LInter *b = lb_check_inter(L, 1);
     const char *path = luaL_checkstring(L, 2);
-    LDict *d = push_dict(L, 1);
+    LDict *d = lb_push_dict(L, 1);
     if (!dict_load(path, &d->d, &err))
         return lb_raise(L, &err);
     if (d->d.I != b->b.I || d->d.C != b->b.C)
@@ -637,9 +632,9 @@ static int decomp_load(lua_State *L)
 static int dict_activations_fn(lua_State *L)
 {
     Err err;
-    LDict *d = check_dict(L, 1);
+    LDict *d = lb_check_dict(L, 1);
     LTensor *x = lb_test_tensor(L, 2) ? lb_check_tensor(L, 2)
-                                      : push_pixels(L, lb_check_dataset(L, 2));
+                                      : lb_push_pixels(L, lb_check_dataset(L, 2));
     LTensor *act = lb_push_tensor(L), *logits = lb_push_tensor(L);
     if (!dict_activations(&d->d, &x->t, &act->t, &logits->t, &err))
         return lb_raise(L, &err);
@@ -668,11 +663,13 @@ static int dict_index(lua_State *L)
         }
     if (!strcmp(key, "components"))
         return (lua_pushinteger(L, d->d.R), 1);
+    if (!strcmp(key, "shown"))
+        return (lua_pushinteger(L, d->d.shown), 1);
     if (!strcmp(key, "seconds"))
         return (lua_pushnumber(L, d->report.seconds), 1);
     if (!strcmp(key, "steps"))
         return (lua_pushinteger(L, d->report.steps), 1);
-    return lb_error(L, ERR_OPTION, "a dictionary has a, b, head, owner, components, seconds, steps "
+    return lb_error(L, ERR_OPTION, "a dictionary has a, b, head, owner, components, shown, seconds, steps "
                     "and its methods, but no '%s'", key);
 }
 

@@ -1,4 +1,5 @@
-/* terms.c -- one stacked product with S serves a and b; with ea = a S embed^T,
+/* terms.c -- one stacked product with S serves a and b, and the gradients of both; with
+ * ea = a S embed^T,
  *   <T,B> = sum_r ea_r M_owner(r) eb_r,
  *   <T,T> = sum_rs same_rs 1/2 (Gaa Gbb + Gab Gab^T),
  * G.. = Gram matrices in the metric. */
@@ -29,13 +30,16 @@ bool cosine_const(const Interaction *b, const Tensor *S, const int32_t *owner,
     Tensor K = {0};
     memset(out, 0, sizeof *out);
     out->R = R;
-    bool ok = tensor_convert(&b->embed, F32, &out->embed, err) &&
+    Tensor ES = {0};
+    bool ok = metric_apply(S, &b->embed, &ES, err) &&
+              tensor_convert(&ES, F32, &out->embed, err) &&
               tensor_new(F32, 3, (int64_t[]){R, b->E, b->E}, &out->core, err) &&
               tensor_new(F32, 2, (int64_t[]){R, R}, &out->same, err) &&
               interaction_gram(b, S, &K, err) &&
               interaction_norm2(b, &K, &out->BB, err) &&
               (!S || tensor_convert(S, F32, &out->S, err));
     tensor_release(&K);
+    tensor_release(&ES);
     if (ok && !(out->BB > 0))
         ok = err_set(err, ERR_NUMERIC,
                      "the interaction tensor is zero: nothing to decompose");
@@ -59,22 +63,43 @@ Val rows_of(Graph *g, Val x, int64_t from, int64_t to)
     return g_call(g, "slice", &x, 1, &a);
 }
 
+/* x with no value and the gradient of x: for terms that only carry a derivative. */
+static Val slope(Graph *g, Val x)
+{
+    return g_sub(g, x, g_stop(g, x));
+}
+
+/* a S a^T from s = a S without gradient: the transposed term carries the derivative by
+ * the left factor, so backward needs no second product with S. */
+static Val gram_self(Graph *g, Val s, Val a)
+{
+    Val G = g_matmul(g, s, a, false, true);
+    return g_add(g, G, slope(g, g_transpose(g, G)));
+}
+
+/* a S b^T, the same way. */
+static Val gram_cross(Graph *g, Val a, Val b, Val sa, Val sb)
+{
+    Val G = g_matmul(g, sa, b, false, true);
+    return g_add(g, G, slope(g, g_matmul(g, a, sb, false, true)));
+}
+
 void cosine_terms(const CosineConst *c, Graph *g, Val a, Val b, CosineTerms *t)
 {
     int64_t R = c->R;
     OpAttr axis = {0};
-    Val embed = graph_const(g, &c->embed), aS = a, bS = b;
+    Val embed = graph_const(g, &c->embed), sa = g_stop(g, a), sb = g_stop(g, b);
     if (c->S.data) {
-        Val both = g_call(g, "concat", (Val[]){a, b}, 2, &axis);
+        Val both = g_call(g, "concat", (Val[]){sa, sb}, 2, &axis);
         Val bothS = g_matmul(g, both, graph_const(g, &c->S), false, false);
-        aS = rows_of(g, bothS, 0, R);
-        bS = rows_of(g, bothS, R, 2 * R);
+        sa = rows_of(g, bothS, 0, R);
+        sb = rows_of(g, bothS, R, 2 * R);
     }
-    Val ea = g_matmul(g, aS, embed, false, true),
-        eb = g_matmul(g, bS, embed, false, true);
+    Val ea = g_matmul(g, a, embed, false, true),
+        eb = g_matmul(g, b, embed, false, true);
     Val em = g_einsum(g, "re,ref->rf", ea, graph_const(g, &c->core));
-    Val Gaa = g_matmul(g, aS, a, false, true), Gbb = g_matmul(g, bS, b, false, true);
-    Val Gab = g_matmul(g, aS, b, false, true);
+    Val Gaa = gram_self(g, sa, a), Gbb = gram_self(g, sb, b);
+    Val Gab = gram_cross(g, a, b, sa, sb);
     Val sum = g_add(g, g_mul(g, Gaa, Gbb), g_mul(g, Gab, g_transpose(g, Gab)));
     t->gram = g_mul(g, g_scale(g, sum, 0.5), graph_const(g, &c->same));
     t->TB = g_sum(g, g_mul(g, em, eb));

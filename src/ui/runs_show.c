@@ -91,7 +91,7 @@ static bool show_journal_figure(JournalReader *j, const json_t *ev,
     Figure *f = jreader_figure(j, ev, &err);
     const char *png = jval_get(ev, "png", "");
     bool ok = f && show_figure(f, style, &err);
-    if (ok && f->kind == FIG_IMAGES && png[0]) {
+    if (ok && figure_is_picture(f) && png[0]) {
         show_text("(", style);
         show_text(jreader_dir(j), style);
         show_text("/", style);

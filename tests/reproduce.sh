@@ -28,3 +28,8 @@ jq -rs '
       | [$rows[][$metric] | numbers] | select(length > 0) | length as $n | stats
       | [$name, $metric, (.m | fmt), (.h | fmt), ($n | tostring)] | @tsv)
 ' $list | column -t
+
+echo
+echo 'kill -9 at 200 random moments of a run, and sweeps alone, in a pool and under mpirun'
+KILLS=200 BUILD="$BUILD" sh tests/sh/kill.sh
+BUILD="$BUILD" sh tests/sh/sweep.sh | grep -v '^ok'

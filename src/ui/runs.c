@@ -38,13 +38,15 @@ static void short_cell(const RunRow *row, const char *key, bool brief, Str *t)
     }
 }
 
-/* Some two rows disagree about the key. */
+/* Two rows have the key with different values. */
 static bool varies(const Runs *r, const char *key)
 {
-    for (size_t i = 1; i < r->n; i++) {
-        const json_t *a = runs_value(&r->row[0], key), *b = runs_value(&r->row[i], key);
-        if (!a || !b ? a != b : !json_equal(a, b))
+    const json_t *first = NULL;
+    for (size_t i = 0; i < r->n; i++) {
+        const json_t *v = runs_value(&r->row[i], key);
+        if (first && v && !json_equal(first, v))
             return true;
+        first = first ? first : v;
     }
     return false;
 }

@@ -37,7 +37,12 @@ cat >sleeps.lua <<'END'
 print("started")
 cl.sleep(60)
 END
-for s in loop pcalls coroutines sleeps; do
+cat >forward.lua <<'END'
+print("started")
+cl.model.custom { input = 4, classes = 2, parameters = { w = { 2, 4 } },
+                  forward = function() while true do end end }
+END
+for s in loop pcalls coroutines sleeps forward; do
   start $s.lua
   within 5 grep -q started out
   kill -INT "$parent"

@@ -1,5 +1,5 @@
-/* lb.c -- shared pieces of the bindings: raising, classes, pacing of the collector, options,
- * installation from the tables. */
+/* lb.c -- shared pieces of the bindings: raising, classes, pacing of the collector,
+ * options, installation from the tables. */
 #include "script/lb.h"
 
 #include <math.h>
@@ -15,8 +15,8 @@ Lb *lb_of(lua_State *L)
     return *(Lb **)lua_getextraspace(L);
 }
 
-/* Pushes "file:line: " of the innermost Lua function; our own recipes are passed over, since
- * the mistake is their caller's. */
+/* Pushes "file:line: " of the innermost Lua function; our own recipes are passed
+ * over, since the mistake is their caller's. */
 static void push_place(lua_State *L)
 {
     lua_Debug ar;
@@ -59,7 +59,7 @@ void lb_poll(lua_State *L)
         lb_raise(L, &err);
 }
 
-/* --- C memory owned by Lua ---------------------------------------------------------------- */
+/* --- C memory owned by Lua -------------------------------------------------------- */
 
 static int guard_gc(lua_State *L)
 {
@@ -70,7 +70,7 @@ static int guard_gc(lua_State *L)
 LbGuard *lb_push_guard(lua_State *L, void (*release)(void *))
 {
     LbGuard *g = lua_newuserdatauv(L, sizeof *g, 0);
-    *g = (LbGuard){ .release = release };
+    *g = (LbGuard){.release = release};
     lb_class(L, "cleave.guard", guard_gc);
     luaL_setmetatable(L, "cleave.guard");
     return g;
@@ -108,10 +108,11 @@ int lb_push_text(lua_State *L, Str *s)
     return 1;
 }
 
-/* --- pacing ------------------------------------------------------------------------------- */
+/* --- pacing ----------------------------------------------------------------------- */
 
-/* Lua sees a few dozen bytes where C holds megabytes, so bytes are counted here and a full
- * collection runs when the new ones exceed both 16 MiB and a quarter of what is alive. */
+/* Lua sees a few dozen bytes where C holds megabytes, so bytes are counted here and
+ * a full collection runs when the new ones exceed both 16 MiB and a quarter of what
+ * is alive. */
 void lb_pace(lua_State *L)
 {
     Lb *lb = lb_of(L);
@@ -147,7 +148,7 @@ void lb_class(lua_State *L, const char *kind, lua_CFunction gc)
     lua_pop(L, 1);
 }
 
-/* --- tensors ---------------------------------------------------------------------------- */
+/* --- tensors ---------------------------------------------------------------------- */
 
 LTensor *lb_push_tensor(lua_State *L)
 {
@@ -172,7 +173,8 @@ LTensor *lb_test_tensor(lua_State *L, int arg)
 {
     LTensor *t = luaL_testudata(L, arg, LB_TENSOR);
     if (t && is_closed(t))
-        lb_error(L, ERR_STATE, "this tensor was closed: its variable was <close> or its scope "
+        lb_error(L, ERR_STATE,
+                 "this tensor was closed: its variable was <close> or its scope "
                  "has ended");
     return t;
 }
@@ -186,8 +188,11 @@ LTensor *lb_check_tensor(lua_State *L, int arg)
 void lb_check_readable(lua_State *L, const LTensor *t, const char *what)
 {
     if (t->is_state && lb_of(L)->trace)
-        lb_error(L, ERR_STATE, "%s: the values of a state change from call to call, so they "
-                 "cannot be read while a function is traced; use operations such as slice", what);
+        lb_error(
+            L, ERR_STATE,
+            "%s: the values of a state change from call to call, so they "
+            "cannot be read while a function is traced; use operations such as slice",
+            what);
 }
 
 void lb_push_element(lua_State *L, DType t, double v)
@@ -203,7 +208,7 @@ LSym *lb_test_sym(lua_State *L, int arg)
     return luaL_testudata(L, arg, LB_SYM);
 }
 
-/* --- options ------------------------------------------------------------------------------ */
+/* --- options ---------------------------------------------------------------------- */
 
 static void option_value(lua_State *L, int idx, OptValue *v)
 {
@@ -228,7 +233,8 @@ static void option_value(lua_State *L, int idx, OptValue *v)
         v->s = lua_tostring(L, idx);
         break;
     default:
-        v->type = OPT_ENUM; /* no row accepts this as a value: opt_set says what it wants */
+        v->type =
+            OPT_ENUM; /* no row accepts this as a value: opt_set says what it wants */
         v->s = luaL_typename(L, idx);
     }
 }
@@ -294,7 +300,8 @@ void lb_options(lua_State *L, int arg, const char *where, const OptRow *rows, si
 int lb_check_shape(lua_State *L, int arg, int64_t dim[MAX_DIM])
 {
     int exact;
-    if (lua_type(L, arg) == LUA_TNUMBER && (dim[0] = lua_tointegerx(L, arg, &exact), exact)) {
+    if (lua_type(L, arg) == LUA_TNUMBER &&
+        (dim[0] = lua_tointegerx(L, arg, &exact), exact)) {
         luaL_argcheck(L, dim[0] >= 0, arg, "a dimension cannot be negative");
         return 1;
     }
@@ -305,8 +312,8 @@ int lb_check_shape(lua_State *L, int arg, int64_t dim[MAX_DIM])
     for (lua_Integer i = 1; i <= n; i++) {
         lua_rawgeti(L, arg, i);
         dim[i - 1] = lua_tointegerx(L, -1, &exact);
-        luaL_argcheck(L, lua_type(L, -1) == LUA_TNUMBER && exact && dim[i - 1] >= 0, arg,
-                      "dimensions are integers from 0 on");
+        luaL_argcheck(L, lua_type(L, -1) == LUA_TNUMBER && exact && dim[i - 1] >= 0,
+                      arg, "dimensions are integers from 0 on");
         lua_pop(L, 1);
     }
     return (int)n;
@@ -321,10 +328,10 @@ DType lb_check_dtype(lua_State *L, int arg, DType dflt)
     return t;
 }
 
-/* --- installation --------------------------------------------------------------------------- */
+/* --- installation ----------------------------------------------------------------- */
 
-/* Leaves on the stack the table that "cl.data.mnist" or "tensor:item" lives in, and returns
- * the last word of the name. */
+/* Leaves on the stack the table that "cl.data.mnist" or "tensor:item" lives in, and
+ * returns the last word of the name. */
 static const char *push_home(lua_State *L, const char *name)
 {
     const char *colon = strchr(name, ':');
@@ -333,7 +340,8 @@ static const char *push_home(lua_State *L, const char *name)
         snprintf(kind, sizeof kind, "cleave.%.*s", (int)(colon - name), name);
         luaL_getmetatable(L, kind);
         lua_getfield(L, -1, "__index");
-        if (lua_isfunction(L, -1)) { /* classes with their own __index keep methods aside */
+        if (lua_isfunction(
+                L, -1)) { /* classes with their own __index keep methods aside */
             lua_pop(L, 1);
             lua_getfield(L, -1, "methods");
         }

@@ -102,7 +102,7 @@ static int dataset_pixels(lua_State *L)
     luaL_argcheck(L, n >= 0 && n <= d->n, 2, "more examples than the data set has");
     int64_t size = (int64_t)d->height * d->width;
     LTensor *out = lb_push_tensor(L);
-    if (!tensor_new(F32, 2, (int64_t[]){ n, size }, &out->t, &err))
+    if (!tensor_new(F32, 2, (int64_t[]){n, size}, &out->t, &err))
         return lb_raise(L, &err);
     const uint8_t *src = d->images.data;
     float *dst = out->t.data;
@@ -117,8 +117,9 @@ LTensor *lb_push_moment(lua_State *L, int dataset, double noise, double share)
     Err err;
     dataset = lua_absindex(L, dataset);
     Dataset *d = lb_check_dataset(L, dataset);
-    LTensor *kept = lua_getiuservalue(L, dataset, 1) == LUA_TUSERDATA ? lb_test_tensor(L, -1)
-                                                                      : NULL;
+    LTensor *kept = lua_getiuservalue(L, dataset, 1) == LUA_TUSERDATA
+                        ? lb_test_tensor(L, -1)
+                        : NULL;
     if (!kept) {
         lua_pop(L, 1);
         kept = lb_push_tensor(L);
@@ -164,8 +165,10 @@ static int dataset_index(lua_State *L)
     } else if (!strcmp(key, "name")) {
         lua_pushstring(L, d->name);
     } else {
-        return lb_error(L, ERR_OPTION, "a data set has images, labels, n, classes, name and its "
-                        "methods, but no '%s'", key);
+        return lb_error(L, ERR_OPTION,
+                        "a data set has images, labels, n, classes, name and its "
+                        "methods, but no '%s'",
+                        key);
     }
     return 1;
 }
@@ -179,23 +182,24 @@ static int dataset_len(lua_State *L)
 static int dataset_tostring(lua_State *L)
 {
     Dataset *d = luaL_checkudata(L, 1, LB_DATA);
-    lua_pushfstring(L, "%s: %d examples of %d x %d, %d classes", d->name, (int)d->n, d->height,
-                    d->width, d->n_classes);
+    lua_pushfstring(L, "%s: %d examples of %d x %d, %d classes", d->name, (int)d->n,
+                    d->height, d->width, d->n_classes);
     return 1;
 }
 
-/* --- samplers -------------------------------------------------------------------------------- */
+/* --- samplers --------------------------------------------------------------------- */
 
 typedef struct SamplerCfg {
     int64_t batch, seed;
     bool shuffle;
 } SamplerCfg;
 static const OptRow sampler_options[] = {
-    { "batch", OPT_INT, offsetof(SamplerCfg, batch), "512", 1, 1 << 24, NULL,
-      "Examples in a batch." },
-    { "seed", OPT_INT, offsetof(SamplerCfg, seed), "1", 0, 0, NULL, "Seed of the shuffles." },
-    { "shuffle", OPT_BOOL, offsetof(SamplerCfg, shuffle), "true", 0, 0, NULL,
-      "A new order each epoch, tail dropped; false: in order, with the tail." },
+    {"batch", OPT_INT, offsetof(SamplerCfg, batch), "512", 1, 1 << 24, NULL,
+     "Examples in a batch."},
+    {"seed", OPT_INT, offsetof(SamplerCfg, seed), "1", 0, 0, NULL,
+     "Seed of the shuffles."},
+    {"shuffle", OPT_BOOL, offsetof(SamplerCfg, shuffle), "true", 0, 0, NULL,
+     "A new order each epoch, tail dropped; false: in order, with the tail."},
 };
 static const size_t n_sampler_options = ARRAY_LEN(sampler_options);
 
@@ -208,15 +212,16 @@ static int cl_sampler(lua_State *L)
     Sampler *s = lua_newuserdatauv(L, sizeof *s, 0);
     memset(s, 0, sizeof *s);
     luaL_setmetatable(L, LB_SAMPLER);
-    return sampler_init(s, n, c.batch, (uint64_t)c.seed, c.shuffle, &err) ? 1
-                                                                          : lb_raise(L, &err);
+    return sampler_init(s, n, c.batch, (uint64_t)c.seed, c.shuffle, &err)
+               ? 1
+               : lb_raise(L, &err);
 }
 
 static int sampler_next_fn(lua_State *L)
 {
     Err err;
     Sampler *s = lb_check_sampler(L, 1);
-    LTensor *out = lb_push_tensor(L), full = { 0 };
+    LTensor *out = lb_push_tensor(L), full = {0};
     if (!tensor_new(I32, 1, &s->batch, &out->t, &err))
         return lb_raise(L, &err);
     int64_t n = sampler_next(s, out->t.data);
@@ -233,57 +238,71 @@ static int sampler_next_fn(lua_State *L)
 }
 
 const LbFn lb_data_fns[] = {
-    { "cl.data.mnist", "()",
-      "The bundled MNIST (LeCun, Cortes, Burges): { train = 60,000 examples, test = 10,000 }. "
-      "Pixels stay u8 [N,28,28] and are scaled to 0..1 when a batch is gathered.", data_mnist,
-      NULL, NULL, "mnist = cl.data.mnist()" },
-    { "cl.data.idx", "(folder)",
-      "Another data set in MNIST's file format: a folder with train-images-idx3-ubyte and so "
-      "on, gzipped or not. Damaged files are refused with one sentence.", data_idx, NULL, NULL,
-      NULL },
-    { "cl.data.make", "(images, labels, name)",
-      "A data set from tensors: images u8 [N,height,width], labels i32 [N] from 0 on.", data_make,
-      NULL, NULL, NULL },
-    { "dataset:range", "(first, last)", "Examples first to last, counted from 1; shares memory.",
-      dataset_range_fn, NULL, NULL, NULL },
-    { "dataset:split", "(n, seed = 0)",
-      "Two disjoint data sets: n examples drawn by the seed, and the rest.", dataset_split_fn,
-      NULL, NULL, NULL },
-    { "dataset:pixels", "(n)",
-      "Pixels of the first n examples (all by default), scaled to 0..1, f32 [n, height*width].",
-      dataset_pixels, NULL, NULL, NULL },
-    { "dataset:second_moment", "(noise = 0, share = 0.5)",
-      "E[x x^T] of the pixels in 0..1 plus share * noise^2 on the diagonal, f64: the metric of the "
-      "data that a network saw when a share of its examples carried Gaussian noise of that std.",
-      dataset_moment_fn, NULL, NULL, NULL },
-    { "cl.sampler", "(dataset or count, { batch = 512, seed = 1, shuffle = true })",
-      "Batches of example indices (i32, from 0) for step:run and cl.batch_u8.", cl_sampler,
-      sampler_options, &n_sampler_options, NULL },
-    { "cl.data.shards", "(pattern, { batch = 512, window = 16384, seed = 1, shuffle = true })",
-      "Rows in many .npy or .safetensors files (\"acts/*.npy\", or a folder), such as stored "
-      "activations: streamed in windows, so that memory does not grow with the files. Shuffled, the "
-      "files come in an order of (seed, epoch) and the rows within each window too. Has rows, files, "
-      "row_shape, epoch and position.", lb_data_shards, shards_options, &shards_n_options,
-      "for x in cl.data.shards(\"acts\"):batches() do print(x:mean()) end" },
-    { "shards:next", "()",
-      "The next batch f32 [batch, ...]; nil at the end of an epoch, after which the next begins.",
-      lb_shards_next, NULL, NULL, NULL },
-    { "shards:batches", "()", "A loop over one whole epoch; one that was begun is left.",
-      lb_shards_batches, NULL, NULL, NULL },
-    { "shards:seek", "(epoch, position)",
-      "Goes to a state that epoch and position gave; the batches go on as they would have.",
-      lb_shards_seek, NULL, NULL, NULL },
-    { "sampler:next", "()", "The next batch of indices; nil at the end of an ordered pass.",
-      sampler_next_fn, NULL, NULL, NULL },
+    {"cl.data.mnist", "()",
+     "The bundled MNIST (LeCun, Cortes, Burges): { train = 60,000 examples, test = "
+     "10,000 }. "
+     "Pixels stay u8 [N,28,28] and are scaled to 0..1 when a batch is gathered.",
+     data_mnist, NULL, NULL, "mnist = cl.data.mnist()"},
+    {"cl.data.idx", "(folder)",
+     "Another data set in MNIST's file format: a folder with train-images-idx3-ubyte "
+     "and so "
+     "on, gzipped or not. Damaged files are refused with one sentence.",
+     data_idx, NULL, NULL, NULL},
+    {"cl.data.make", "(images, labels, name)",
+     "A data set from tensors: images u8 [N,height,width], labels i32 [N] from 0 on.",
+     data_make, NULL, NULL, NULL},
+    {"dataset:range", "(first, last)",
+     "Examples first to last, counted from 1; shares memory.", dataset_range_fn, NULL,
+     NULL, NULL},
+    {"dataset:split", "(n, seed = 0)",
+     "Two disjoint data sets: n examples drawn by the seed, and the rest.",
+     dataset_split_fn, NULL, NULL, NULL},
+    {"dataset:pixels", "(n)",
+     "Pixels of the first n examples (all by default), scaled to 0..1, f32 [n, "
+     "height*width].",
+     dataset_pixels, NULL, NULL, NULL},
+    {"dataset:second_moment", "(noise = 0, share = 0.5)",
+     "E[x x^T] of the pixels in 0..1 plus share * noise^2 on the diagonal, f64: the "
+     "metric of the "
+     "data that a network saw when a share of its examples carried Gaussian noise of "
+     "that std.",
+     dataset_moment_fn, NULL, NULL, NULL},
+    {"cl.sampler", "(dataset or count, { batch = 512, seed = 1, shuffle = true })",
+     "Batches of example indices (i32, from 0) for step:run and cl.batch_u8.",
+     cl_sampler, sampler_options, &n_sampler_options, NULL},
+    {"cl.data.shards",
+     "(pattern, { batch = 512, window = 16384, seed = 1, shuffle = true })",
+     "Rows in many .npy or .safetensors files (\"acts/*.npy\", or a folder), such as "
+     "stored "
+     "activations: streamed in windows, so that memory does not grow with the files. "
+     "Shuffled, the "
+     "files come in an order of (seed, epoch) and the rows within each window too. Has "
+     "rows, files, "
+     "row_shape, epoch and position.",
+     lb_data_shards, shards_options, &shards_n_options,
+     "for x in cl.data.shards(\"acts\"):batches() do print(x:mean()) end"},
+    {"shards:next", "()",
+     "The next batch f32 [batch, ...]; nil at the end of an epoch, after which the "
+     "next begins.",
+     lb_shards_next, NULL, NULL, NULL},
+    {"shards:batches", "()", "A loop over one whole epoch; one that was begun is left.",
+     lb_shards_batches, NULL, NULL, NULL},
+    {"shards:seek", "(epoch, position)",
+     "Goes to a state that epoch and position gave; the batches go on as they would "
+     "have.",
+     lb_shards_seek, NULL, NULL, NULL},
+    {"sampler:next", "()",
+     "The next batch of indices; nil at the end of an ordered pass.", sampler_next_fn,
+     NULL, NULL, NULL},
 };
 const size_t lb_n_data_fns = ARRAY_LEN(lb_data_fns);
 
 void lb_open_data(lua_State *L)
 {
-    static const luaL_Reg events[] = { { "__index", dataset_index },
-                                       { "__len", dataset_len },
-                                       { "__tostring", dataset_tostring },
-                                       { NULL, NULL } };
+    static const luaL_Reg events[] = {{"__index", dataset_index},
+                                      {"__len", dataset_len},
+                                      {"__tostring", dataset_tostring},
+                                      {NULL, NULL}};
     lb_open_shards(L);
     lb_class(L, LB_DATA, dataset_gc);
     luaL_getmetatable(L, LB_DATA);

@@ -1,5 +1,6 @@
-/* lb_figure.c -- figures from Lua: galleries, tables, texts; showing them, PNG files, and report.md.
- * A figure is plain data that viewers draw at their own size; nothing here draws. */
+/* lb_figure.c -- figures from Lua: galleries, tables, texts; showing them, PNG
+ * files, and report.md. A figure is plain data that viewers draw at their own size;
+ * nothing here draws. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -44,7 +45,7 @@ static Figure *check_figure(lua_State *L, int arg)
     return f->f;
 }
 
-/* --- images -------------------------------------------------------------------------------- */
+/* --- images ----------------------------------------------------------------------- */
 
 typedef struct ImagesCfg {
     char title[OPT_STR_CAP], caption[OPT_STR_CAP], scale[OPT_STR_CAP];
@@ -52,28 +53,32 @@ typedef struct ImagesCfg {
     int64_t per_row, height, width;
 } ImagesCfg;
 static const OptRow images_options[] = {
-    { "title", OPT_STR, offsetof(ImagesCfg, title), "", 0, 0, NULL, "Line above." },
-    { "caption", OPT_STR, offsetof(ImagesCfg, caption), "", 0, 0, NULL, "Paragraph below." },
-    { "scale", OPT_ENUM, offsetof(ImagesCfg, scale), "shared", 0, 0, "shared each p99",
-      "What full colour means: the largest |value| of the page, of each image, or the 99th "
-      "percentile." },
-    { "signed", OPT_BOOL, offsetof(ImagesCfg, is_signed), "true", 0, 0, NULL,
-      "Red for positive and blue for negative; false: grey from 0 up." },
-    { "per_row", OPT_INT, offsetof(ImagesCfg, per_row), "0", 0, 1000, NULL,
-      "Images in a row; 0: as many as fit." },
-    { "height", OPT_INT, offsetof(ImagesCfg, height), "0", 0, 4096, NULL,
-      "Rows of an image when the tensor holds flat images; 0: square." },
-    { "width", OPT_INT, offsetof(ImagesCfg, width), "0", 0, 4096, NULL,
-      "Columns of an image when the tensor holds flat images; 0: square." },
+    {"title", OPT_STR, offsetof(ImagesCfg, title), "", 0, 0, NULL, "Line above."},
+    {"caption", OPT_STR, offsetof(ImagesCfg, caption), "", 0, 0, NULL,
+     "Paragraph below."},
+    {"scale", OPT_ENUM, offsetof(ImagesCfg, scale), "shared", 0, 0, "shared each p99",
+     "What full colour means: the largest |value| of the page, of each image, or the "
+     "99th "
+     "percentile."},
+    {"signed", OPT_BOOL, offsetof(ImagesCfg, is_signed), "true", 0, 0, NULL,
+     "Red for positive and blue for negative; false: grey from 0 up."},
+    {"per_row", OPT_INT, offsetof(ImagesCfg, per_row), "0", 0, 1000, NULL,
+     "Images in a row; 0: as many as fit."},
+    {"height", OPT_INT, offsetof(ImagesCfg, height), "0", 0, 4096, NULL,
+     "Rows of an image when the tensor holds flat images; 0: square."},
+    {"width", OPT_INT, offsetof(ImagesCfg, width), "0", 0, 4096, NULL,
+     "Columns of an image when the tensor holds flat images; 0: square."},
 };
 static const size_t n_images_options = ARRAY_LEN(images_options);
 
-/* Number, height and width of the images in a tensor of [h,w], [n,h,w] or flat [n,h*w]. */
-static void image_dims(lua_State *L, const Tensor *t, const ImagesCfg *c, int *n, int *h,
-                       int *w)
+/* Number, height and width of the images in a tensor of [h,w], [n,h,w] or flat
+ * [n,h*w]. */
+static void image_dims(lua_State *L, const Tensor *t, const ImagesCfg *c, int *n,
+                       int *h, int *w)
 {
     char shape[96];
-    int64_t last = t->ndim ? t->dim[t->ndim - 1] : 0, side = (int64_t)llround(sqrt((double)last));
+    int64_t last = t->ndim ? t->dim[t->ndim - 1] : 0,
+            side = (int64_t)llround(sqrt((double)last));
     if (t->ndim == 3) {
         *n = (int)t->dim[0];
         *h = (int)t->dim[1];
@@ -91,11 +96,14 @@ static void image_dims(lua_State *L, const Tensor *t, const ImagesCfg *c, int *n
         *h = (int)t->dim[0];
         *w = (int)last;
     } else {
-        lb_error(L, ERR_SHAPE, "cl.images: %s is not [n, height, width], nor rows of square "
-                 "images; give height and width", tensor_format_shape(t, shape));
+        lb_error(L, ERR_SHAPE,
+                 "cl.images: %s is not [n, height, width], nor rows of square "
+                 "images; give height and width",
+                 tensor_format_shape(t, shape));
     }
     if (*n < 1 || *n > 10000 || *h < 1 || *h > 4096 || *w < 1 || *w > 4096)
-        lb_error(L, ERR_SHAPE, "cl.images: 1 to 10000 images of at most 4096 x 4096, got %s",
+        lb_error(L, ERR_SHAPE,
+                 "cl.images: 1 to 10000 images of at most 4096 x 4096, got %s",
                  tensor_format_shape(t, shape));
 }
 
@@ -137,7 +145,7 @@ static int cl_images(lua_State *L)
     f->f = figure_images(n, h, w, flat->t.data, c.is_signed, &err);
     if (!f->f)
         return lb_raise(L, &err);
-    f->f->scale = !strcmp(c.scale, "each") ? SCALE_EACH
+    f->f->scale = !strcmp(c.scale, "each")  ? SCALE_EACH
                   : !strcmp(c.scale, "p99") ? SCALE_P99
                                             : SCALE_SHARED;
     f->f->per_row = (int)c.per_row;
@@ -148,14 +156,15 @@ static int cl_images(lua_State *L)
     return 1;
 }
 
-/* --- tables ------------------------------------------------------------------------------------ */
+/* --- tables ----------------------------------------------------------------------- */
 
 typedef struct TableCfg {
     char title[OPT_STR_CAP], caption[OPT_STR_CAP];
 } TableCfg;
 static const OptRow table_options[] = {
-    { "title", OPT_STR, offsetof(TableCfg, title), "", 0, 0, NULL, "Line above." },
-    { "caption", OPT_STR, offsetof(TableCfg, caption), "", 0, 0, NULL, "Paragraph below." },
+    {"title", OPT_STR, offsetof(TableCfg, title), "", 0, 0, NULL, "Line above."},
+    {"caption", OPT_STR, offsetof(TableCfg, caption), "", 0, 0, NULL,
+     "Paragraph below."},
 };
 static const size_t n_table_options = ARRAY_LEN(table_options);
 
@@ -196,13 +205,14 @@ static void push_sorted_keys(lua_State *L, int idx)
     sort_names(L, list);
 }
 
-/* Leaves the list of column names on the stack: the one given (at index `given`), else the
- * sorted keys of the first row. */
+/* Leaves the list of column names on the stack: the one given (at index `given`),
+ * else the sorted keys of the first row. */
 static int push_columns(lua_State *L, int rows, int given)
 {
     if (!lua_isnil(L, given)) {
         if (!lua_istable(L, given))
-            lb_error(L, ERR_OPTION, "cl.table: columns must be a list of names, got a %s",
+            lb_error(L, ERR_OPTION,
+                     "cl.table: columns must be a list of names, got a %s",
                      luaL_typename(L, given));
         lua_pushvalue(L, given);
     } else if (lua_rawgeti(L, rows, 1) == LUA_TTABLE) {
@@ -214,8 +224,10 @@ static int push_columns(lua_State *L, int rows, int given)
     }
     lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
     if (n < 1 || n > MAX_COLUMNS)
-        lb_error(L, ERR_OPTION, "cl.table: 1 to %d columns; rows must be tables with named values, "
-                 "such as { { name = \"a\", loss = 0.5 } }", MAX_COLUMNS);
+        lb_error(L, ERR_OPTION,
+                 "cl.table: 1 to %d columns; rows must be tables with named values, "
+                 "such as { { name = \"a\", loss = 0.5 } }",
+                 MAX_COLUMNS);
     return (int)n;
 }
 
@@ -249,7 +261,8 @@ static void fill_column(lua_State *L, Figure *f, int c, const char *name, int n_
         char text[256];
         bool number;
         if (lua_rawgeti(L, 1, r + 1) != LUA_TTABLE)
-            lb_error(L, ERR_OPTION, "cl.table: row %d is a %s; rows are tables with named values",
+            lb_error(L, ERR_OPTION,
+                     "cl.table: row %d is a %s; rows are tables with named values",
                      r + 1, luaL_typename(L, -1));
         lua_pushstring(L, name);
         lua_rawget(L, -2);
@@ -280,7 +293,8 @@ static int cl_table(lua_State *L)
         return lb_raise(L, &err);
     for (int c = 0; c < n_cols; c++) {
         if (lua_rawgeti(L, cols, c + 1) != LUA_TSTRING)
-            return lb_error(L, ERR_OPTION, "cl.table: columns are named by texts, got a %s",
+            return lb_error(L, ERR_OPTION,
+                            "cl.table: columns are named by texts, got a %s",
                             luaL_typename(L, -1));
         fill_column(L, f->f, c, lua_tostring(L, -1), n_rows);
         lua_pop(L, 1);
@@ -291,7 +305,7 @@ static int cl_table(lua_State *L)
     return 1;
 }
 
-/* --- showing ------------------------------------------------------------------------------------- */
+/* --- showing ---------------------------------------------------------------------- */
 
 static bool is_row_list(lua_State *L, int arg)
 {
@@ -349,7 +363,8 @@ static int show_value(lua_State *L, int arg)
     lb_format(L, arg, &s); /* raises nothing */
     json_t *body = json_pack("{s:o}", "text", jval_text(s.s, s.len));
     str_done(&s);
-    return journal_event(run_journal(lb->run), "value", body, &err) ? 0 : lb_raise(L, &err);
+    return journal_event(run_journal(lb->run), "value", body, &err) ? 0
+                                                                    : lb_raise(L, &err);
 }
 
 static int cl_show(lua_State *L)
@@ -380,7 +395,9 @@ static int cl_show(lua_State *L)
 static int figure_png_fn(lua_State *L)
 {
     Err err;
-    return figure_png(check_figure(L, 1), luaL_checkstring(L, 2), &err) ? 0 : lb_raise(L, &err);
+    return figure_png(check_figure(L, 1), luaL_checkstring(L, 2), &err)
+               ? 0
+               : lb_raise(L, &err);
 }
 
 static int figure_text_fn(lua_State *L)
@@ -389,12 +406,13 @@ static int figure_text_fn(lua_State *L)
     Grid g;
     Figure *f = check_figure(L, 1);
     lua_Integer width = luaL_optinteger(L, 2, 80);
-    DrawStyle style = { .level = LEVEL_MONO };
+    DrawStyle style = {.level = LEVEL_MONO};
     const char *level = luaL_optstring(L, 3, "mono");
     luaL_argcheck(L, width >= 20 && width <= 1000, 2, "20 to 1000 columns");
     style.width = (int)width;
     if (!level_parse(level, &style.level))
-        return lb_error(L, ERR_OPTION, "figure:text: level is mono, ansi, 256 or true, got '%s'",
+        return lb_error(L, ERR_OPTION,
+                        "figure:text: level is mono, ansi, 256 or true, got '%s'",
                         level);
     style.utf8 = style.level >= LEVEL_256;
     Str *s = lb_push_str(L);
@@ -405,7 +423,7 @@ static int figure_text_fn(lua_State *L)
     return lb_push_text(L, s);
 }
 
-/* --- report.md ------------------------------------------------------------------------------------- */
+/* --- report.md -------------------------------------------------------------------- */
 
 /* The item is on the stack top. */
 static bool add_item(lua_State *L, const char *dir, int i, Str *out, Err *err)
@@ -419,9 +437,10 @@ static bool add_item(lua_State *L, const char *dir, int i, Str *out, Err *err)
     }
     Figure *f = check_figure(L, lua_gettop(L));
     snprintf(name, sizeof name, "figures/report-%d.png", i);
-    if (f->kind == FIG_IMAGES) {
-        if (!path_join(path, sizeof path, dir, "figures", err) || !dir_make(path, err) ||
-            !path_join(path, sizeof path, dir, name, err) || !figure_png(f, path, err))
+    if (figure_is_picture(f)) {
+        if (!path_join(path, sizeof path, dir, "figures", err) ||
+            !dir_make(path, err) || !path_join(path, sizeof path, dir, name, err) ||
+            !figure_png(f, path, err))
             return false;
     }
     if (!figure_markdown(f, name, out, err))
@@ -454,32 +473,42 @@ static int cl_report(lua_State *L)
 }
 
 const LbFn lb_figure_fns[] = {
-    { "cl.show", "(value, name)",
-      "Shows a figure, a list of rows (as a table), named values (as a table), a tensor or any "
-      "other value, and records it in the run; name becomes the file name of its PNG.", cl_show,
-      NULL, NULL, "cl.show { { digit = 0, acc = 0.99 } }" },
-    { "cl.images", "(tensor, { labels = {...}, ... })",
-      "A gallery of images from [n, height, width], one [height, width], or rows of square images "
-      "[n, height * width]. labels is a list with one text per image.", cl_images, images_options,
-      &n_images_options, "cl.show(cl.images(cl.rng(1):normal({ 3, 784 })))" },
-    { "cl.table", "(rows, { columns = {...}, title = text, caption = text })",
-      "A table figure from a list of rows with named values. Without columns the sorted names of "
-      "the first row are shown.", cl_table, table_options, &n_table_options,
-      "cl.table { { name = \"a\", loss = 0.5 } }" },
-    { "cl.report", "({ item, ... })",
-      "Writes report.md in the run's folder from texts (Markdown) and figures, in order.",
-      cl_report, NULL, NULL, NULL },
-    { "cl.compare", "(columns, { rows = {...}, title = text })",
-      "A table with one row a metric and one column a method: columns is a list of { name, "
-      "metrics }, where metrics is a table of named numbers. rows lists the metrics to show.", NULL,
-      NULL, NULL, NULL },
-    { "cl.check", "(text, condition)",
-      "Records an expectation and whether it held; the log gets a line. Returns the condition.",
-      NULL, NULL, NULL, "cl.check(\"accuracy above 96.8 %\", acc > 0.968)" },
-    { "figure:png", "(path)", "Writes the figure as a PNG file.", figure_png_fn, NULL, NULL, NULL },
-    { "figure:text", "(width = 80, level = \"mono\")",
-      "The figure as terminal text at a level: mono, ansi, 256 or true.", figure_text_fn, NULL,
-      NULL, NULL },
+    {"cl.show", "(value, name)",
+     "Shows a figure, a list of rows (as a table), named values (as a table), a tensor "
+     "or any "
+     "other value, and records it in the run; name becomes the file name of its PNG.",
+     cl_show, NULL, NULL, "cl.show { { digit = 0, acc = 0.99 } }"},
+    {"cl.images", "(tensor, { labels = {...}, ... })",
+     "A gallery of images from [n, height, width], one [height, width], or rows of "
+     "square images "
+     "[n, height * width]. labels is a list with one text per image.",
+     cl_images, images_options, &n_images_options,
+     "cl.show(cl.images(cl.rng(1):normal({ 3, 784 })))"},
+    {"cl.table", "(rows, { columns = {...}, title = text, caption = text })",
+     "A table figure from a list of rows with named values. Without columns the sorted "
+     "names of "
+     "the first row are shown.",
+     cl_table, table_options, &n_table_options,
+     "cl.table { { name = \"a\", loss = 0.5 } }"},
+    {"cl.report", "({ item, ... })",
+     "Writes report.md in the run's folder from texts (Markdown) and figures, in "
+     "order.",
+     cl_report, NULL, NULL, NULL},
+    {"cl.compare", "(columns, { rows = {...}, title = text })",
+     "A table with one row a metric and one column a method: columns is a list of { "
+     "name, "
+     "metrics }, where metrics is a table of named numbers. rows lists the metrics to "
+     "show.",
+     NULL, NULL, NULL, NULL},
+    {"cl.check", "(text, condition)",
+     "Records an expectation and whether it held; the log gets a line. Returns the "
+     "condition.",
+     NULL, NULL, NULL, "cl.check(\"accuracy above 96.8 %\", acc > 0.968)"},
+    {"figure:png", "(path)", "Writes the figure as a PNG file.", figure_png_fn, NULL,
+     NULL, NULL},
+    {"figure:text", "(width = 80, level = \"mono\")",
+     "The figure as terminal text at a level: mono, ansi, 256 or true.", figure_text_fn,
+     NULL, NULL, NULL},
 };
 const size_t lb_n_figure_fns = ARRAY_LEN(lb_figure_fns);
 

@@ -1,5 +1,5 @@
-/* lb_model.c -- networks and the trainer in Lua. cl.model.NAME comes from the rows of models;
- * parameters are states that share the network's memory. */
+/* lb_model.c -- networks and the trainer in Lua. cl.model.NAME comes from the rows
+ * of models; parameters are states that share the network's memory. */
 #include <string.h>
 
 #include "lab/train.h"
@@ -64,8 +64,9 @@ static int load_model(lua_State *L)
 static int model_save_fn(lua_State *L)
 {
     Err err;
-    return model_save(lb_check_model(L, 1)->m, luaL_checkstring(L, 2), &err) ? 0
-                                                                             : lb_raise(L, &err);
+    return model_save(lb_check_model(L, 1)->m, luaL_checkstring(L, 2), &err)
+               ? 0
+               : lb_raise(L, &err);
 }
 
 void lb_push_param(lua_State *L, const TensorSet *set, int i)
@@ -105,16 +106,17 @@ static int model_tostring(lua_State *L)
     return 1;
 }
 
-/* --- training ---------------------------------------------------------------------------------- */
+/* --- training --------------------------------------------------------------------- */
 
-static bool on_metric(void *ctx, int64_t step, const char *const *names, const double *v, int n,
-                      Err *err)
+static bool on_metric(void *ctx, int64_t step, const char *const *names,
+                      const double *v, int n, Err *err)
 {
     Run *run = ctx;
     return !run || journal_metric(run_journal(run), step, names, v, n, err);
 }
 
-static bool on_progress(void *ctx, double done, double total, const char *text, Err *err)
+static bool on_progress(void *ctx, double done, double total, const char *text,
+                        Err *err)
 {
     Run *run = ctx;
     return !run || journal_progress(run_journal(run), done, total, text, err);
@@ -125,9 +127,10 @@ static void push_report(lua_State *L, const TrainReport *r)
     const struct {
         const char *name;
         double v;
-    } numbers[] = { { "loss", r->loss },           { "test_acc", r->test_acc },
-                    { "test_loss", r->test_loss }, { "best_acc", r->best_acc },
-                    { "seconds", r->seconds },     { "steps_per_second", r->steps_per_second } };
+    } numbers[] = {
+        {"loss", r->loss},           {"test_acc", r->test_acc},
+        {"test_loss", r->test_loss}, {"best_acc", r->best_acc},
+        {"seconds", r->seconds},     {"steps_per_second", r->steps_per_second}};
     lua_createtable(L, 0, 9);
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
         lua_pushnumber(L, numbers[i].v);
@@ -155,8 +158,10 @@ static int cl_train(lua_State *L)
         lua_getfield(L, 2, "test");
         if (!luaL_testudata(L, 4, LB_DATA) ||
             (!lua_isnil(L, 5) && !luaL_testudata(L, 5, LB_DATA)))
-            return lb_error(L, ERR_OPTION, "cl.train: the second argument is a data set or "
-                            "{ train = dataset, test = dataset }, test may be left out");
+            return lb_error(
+                L, ERR_OPTION,
+                "cl.train: the second argument is a data set or "
+                "{ train = dataset, test = dataset }, test may be left out");
         train = lb_check_dataset(L, 4);
         if (!lua_isnil(L, 5))
             test = lb_check_dataset(L, 5);
@@ -165,7 +170,7 @@ static int cl_train(lua_State *L)
         lua_pushvalue(L, 2);
     }
     Run *run = lb_of(L)->run;
-    TrainHooks hooks = { .ctx = run, .metric = on_metric, .progress = on_progress };
+    TrainHooks hooks = {.ctx = run, .metric = on_metric, .progress = on_progress};
     if (!train_model(m->m, train, test, &cfg, &hooks, &report, &err))
         return lb_raise(L, &err);
     m->noise = cfg.noise;
@@ -181,26 +186,35 @@ static int cl_train(lua_State *L)
 /* The rows' option tables are known when the program is linked, but their sizes are not
  * constants of this file: installed and documented through pointers. */
 const LbFn lb_model_fns[] = {
-    { "cl.model.bilinear", "({ embed = 96, hidden = 256, seed = 1, ... })",
-      "A bilinear classifier (Pearce et al. 2024, arXiv 2410.08417): z = We x, logits = Wu ((Wl z) * "
-      "(Wr z)) + b. Without the bias each logit is exactly x^T B_c x, so the weights can be taken "
-      "apart by linear algebra.", new_bilinear, NULL, NULL,
-      "net = cl.model.bilinear { seed = 1 }" },
-    { "cl.model.mlp", "({ hidden = \"128\", activation = \"relu\", ... })",
-      "A multilayer perceptron with ReLU, exact GELU or GeGLU.", new_mlp, NULL, NULL,
-      "net = cl.model.mlp { hidden = \"128\" }" },
-    { "cl.model.load", "(path)", "A network saved by net:save().", load_model, NULL, NULL, NULL },
-    { "model:save", "(path)", "Writes parameters and settings as .safetensors.", model_save_fn,
-      NULL, NULL, NULL },
-    { "model:parameters", "()",
-      "The parameters as states, by position and by name; they share the network's memory.",
-      model_params_fn, NULL, NULL, NULL },
-    { "cl.train", "(net, { train = dataset, test = dataset }, { epochs = 8, noise = 0.55, ... })",
-      "Trains a network in place with cross-entropy. noise is the std of Gaussian noise added to every "
-      "pixel of a share of the examples. Returns loss, test_acc, test_loss, best_acc, steps, "
-      "seconds. Progress and metrics go to the run. An interrupt leaves the parameters of the last whole "
-      "step.", cl_train, train_options, &train_n_options,
-      "cl.train(net, mnist, { epochs = 8, noise = 0.55 })" },
+    {"cl.model.bilinear", "({ embed = 96, hidden = 256, seed = 1, ... })",
+     "A bilinear classifier (Pearce et al. 2024, arXiv 2410.08417): z = We x, logits = "
+     "Wu ((Wl z) * "
+     "(Wr z)) + b. Without the bias each logit is exactly x^T B_c x, so the weights "
+     "can be taken "
+     "apart by linear algebra.",
+     new_bilinear, NULL, NULL, "net = cl.model.bilinear { seed = 1 }"},
+    {"cl.model.mlp", "({ hidden = \"128\", activation = \"relu\", ... })",
+     "A multilayer perceptron with ReLU, exact GELU or GeGLU.", new_mlp, NULL, NULL,
+     "net = cl.model.mlp { hidden = \"128\" }"},
+    {"cl.model.load", "(path)", "A network saved by net:save().", load_model, NULL,
+     NULL, NULL},
+    {"model:save", "(path)", "Writes parameters and settings as .safetensors.",
+     model_save_fn, NULL, NULL, NULL},
+    {"model:parameters", "()",
+     "The parameters as states, by position and by name; they share the network's "
+     "memory.",
+     model_params_fn, NULL, NULL, NULL},
+    {"cl.train",
+     "(net, { train = dataset, test = dataset }, { epochs = 8, noise = 0.55, ... })",
+     "Trains a network in place with cross-entropy. noise is the std of Gaussian noise "
+     "added to every "
+     "pixel of a share of the examples. Returns loss, test_acc, test_loss, best_acc, "
+     "steps, "
+     "seconds. Progress and metrics go to the run. An interrupt leaves the parameters "
+     "of the last whole "
+     "step.",
+     cl_train, train_options, &train_n_options,
+     "cl.train(net, mnist, { epochs = 8, noise = 0.55 })"},
 };
 const size_t lb_n_model_fns = ARRAY_LEN(lb_model_fns);
 

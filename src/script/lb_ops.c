@@ -1,7 +1,8 @@
-/* lb_ops.c -- every op row becomes cl.NAME(x, ...) and x:NAME(...), for tensors (computed at
- * once) and for symbols (recorded). One C closure serves all; the row is its upvalue and the
- * arguments are read by its signature: tensors first, then attributes by position or in one
- * option table. Axes and slices count from 1 here and from 0 in the rows. */
+/* lb_ops.c -- every op row becomes cl.NAME(x, ...) and x:NAME(...), for tensors
+ * (computed at once) and for symbols (recorded). One C closure serves all; the row
+ * is its upvalue and the arguments are read by its signature: tensors first, then
+ * attributes by position or in one option table. Axes and slices count from 1 here
+ * and from 0 in the rows. */
 #include <math.h>
 #include <string.h>
 
@@ -16,11 +17,11 @@ typedef struct Call {
     const OpRow *row;
     const OpSig *sig;
     int n_in;
-    Tensor tensor[IN_CAP];  /* borrowed headers: Lua's arguments keep the memory alive */
-    LTensor *lt[IN_CAP];    /* where it came from, NULL for numbers */
+    Tensor tensor[IN_CAP]; /* borrowed headers: Lua's arguments keep the memory alive */
+    LTensor *lt[IN_CAP];   /* where it came from, NULL for numbers */
     LSym *sym[IN_CAP];
     bool present[IN_CAP], is_number[IN_CAP];
-    double number[IN_CAP];  /* memory of number arguments */
+    double number[IN_CAP]; /* memory of number arguments */
     float number32[IN_CAP];
     int32_t number_i[IN_CAP];
     OpAttr attr;
@@ -44,12 +45,13 @@ static void take_input(lua_State *L, Call *c, int arg, const char *what)
         c->is_number[k] = true;
         c->number[k] = lua_tonumber(L, arg);
     } else {
-        lb_error(L, ERR_OPTION, "%s: %s must be a tensor or a number, got %s", c->row->name,
-                 what, luaL_typename(L, arg));
+        lb_error(L, ERR_OPTION, "%s: %s must be a tensor or a number, got %s",
+                 c->row->name, what, luaL_typename(L, arg));
     }
 }
 
-/* Number arguments take the dtype of the first tensor argument (f32 when there is none). */
+/* Number arguments take the dtype of the first tensor argument (f32 when there is
+ * none). */
 static DType number_dtype(lua_State *L, const Call *c)
 {
     for (int k = 0; k < c->n_in; k++) {
@@ -66,7 +68,8 @@ static DType number_dtype(lua_State *L, const Call *c)
 static int64_t to_axis(lua_State *L, const Call *c, const char *name, lua_Integer v)
 {
     if (v == 0)
-        lb_error(L, ERR_OPTION, "%s: axis '%s' counts from 1 (or from the end with -1), got 0",
+        lb_error(L, ERR_OPTION,
+                 "%s: axis '%s' counts from 1 (or from the end with -1), got 0",
                  c->row->name, name);
     return v > 0 ? v - 1 : v;
 }
@@ -86,7 +89,8 @@ static void take_list(lua_State *L, Call *c, const OpParam *p, int arg)
                  c->row->name, p->name, MAX_DIM);
     for (lua_Integer i = 1; i <= n; i++) {
         if (lua_rawgeti(L, arg, i) != LUA_TNUMBER || !lua_isinteger(L, -1))
-            lb_error(L, ERR_OPTION, "%s: '%s' must hold integers", c->row->name, p->name);
+            lb_error(L, ERR_OPTION, "%s: '%s' must hold integers", c->row->name,
+                     p->name);
         lua_Integer v = lua_tointeger(L, -1);
         a->list[i - 1] = p->type == 'A' ? to_axis(L, c, p->name, v) : v;
         lua_pop(L, 1);
@@ -110,7 +114,8 @@ static void take_attr(lua_State *L, Call *c, const OpParam *p, int arg)
         break;
     case 'a':
         if (!lua_isinteger(L, arg))
-            lb_error(L, ERR_OPTION, "%s: '%s' must be an axis (an integer from 1), got %s",
+            lb_error(L, ERR_OPTION,
+                     "%s: '%s' must be an axis (an integer from 1), got %s",
                      c->row->name, p->name, luaL_typename(L, arg));
         a->i[p->slot] = to_axis(L, c, p->name, lua_tointeger(L, arg));
         break;
@@ -122,8 +127,8 @@ static void take_attr(lua_State *L, Call *c, const OpParam *p, int arg)
         break;
     case 'b':
         if (!lua_isboolean(L, arg))
-            lb_error(L, ERR_OPTION, "%s: '%s' must be true or false, got %s", c->row->name,
-                     p->name, luaL_typename(L, arg));
+            lb_error(L, ERR_OPTION, "%s: '%s' must be true or false, got %s",
+                     c->row->name, p->name, luaL_typename(L, arg));
         a->i[p->slot] = lua_toboolean(L, arg);
         break;
     case 's':
@@ -135,8 +140,8 @@ static void take_attr(lua_State *L, Call *c, const OpParam *p, int arg)
         break;
     case 'd':
         if (lua_type(L, arg) != LUA_TSTRING || !dtype_parse(lua_tostring(L, arg), &t))
-            lb_error(L, ERR_OPTION, "%s: '%s' must be f32, f64, i32 or u8", c->row->name,
-                     p->name);
+            lb_error(L, ERR_OPTION, "%s: '%s' must be f32, f64, i32 or u8",
+                     c->row->name, p->name);
         a->i[p->slot] = t;
         break;
     default: take_list(L, c, p, arg);
@@ -178,8 +183,8 @@ static void take_option_table(lua_State *L, Call *c, int arg, bool *seen)
         if (hit < 0) {
             const char *near = text_nearest(key, names, n);
             lb_error(L, ERR_OPTION, "%s: unknown option '%s'%s%s%s; signature: %s(%s)",
-                     c->row->name, key, near ? "; did you mean '" : "", near ? near : "",
-                     near ? "'" : "", c->row->name, c->row->sig);
+                     c->row->name, key, near ? "; did you mean '" : "",
+                     near ? near : "", near ? "'" : "", c->row->name, c->row->sig);
         }
         take_attr(L, c, &s->p[hit], -1);
         seen[hit] = true;
@@ -190,7 +195,7 @@ static void take_option_table(lua_State *L, Call *c, int arg, bool *seen)
 static void take_attributes(lua_State *L, Call *c, int arg, int top)
 {
     const OpSig *s = c->sig;
-    bool seen[OP_MAX_IN + OP_MAX_ATTR] = { false };
+    bool seen[OP_MAX_IN + OP_MAX_ATTR] = {false};
     int i = s->n_tensors;
     for (; arg <= top; arg++) {
         if (is_empty_table(L, arg) && (i >= s->n || !strchr("AI", s->p[i].type)))
@@ -210,8 +215,8 @@ static void take_attributes(lua_State *L, Call *c, int arg, int top)
     }
     for (i = s->n_tensors; i < s->n; i++)
         if (!s->p[i].optional && !seen[i])
-            lb_error(L, ERR_OPTION, "%s: '%s' is missing; signature: %s(%s)", c->row->name,
-                     s->p[i].name, c->row->name, c->row->sig);
+            lb_error(L, ERR_OPTION, "%s: '%s' is missing; signature: %s(%s)",
+                     c->row->name, s->p[i].name, c->row->name, c->row->sig);
 }
 
 static int take_rest(lua_State *L, Call *c, const char *name, int arg, int top)
@@ -241,7 +246,8 @@ static void take_arguments(lua_State *L, Call *c, int first)
             arg = take_rest(L, c, p->name, arg, top);
         } else if (p->optional && arg <= top && !lb_test_tensor(L, arg) &&
                    !lb_test_sym(L, arg) && !lua_isnil(L, arg)) {
-            take_input(L, c, top + 1, p->name); /* absent: what follows is an attribute */
+            take_input(L, c, top + 1,
+                       p->name); /* absent: what follows is an attribute */
         } else {
             if (!p->optional && lua_isnoneornil(L, arg))
                 lb_error(L, ERR_OPTION, "%s: '%s' is missing; signature: %s(%s)",
@@ -262,12 +268,15 @@ static void bind_numbers(lua_State *L, Call *c)
         if (!known)
             t = number_dtype(L, c);
         known = true;
-        if (t == I32 && !(c->number[k] == floor(c->number[k]) && fabs(c->number[k]) <= INT32_MAX))
-            lb_error(L, ERR_OPTION, "%s: %.14g is not an i32 value, as the tensor's are; cast the "
-                     "tensor first, as in x:cast(\"f32\")", c->row->name, c->number[k]);
+        if (t == I32 &&
+            !(c->number[k] == floor(c->number[k]) && fabs(c->number[k]) <= INT32_MAX))
+            lb_error(L, ERR_OPTION,
+                     "%s: %.14g is not an i32 value, as the tensor's are; cast the "
+                     "tensor first, as in x:cast(\"f32\")",
+                     c->row->name, c->number[k]);
         c->number32[k] = (float)c->number[k];
         c->number_i[k] = t == I32 ? (int32_t)c->number[k] : 0;
-        void *at = t == F64 ? (void *)&c->number[k]
+        void *at = t == F64   ? (void *)&c->number[k]
                    : t == F32 ? (void *)&c->number32[k]
                               : (void *)&c->number_i[k];
         c->tensor[k] = tensor_wrap(t, 0, NULL, at);
@@ -281,11 +290,15 @@ static int call_traced(lua_State *L, Call *c)
     Val in[IN_CAP], out[OP_MAX_OUT];
     int n_out = op_n_out(c->row);
     if (!lb->trace)
-        return lb_error(L, ERR_STATE, "%s: a symbolic value was used outside the function that "
-                        "cl.compile traces", c->row->name);
+        return lb_error(L, ERR_STATE,
+                        "%s: a symbolic value was used outside the function that "
+                        "cl.compile traces",
+                        c->row->name);
     if (c->row->flags & OP_EAGER_ONLY)
-        return lb_error(L, ERR_STATE, "%s has a result whose shape depends on values; compute "
-                        "it before cl.compile and pass it in", c->row->name);
+        return lb_error(L, ERR_STATE,
+                        "%s has a result whose shape depends on values; compute "
+                        "it before cl.compile and pass it in",
+                        c->row->name);
     if ((c->row->flags & OP_RANDOM) && !c->named)
         trace_name_stream(lb->trace, c->attr.text, sizeof c->attr.text);
     g = trace_graph(lb->trace);
@@ -324,11 +337,13 @@ static int call_eager(lua_State *L, Call *c, const RunCtx *ctx)
     Err err;
     int n_out = op_n_out(c->row);
     LTensor *dst[OP_MAX_OUT];
-    Tensor out[OP_MAX_OUT] = { 0 };
+    Tensor out[OP_MAX_OUT] = {0};
     const Tensor *in[IN_CAP];
     if ((c->row->flags & OP_RANDOM) && !ctx)
-        return lb_error(L, ERR_STATE, "%s: draw from a generator, as in cl.rng(1):%s(...); only "
-                        "traced functions have a seed of their own", c->row->name, c->row->name);
+        return lb_error(L, ERR_STATE,
+                        "%s: draw from a generator, as in cl.rng(1):%s(...); only "
+                        "traced functions have a seed of their own",
+                        c->row->name, c->row->name);
     luaL_checkstack(L, n_out, "results");
     for (int k = 0; k < n_out; k++)
         dst[k] = lb_push_tensor(L);
@@ -351,11 +366,13 @@ static int call_eager(lua_State *L, Call *c, const RunCtx *ctx)
 int lb_call_row(lua_State *L, const OpRow *row, int first, const RunCtx *ctx)
 {
     Lb *lb = lb_of(L);
-    Call c = { .row = row, .sig = op_sig(row) };
+    Call c = {.row = row, .sig = op_sig(row)};
     take_arguments(L, &c, first);
     if (ctx && c.traced)
-        return lb_error(L, ERR_STATE, "%s: a generator draws at once; inside a traced function use "
-                        "cl.%s(...), which draws anew in each call", row->name, row->name);
+        return lb_error(L, ERR_STATE,
+                        "%s: a generator draws at once; inside a traced function use "
+                        "cl.%s(...), which draws anew in each call",
+                        row->name, row->name);
     bind_numbers(L, &c);
     if (lb->trace && !c.traced && !ctx) {
         c.traced = (row->flags & (OP_RANDOM | OP_EFFECT)) != 0;
@@ -374,8 +391,8 @@ static int op_closure(lua_State *L)
 static const struct {
     const char *event, *row;
 } operators[] = {
-    { "__add", "add" }, { "__sub", "sub" }, { "__mul", "mul" },
-    { "__div", "div" }, { "__pow", "pow" }, { "__unm", "neg" },
+    {"__add", "add"}, {"__sub", "sub"}, {"__mul", "mul"},
+    {"__div", "div"}, {"__pow", "pow"}, {"__unm", "neg"},
 };
 
 static int operator_closure(lua_State *L)
@@ -408,7 +425,7 @@ void lb_open_ops(lua_State *L)
         lua_setfield(L, -2, row->name);
     }
     lua_pop(L, 1);
-    static const char *const kinds[] = { LB_TENSOR, LB_SYM };
+    static const char *const kinds[] = {LB_TENSOR, LB_SYM};
     for (size_t i = 0; i < ARRAY_LEN(operators); i++) {
         const OpRow *row = op_find(operators[i].row);
         for (size_t k = 0; row && k < ARRAY_LEN(kinds); k++) {

@@ -1,5 +1,5 @@
-/* lb_session.c -- how a script speaks: settings, log, metrics, progress, values, sleep. All of it
- * goes to the run's journal and nowhere else; viewers draw it. */
+/* lb_session.c -- how a script speaks: settings, log, metrics, progress, values,
+ * sleep. All of it goes to the run's journal and nowhere else; viewers draw it. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "lab/jval.h"
 #include "script/lb.h"
 
-/* --- settings -------------------------------------------------------------------------------- */
+/* --- settings --------------------------------------------------------------------- */
 
 static int usage(lua_State *L, const char *fmt, ...)
 {
@@ -59,7 +59,8 @@ static void unknown_setting(lua_State *L, const char *key, const char **names, s
     qsort(names, n, sizeof *names, by_name); /* Lua's order differs from run to run */
     const char *near = text_nearest(key, names, n);
     for (size_t i = 0, at = 0; i < n && at < sizeof list; i++)
-        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", names[i]);
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "",
+                               names[i]);
     usage(L, "unknown setting '%.60s'%s%.30s%s; the script has %s", key,
           near ? ", did you mean '" : "", near ? near : "", near ? "'" : "",
           n ? list : "no settings");
@@ -75,8 +76,10 @@ static void check_given(lua_State *L, int given)
             lb_error(L, ERR_OPTION, "cl.config: setting names are words");
         int type = lua_type(L, -1);
         if (type != LUA_TNUMBER && type != LUA_TBOOLEAN && type != LUA_TSTRING)
-            lb_error(L, ERR_OPTION, "cl.config: the default of '%s' must be a number, a text or "
-                     "a boolean", lua_tostring(L, -2));
+            lb_error(L, ERR_OPTION,
+                     "cl.config: the default of '%s' must be a number, a text or "
+                     "a boolean",
+                     lua_tostring(L, -2));
         if (n < ARRAY_LEN(names))
             names[n++] = lua_tostring(L, -2);
         lua_pop(L, 1);
@@ -104,12 +107,13 @@ static void unknown_profile(lua_State *L, const char *name, int profiles)
     char list[120] = "";
     qsort(names, n, sizeof *names, by_name);
     for (size_t i = 0, at = 0; i < n && at < sizeof list; i++)
-        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", names[i]);
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "",
+                               names[i]);
     usage(L, "unknown profile '%.60s'; the script has %s", name, list);
 }
 
-/* Takes `profiles` out of the declaration at 1 (a copy takes its place): the one that the
- * setting `profile` names, given at 2 or declared, replaces defaults. */
+/* Takes `profiles` out of the declaration at 1 (a copy takes its place): the one
+ * that the setting `profile` names, given at 2 or declared, replaces defaults. */
 static void apply_profile(lua_State *L)
 {
     if (lua_getfield(L, 1, "profiles") != LUA_TTABLE) { /* 3 */
@@ -138,8 +142,10 @@ static void apply_profile(lua_State *L)
     while (kind == LUA_TTABLE && lua_next(L, chosen)) {
         lua_pushvalue(L, -2);
         if (lua_rawget(L, 4) != lua_type(L, -2))
-            lb_error(L, ERR_OPTION, "cl.config: profile '%s' sets '%s', which is no setting of "
-                     "that type", name, luaL_tolstring(L, -3, NULL));
+            lb_error(L, ERR_OPTION,
+                     "cl.config: profile '%s' sets '%s', which is no setting of "
+                     "that type",
+                     name, luaL_tolstring(L, -3, NULL));
         lua_pop(L, 1);
         lua_pushvalue(L, -2);
         lua_insert(L, -2);
@@ -178,7 +184,7 @@ static int cl_config(lua_State *L)
     return 1;
 }
 
-/* --- speaking ------------------------------------------------------------------------------------ */
+/* --- speaking --------------------------------------------------------------------- */
 
 static int cl_log(lua_State *L)
 {
@@ -207,8 +213,10 @@ static int cl_metric(lua_State *L)
         LTensor *t = lb_test_tensor(L, -1);
         if (lua_type(L, -2) != LUA_TSTRING || n == CAP ||
             (t ? tensor_count(&t->t) != 1 : lua_type(L, -1) != LUA_TNUMBER))
-            return lb_error(L, ERR_OPTION, "cl.metric: a table of at most %d named numbers is "
-                            "needed", CAP);
+            return lb_error(L, ERR_OPTION,
+                            "cl.metric: a table of at most %d named numbers is "
+                            "needed",
+                            CAP);
         names[n] = lua_tostring(L, -2);
         v[n++] = t ? tensor_item(&t->t) : lua_tonumber(L, -1);
         lua_pop(L, 1);
@@ -291,26 +299,37 @@ static int cl_help(lua_State *L)
 }
 
 const LbFn lb_session_fns[] = {
-    { "cl.config", "({ name = default, ... })",
-      "Declares a script's settings and returns them, with what `cleave run f.lua name=value` "
-      "gave in place of the defaults, typed by the default. A name that was not declared ends "
-      "the run with exit code 2. `profiles = { quick = { epochs = 1 } }` names sets of other "
-      "defaults; `profile=quick` chooses one.", cl_config, NULL, NULL, "cl.config { seed = 1, epochs = 8 }" },
-    { "cl.metric", "(step, { name = value, ... })",
-      "Records named numbers at a step; they make the run's curves.", cl_metric, NULL, NULL,
-      "cl.metric(10, { loss = 0.5 })" },
-    { "cl.log", "(value)", "Writes one line to the run's log.", cl_log, NULL, NULL, NULL },
-    { "cl.progress", "(done, total, text)",
-      "Reports progress; rate and time left are worked out. At most 10 reports a second are "
-      "kept.", cl_progress, NULL, NULL, NULL },
-    { "cl.sleep", "(seconds)", "Waits; an interrupt ends it.", cl_sleep, NULL, NULL, NULL },
-    { "cl.clock", "()", "Seconds of a steady clock, for durations.", cl_clock, NULL, NULL, NULL },
-    { "cl.memory", "()", "Bytes that tensors and the core hold (live, peak, of budget), and those of Lua's own "
-      "values (lua).", cl_memory,
-      NULL, NULL, NULL },
-    { "cl.run_dir", "()", "The folder of this run.", cl_run_dir, NULL, NULL, NULL },
-    { "cl.help", "(name)", "Prints the documentation of a name, or the list of names.", cl_help,
-      NULL, NULL, "cl.help(\"relu\")" },
+    {"cl.config", "({ name = default, ... })",
+     "Declares a script's settings and returns them, with what `cleave run f.lua "
+     "name=value` "
+     "gave in place of the defaults, typed by the default. A name that was not "
+     "declared ends "
+     "the run with exit code 2. `profiles = { quick = { epochs = 1 } }` names sets of "
+     "other "
+     "defaults; `profile=quick` chooses one.",
+     cl_config, NULL, NULL, "cl.config { seed = 1, epochs = 8 }"},
+    {"cl.metric", "(step, { name = value, ... })",
+     "Records named numbers at a step; they make the run's curves.", cl_metric, NULL,
+     NULL, "cl.metric(10, { loss = 0.5 })"},
+    {"cl.log", "(value)", "Writes one line to the run's log.", cl_log, NULL, NULL,
+     NULL},
+    {"cl.progress", "(done, total, text)",
+     "Reports progress; rate and time left are worked out. At most 10 reports a second "
+     "are "
+     "kept.",
+     cl_progress, NULL, NULL, NULL},
+    {"cl.sleep", "(seconds)", "Waits; an interrupt ends it.", cl_sleep, NULL, NULL,
+     NULL},
+    {"cl.clock", "()", "Seconds of a steady clock, for durations.", cl_clock, NULL,
+     NULL, NULL},
+    {"cl.memory", "()",
+     "Bytes that tensors and the core hold (live, peak, of budget), and those of Lua's "
+     "own "
+     "values (lua).",
+     cl_memory, NULL, NULL, NULL},
+    {"cl.run_dir", "()", "The folder of this run.", cl_run_dir, NULL, NULL, NULL},
+    {"cl.help", "(name)", "Prints the documentation of a name, or the list of names.",
+     cl_help, NULL, NULL, "cl.help(\"relu\")"},
 };
 const size_t lb_n_session_fns = ARRAY_LEN(lb_session_fns);
 

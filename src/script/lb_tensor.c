@@ -1,4 +1,5 @@
-/* lb_tensor.c -- tensors in Lua: making, indexing, reading, printing, random generators. */
+/* lb_tensor.c -- tensors in Lua: making, indexing, reading, printing, random
+ * generators. */
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -8,7 +9,7 @@
 #include "script/lb.h"
 #include "tensor/rng.h"
 
-/* --- printing ------------------------------------------------------------------------------ */
+/* --- printing --------------------------------------------------------------------- */
 
 static void format_number(const Tensor *t, int64_t flat, Str *out)
 {
@@ -70,7 +71,7 @@ static int tensor_gc(lua_State *L)
     return 0;
 }
 
-/* --- making -------------------------------------------------------------------------------- */
+/* --- making ----------------------------------------------------------------------- */
 
 static DType dtype_option(lua_State *L, int arg, DType dflt)
 {
@@ -139,9 +140,11 @@ static int cl_arange(lua_State *L)
     } else {
         to = luaL_checknumber(L, 2);
     }
-    luaL_argcheck(L, step != 0 && isfinite(step), 3, "the step must be finite and not 0");
+    luaL_argcheck(L, step != 0 && isfinite(step), 3,
+                  "the step must be finite and not 0");
     double count = ceil((to - from) / step);
-    luaL_argcheck(L, count < 1e12, 2, "the limits must be finite, for at most 1e12 elements");
+    luaL_argcheck(L, count < 1e12, 2,
+                  "the limits must be finite, for at most 1e12 elements");
     int64_t n = count > 0 ? (int64_t)count : 0;
     make_full(L, t, 1, &n, 0);
     LTensor *out = lb_check_tensor(L, -1);
@@ -174,13 +177,16 @@ static void fill_table(lua_State *L, int arg, Tensor *t, int axis, int64_t *inde
 {
     if (axis == t->ndim) {
         if (lua_type(L, arg) != LUA_TNUMBER)
-            lb_error(L, ERR_SHAPE, "cl.tensor: elements are numbers, got a %s (are all rows "
-                     "of equal length?)", luaL_typename(L, arg));
+            lb_error(L, ERR_SHAPE,
+                     "cl.tensor: elements are numbers, got a %s (are all rows "
+                     "of equal length?)",
+                     luaL_typename(L, arg));
         tensor_set(t, index, lua_tonumber(L, arg));
         return;
     }
     if (!lua_istable(L, arg) || (int64_t)lua_rawlen(L, arg) != t->dim[axis])
-        lb_error(L, ERR_SHAPE, "cl.tensor: rows of unequal length along axis %d: expected %lld",
+        lb_error(L, ERR_SHAPE,
+                 "cl.tensor: rows of unequal length along axis %d: expected %lld",
                  axis + 1, (long long)t->dim[axis]);
     luaL_checkstack(L, 4, "nested table");
     arg = lua_absindex(L, arg);
@@ -196,7 +202,7 @@ static void fill_table(lua_State *L, int arg, Tensor *t, int axis, int64_t *inde
 
 static int cl_tensor(lua_State *L)
 {
-    int64_t dim[MAX_DIM], index[MAX_DIM] = { 0 };
+    int64_t dim[MAX_DIM], index[MAX_DIM] = {0};
     DType t = dtype_option(L, 2, F32);
     LTensor *src = lb_test_tensor(L, 1);
     if (src) {
@@ -235,7 +241,7 @@ static int cl_state(lua_State *L)
     return 1;
 }
 
-/* --- reading and indexing ---------------------------------------------------------------------- */
+/* --- reading and indexing --------------------------------------------------------- */
 
 static int push_selected(lua_State *L, const LTensor *t, int axis, int64_t i)
 {
@@ -256,7 +262,8 @@ static int64_t to_index(lua_State *L, const Tensor *t, int axis, lua_Integer i)
     char shape[96];
     int64_t n = t->ndim > axis ? t->dim[axis] : 0, k = i < 0 ? n + i : i - 1;
     if (i == 0 || k < 0 || k >= n)
-        lb_error(L, ERR_SHAPE, "index %lld is outside axis %d of %s (indices run from 1 to %lld)",
+        lb_error(L, ERR_SHAPE,
+                 "index %lld is outside axis %d of %s (indices run from 1 to %lld)",
                  (long long)i, axis + 1, tensor_format_shape(t, shape), (long long)n);
     return k;
 }
@@ -297,7 +304,8 @@ static int tensor_newindex(lua_State *L)
     LTensor *t = lb_check_tensor(L, 1), *src = lb_test_tensor(L, 3);
     Tensor view;
     if (lua_type(L, 2) != LUA_TNUMBER)
-        return lb_error(L, ERR_OPTION, "only elements can be assigned, as in t[1] = 0.5");
+        return lb_error(L, ERR_OPTION,
+                        "only elements can be assigned, as in t[1] = 0.5");
     lb_check_readable(L, t, "assigning an element");
     int64_t i = to_index(L, &t->t, 0, luaL_checkinteger(L, 2));
     if (t->t.ndim == 1) {
@@ -307,9 +315,10 @@ static int tensor_newindex(lua_State *L)
     double v = src ? 0 : luaL_checknumber(L, 3);
     if (!tensor_select(&t->t, 0, i, &view, &err))
         return lb_raise(L, &err);
-    Tensor one = tensor_wrap(F64, 0, NULL, &v), wide = { 0 };
-    bool ok = tensor_broadcast(src ? &src->t : &one, view.ndim, view.dim, &wide, &err) &&
-              tensor_copy_into(&wide, &view, &err);
+    Tensor one = tensor_wrap(F64, 0, NULL, &v), wide = {0};
+    bool ok =
+        tensor_broadcast(src ? &src->t : &one, view.ndim, view.dim, &wide, &err) &&
+        tensor_copy_into(&wide, &view, &err);
     tensor_release(&wide);
     tensor_release(&view);
     return ok ? 0 : lb_raise(L, &err);
@@ -326,7 +335,8 @@ static int tensor_item_fn(lua_State *L)
 {
     LTensor *t = lb_check_tensor(L, 1);
     if (tensor_count(&t->t) != 1)
-        return lb_error(L, ERR_SHAPE, "item: the tensor must have one element, it has %d",
+        return lb_error(L, ERR_SHAPE,
+                        "item: the tensor must have one element, it has %d",
                         (int)tensor_count(&t->t));
     lb_check_readable(L, t, "item");
     lb_push_element(L, t->t.dtype, tensor_item(&t->t));
@@ -366,7 +376,7 @@ static void push_nested(lua_State *L, const Tensor *t, int axis, int64_t *index)
 
 static int tensor_totable(lua_State *L)
 {
-    int64_t index[MAX_DIM] = { 0 };
+    int64_t index[MAX_DIM] = {0};
     LTensor *t = lb_check_tensor(L, 1);
     lb_check_readable(L, t, "totable");
     push_nested(L, &t->t, 0, index);
@@ -394,7 +404,7 @@ static int tensor_select_fn(lua_State *L)
                          to_index(L, &t->t, (int)axis - 1, luaL_checkinteger(L, 3)));
 }
 
-/* --- random generators -------------------------------------------------------------------------- */
+/* --- random generators ------------------------------------------------------------ */
 
 typedef struct LRng {
     RunCtx ctx; /* step counts draws, so a generator's n-th draw never changes */
@@ -404,7 +414,7 @@ static int cl_rng(lua_State *L)
 {
     lua_Integer seed = luaL_checkinteger(L, 1);
     LRng *r = lua_newuserdatauv(L, sizeof *r, 0);
-    r->ctx = (RunCtx){ .seed = (uint64_t)seed };
+    r->ctx = (RunCtx){.seed = (uint64_t)seed};
     luaL_setmetatable(L, LB_RNG);
     return 1;
 }
@@ -434,46 +444,59 @@ static void open_rng(lua_State *L)
     lua_pop(L, 2);
 }
 
-/* --- the table ------------------------------------------------------------------------------------ */
+/* --- the table -------------------------------------------------------------------- */
 
 const LbFn lb_tensor_fns[] = {
-    { "cl.tensor", "(values, { dtype = \"f32\" })",
-      "A tensor of a number, of nested tables of numbers, or a copy of a tensor (converted when "
-      "dtype is given). Rows must be of equal length.", cl_tensor, NULL, NULL,
-      "cl.tensor { { 1, 2 }, { 3, 4 } }" },
-    { "cl.zeros", "(shape, { dtype = \"f32\" })", "A tensor of zeros.", cl_zeros, NULL, NULL,
-      "cl.zeros({ 2, 3 })" },
-    { "cl.ones", "(shape, { dtype = \"f32\" })", "A tensor of ones.", cl_ones, NULL, NULL, NULL },
-    { "cl.full", "(shape, value, { dtype = \"f32\" })", "A tensor of one value.", cl_full, NULL,
-      NULL, NULL },
-    { "cl.arange", "(from, to, step = 1, { dtype = \"f32\" })",
-      "from, from + step, ... below to. With one argument: 0, 1, ... below it.", cl_arange, NULL,
-      NULL, "cl.arange(5)" },
-    { "cl.state", "(tensor or number, name = \"state\")",
-      "Memory that lives across the runs of compiled functions: a copy of the tensor (or an f32 "
-      "scalar) that traced code reads and cl.assign writes.", cl_state, NULL, NULL, NULL },
-    { "cl.rng", "(seed)",
-      "A generator of random tensors with the random ops as methods. Its n-th draw depends on "
-      "the seed and n alone (Philox 4x32-10, Salmon et al. 2011).", cl_rng, NULL, NULL,
-      "cl.rng(1):normal({ 3, 3 })" },
-    { "tensor:item", "()", "The only element of a one-element tensor as a number.",
-      tensor_item_fn, NULL, NULL, NULL },
-    { "tensor:at", "(i, j, ...)", "One element as a number; indices count from 1, negative ones "
-      "from the end.", tensor_at, NULL, NULL, NULL },
-    { "tensor:select", "(axis, index)", "The view at one index of an axis (a number for a "
-      "one-dimensional tensor).", tensor_select_fn, NULL, NULL, NULL },
-    { "tensor:totable", "()", "The elements as nested tables.", tensor_totable, NULL, NULL, NULL },
-    { "tensor:copy", "()", "A contiguous copy.", tensor_copy_fn, NULL, NULL, NULL },
+    {"cl.tensor", "(values, { dtype = \"f32\" })",
+     "A tensor of a number, of nested tables of numbers, or a copy of a tensor "
+     "(converted when "
+     "dtype is given). Rows must be of equal length.",
+     cl_tensor, NULL, NULL, "cl.tensor { { 1, 2 }, { 3, 4 } }"},
+    {"cl.zeros", "(shape, { dtype = \"f32\" })", "A tensor of zeros.", cl_zeros, NULL,
+     NULL, "cl.zeros({ 2, 3 })"},
+    {"cl.ones", "(shape, { dtype = \"f32\" })", "A tensor of ones.", cl_ones, NULL,
+     NULL, NULL},
+    {"cl.full", "(shape, value, { dtype = \"f32\" })", "A tensor of one value.",
+     cl_full, NULL, NULL, NULL},
+    {"cl.arange", "(from, to, step = 1, { dtype = \"f32\" })",
+     "from, from + step, ... below to. With one argument: 0, 1, ... below it.",
+     cl_arange, NULL, NULL, "cl.arange(5)"},
+    {"cl.state", "(tensor or number, name = \"state\")",
+     "Memory that lives across the runs of compiled functions: a copy of the tensor "
+     "(or an f32 "
+     "scalar) that traced code reads and cl.assign writes.",
+     cl_state, NULL, NULL, NULL},
+    {"cl.rng", "(seed)",
+     "A generator of random tensors with the random ops as methods. Its n-th draw "
+     "depends on "
+     "the seed and n alone (Philox 4x32-10, Salmon et al. 2011).",
+     cl_rng, NULL, NULL, "cl.rng(1):normal({ 3, 3 })"},
+    {"tensor:item", "()", "The only element of a one-element tensor as a number.",
+     tensor_item_fn, NULL, NULL, NULL},
+    {"tensor:at", "(i, j, ...)",
+     "One element as a number; indices count from 1, negative ones "
+     "from the end.",
+     tensor_at, NULL, NULL, NULL},
+    {"tensor:select", "(axis, index)",
+     "The view at one index of an axis (a number for a "
+     "one-dimensional tensor).",
+     tensor_select_fn, NULL, NULL, NULL},
+    {"tensor:totable", "()", "The elements as nested tables.", tensor_totable, NULL,
+     NULL, NULL},
+    {"tensor:copy", "()", "A contiguous copy.", tensor_copy_fn, NULL, NULL, NULL},
 };
 const size_t lb_n_tensor_fns = ARRAY_LEN(lb_tensor_fns);
 
 void lb_open_tensor(lua_State *L)
 {
     static const luaL_Reg events[] = {
-        { "__index", tensor_index },       { "__newindex", tensor_newindex },
-        { "__len", tensor_len },           { "__tostring", tensor_tostring },
-        { "__gc", tensor_gc },             { "__close", tensor_gc },
-        { NULL, NULL },
+        {"__index", tensor_index},
+        {"__newindex", tensor_newindex},
+        {"__len", tensor_len},
+        {"__tostring", tensor_tostring},
+        {"__gc", tensor_gc},
+        {"__close", tensor_gc},
+        {NULL, NULL},
     };
     lb_class(L, LB_TENSOR, tensor_gc);
     luaL_getmetatable(L, LB_TENSOR);

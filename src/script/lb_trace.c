@@ -1,9 +1,10 @@
-/* lb_trace.c -- cl.compile: a Lua function is run once on symbols, its graph is planned, and calls
- * replay the plan. A step keeps up to 8 plans, one for each combination of argument shapes.
- * Numbers given as arguments become scalar inputs, so a changing rate is not baked in; tensors
- * that the function closes over are constants, or states if they came from cl.state or a
- * network. What the function returns (symbols, or one table of named symbols) is what a call
- * returns: numbers for scalars, fresh tensors otherwise. */
+/* lb_trace.c -- cl.compile: a Lua function is run once on symbols, its graph is
+ * planned, and calls replay the plan. A step keeps up to 8 plans, one for each
+ * combination of argument shapes. Numbers given as arguments become scalar inputs,
+ * so a changing rate is not baked in; tensors that the function closes over are
+ * constants, or states if they came from cl.state or a network. What the function
+ * returns (symbols, or one table of named symbols) is what a call returns: numbers
+ * for scalars, fresh tensors otherwise. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +35,7 @@ typedef struct StepPlan {
     int n_args, n_out;
     Spec args[MAX_ARGS];
     bool is_number[MAX_ARGS];
-    int in_lr, in_t; /* inputs of the optimiser, -1: none */
+    int in_lr, in_t;             /* inputs of the optimiser, -1: none */
     char names[MAX_RESULTS][32]; /* of a table of results, "" for plain results */
     bool as_table;
     LOptim *optim;
@@ -45,7 +46,8 @@ typedef struct LStep {
     int n;
     StepPlan p[MAX_PLANS];
 } LStep;
-/* user values of a step: 1 the function, 2 a table that keeps optimisers and states alive */
+/* user values of a step: 1 the function, 2 a table that keeps optimisers and states
+ * alive */
 
 Graph *trace_graph(Trace *t)
 {
@@ -62,7 +64,7 @@ void trace_name_stream(Trace *t, char *text, size_t cap)
 void lb_push_sym(lua_State *L, Trace *t, Val v)
 {
     LSym *s = lua_newuserdatauv(L, sizeof *s, 0);
-    *s = (LSym){ .id = t->id, .v = v };
+    *s = (LSym){.id = t->id, .v = v};
     luaL_setmetatable(L, LB_SYM);
 }
 
@@ -79,7 +81,8 @@ Val lb_sym_val(lua_State *L, const LSym *s)
 {
     Trace *t = lb_of(L)->trace;
     if (!t || t->id != s->id)
-        lb_error(L, ERR_STATE, "a symbolic value of another trace was used; symbols live only "
+        lb_error(L, ERR_STATE,
+                 "a symbolic value of another trace was used; symbols live only "
                  "inside the function that cl.compile traces");
     return s->v;
 }
@@ -92,8 +95,7 @@ Val lb_tensor_val(lua_State *L, LTensor *t)
     return v;
 }
 
-/* --- symbols ---------------------------------------------------------------------------- */
-
+/* --- symbols ---------------------------------------------------------------------- */
 static int sym_index(lua_State *L)
 {
     LSym *s = luaL_checkudata(L, 1, LB_SYM);
@@ -118,7 +120,8 @@ static int sym_index(lua_State *L)
         lua_pushstring(L, dtype_name(graph_spec(lb_of(L)->trace->g, v).dtype));
         return 1;
     }
-    return lb_error(L, ERR_STATE, "inside cl.compile values are not known yet, so '%s' cannot be "
+    return lb_error(L, ERR_STATE,
+                    "inside cl.compile values are not known yet, so '%s' cannot be "
                     "read; return the symbol and read the result of the call",
                     lua_type(L, 2) == LUA_TSTRING ? key : "elements");
 }
@@ -133,7 +136,8 @@ static int sym_tostring(lua_State *L)
         return 1;
     }
     Spec spec = graph_spec(lb->trace->g, s->v);
-    lua_pushfstring(L, "symbol %s", shape_format(spec.dtype, spec.ndim, spec.dim, shape));
+    lua_pushfstring(L, "symbol %s",
+                    shape_format(spec.dtype, spec.ndim, spec.dim, shape));
     return 1;
 }
 
@@ -147,21 +151,25 @@ static int sym_len(lua_State *L)
 
 static int sym_newindex(lua_State *L)
 {
-    return lb_error(L, ERR_STATE, "inside cl.compile a value cannot be assigned to by index; use "
+    return lb_error(L, ERR_STATE,
+                    "inside cl.compile a value cannot be assigned to by index; use "
                     "where or slice_into, and cl.assign for states");
 }
 
 static int sym_refuse(lua_State *L)
 {
-    return lb_error(L, ERR_STATE, "inside cl.compile values are not known yet, so a symbol can "
-                    "neither be compared nor joined to a text; use where, maximum or gt");
+    return lb_error(
+        L, ERR_STATE,
+        "inside cl.compile values are not known yet, so a symbol can "
+        "neither be compared nor joined to a text; use where, maximum or gt");
 }
 
 Val lb_any_val(lua_State *L, int arg, const char *what)
 {
     Lb *lb = lb_of(L);
     if (!lb->trace)
-        lb_error(L, ERR_STATE, "%s works only inside a function given to cl.compile", what);
+        lb_error(L, ERR_STATE, "%s works only inside a function given to cl.compile",
+                 what);
     LSym *s = lb_test_sym(L, arg);
     if (s)
         return lb_sym_val(L, s);
@@ -218,8 +226,8 @@ static int cl_assign(lua_State *L)
     Err err;
     if (lua_type(L, 2) == LUA_TNUMBER) { /* fills the state */
         LTensor *full = lb_push_tensor(L);
-        if (!tensor_full(state->t.dtype, state->t.ndim, state->t.dim, lua_tonumber(L, 2),
-                         &full->t, &err))
+        if (!tensor_full(state->t.dtype, state->t.ndim, state->t.dim,
+                         lua_tonumber(L, 2), &full->t, &err))
             return lb_raise(L, &err);
         lua_replace(L, 2);
     }
@@ -233,7 +241,8 @@ static int cl_assign(lua_State *L)
     char want[96], got[96];
     if (!tensor_same_shape(&src->t, &state->t))
         return lb_error(L, ERR_SHAPE, "cl.assign: the state is %s, the value %s",
-                        tensor_format_shape(&state->t, want), tensor_format_shape(&src->t, got));
+                        tensor_format_shape(&state->t, want),
+                        tensor_format_shape(&src->t, got));
     return tensor_copy_into(&src->t, &state->t, &err) ? 0 : lb_raise(L, &err);
 }
 
@@ -248,8 +257,7 @@ static int cl_site(lua_State *L)
     return 1;
 }
 
-/* --- optimisers ----------------------------------------------------------------------------- */
-
+/* --- optimisers ------------------------------------------------------------------- */
 static int optim_gc(lua_State *L)
 {
     LOptim *o = luaL_checkudata(L, 1, LB_OPTIM);
@@ -263,13 +271,16 @@ static int cl_optim(lua_State *L)
     Err err;
     OptimCfg cfg;
     lua_settop(L, 1);
-    lb_take_option(L, 1, "total"); /* belongs to the schedule, not to the optimiser's rows */
+    lb_take_option(L, 1,
+                   "total"); /* belongs to the schedule, not to the optimiser's rows */
     if (!lua_isnil(L, 2) && !(lua_isinteger(L, 2) && lua_tointeger(L, 2) > 0))
-        return lb_error(L, ERR_OPTION, "cl.optim: total must be a number of steps from 1 on");
+        return lb_error(L, ERR_OPTION,
+                        "cl.optim: total must be a number of steps from 1 on");
     int64_t total = lua_tointeger(L, 2);
     lb_options(L, 1, "cl.optim", optim_options, optim_n_options, &cfg);
     if (!total && strcmp(cfg.schedule, "constant"))
-        return lb_error(L, ERR_OPTION, "cl.optim: the %s schedule needs total, its length in steps",
+        return lb_error(L, ERR_OPTION,
+                        "cl.optim: the %s schedule needs total, its length in steps",
                         cfg.schedule);
     LOptim *o = lua_newuserdatauv(L, sizeof *o, 0);
     memset(o, 0, sizeof *o);
@@ -295,21 +306,25 @@ static int optim_update(lua_State *L)
     luaL_checktype(L, 3, LUA_TTABLE);
     int n = collect_vals(L, 3, "optimizer:update", wrt, MAX_PARAMS);
     if (lb->trace->optim)
-        return lb_error(L, ERR_STATE, "optimizer:update: one update in a traced function; give "
+        return lb_error(L, ERR_STATE,
+                        "optimizer:update: one update in a traced function; give "
                         "all parameters at once");
     for (int i = 0; i < n; i++) {
         lua_rawgeti(L, 3, i + 1);
         LTensor *t = lb_test_tensor(L, -1);
         if (!t || !t->is_state)
-            return lb_error(L, ERR_STATE, "optimizer:update: parameter %d is not a state; make "
-                            "it with cl.state or take it from a network", i + 1);
+            return lb_error(L, ERR_STATE,
+                            "optimizer:update: parameter %d is not a state; make "
+                            "it with cl.state or take it from a network",
+                            i + 1);
         snprintf(names[i], sizeof names[i], "%d.%s", i + 1, t->name);
         lua_pop(L, 1);
     }
     if (!graph_grad(lb->trace->g, loss, wrt, n, d))
         lb_graph_check(L);
     for (int i = 0; i < n; i++)
-        p[i] = (OptimParam){ .name = names[i], .param = wrt[i], .grad = d[i], .decay = 1 };
+        p[i] =
+            (OptimParam){.name = names[i], .param = wrt[i], .grad = d[i], .decay = 1};
     if (!optim_build(lb->trace->g, &o->cfg, p, n, o->moments, &err))
         return lb_raise(L, &err);
     lb->trace->optim = o;
@@ -318,24 +333,25 @@ static int optim_update(lua_State *L)
     return 0;
 }
 
-/* --- Lua inside of C builders --------------------------------------------------------------- */
-
+/* --- Lua inside of C builders ----------------------------------------------------- */
 /* The message at the stack top as g's error. */
 static void take_error(lua_State *L, Graph *g, int status)
 {
     const char *msg = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-    graph_fail(g, intr_pending()              ? ERR_INTERRUPT
-                  : status == LUA_ERRMEM ? ERR_MEMORY
-                                         : ERR_SCRIPT,
+    graph_fail(g,
+               intr_pending()         ? ERR_INTERRUPT
+               : status == LUA_ERRMEM ? ERR_MEMORY
+                                      : ERR_SCRIPT,
                "%s", msg ? msg : "an error that is no text was raised");
 }
 
 void lb_build(Lb *lb, Graph *g, lua_CFunction body, void *arg)
 {
     lua_State *L = lb->current;
-    Trace *outer = lb->trace, own = { .g = g, .id = graph_id(g), .optim_ref = LUA_NOREF };
+    Trace *outer = lb->trace, own = {.g = g, .id = graph_id(g), .optim_ref = LUA_NOREF};
     if (!L || !lua_checkstack(L, 4)) {
-        graph_fail(g, ERR_STATE, "a function of a script was needed while no script runs");
+        graph_fail(g, ERR_STATE,
+                   "a function of a script was needed while no script runs");
         return;
     }
     bool same = outer && outer->g == g;
@@ -358,8 +374,7 @@ void lb_build(Lb *lb, Graph *g, lua_CFunction body, void *arg)
     }
 }
 
-/* --- tracing ------------------------------------------------------------------------------------ */
-
+/* --- tracing ---------------------------------------------------------------------- */
 static int step_gc(lua_State *L)
 {
     LStep *s = luaL_checkudata(L, 1, LB_STEP);
@@ -373,7 +388,8 @@ typedef struct CompileCfg {
     int64_t seed;
 } CompileCfg;
 static const OptRow compile_options[] = {
-    { "seed", OPT_INT, offsetof(CompileCfg, seed), "0", 0, 0, NULL, "Seed of the random ops inside." },
+    {"seed", OPT_INT, offsetof(CompileCfg, seed), "0", 0, 0, NULL,
+     "Seed of the random ops inside."},
 };
 static const size_t n_compile_options = ARRAY_LEN(compile_options);
 
@@ -410,8 +426,10 @@ static void read_args(lua_State *L, int first, int n, Spec *spec, bool *is_numbe
         else if (lua_type(L, first + i) == LUA_TNUMBER)
             spec[i] = spec_make(number, 0, NULL);
         else
-            lb_error(L, ERR_OPTION, "argument %d of a compiled function must be a tensor or a "
-                     "number, got %s", i + 1, luaL_typename(L, first + i));
+            lb_error(L, ERR_OPTION,
+                     "argument %d of a compiled function must be a tensor or a "
+                     "number, got %s",
+                     i + 1, luaL_typename(L, first + i));
     }
 }
 
@@ -443,16 +461,19 @@ static int by_name(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-/* The results are the named symbols of one table; outputs in the order of their names. */
+/* The results are the named symbols of one table; outputs in the order of their
+ * names. */
 static void table_results(lua_State *L, StepPlan *p, int table)
 {
     p->as_table = true;
     lua_pushnil(L);
     while (lua_next(L, table)) {
         if (p->n_out == MAX_RESULTS)
-            lb_error(L, ERR_OPTION, "a compiled function returns at most %d values", MAX_RESULTS);
+            lb_error(L, ERR_OPTION, "a compiled function returns at most %d values",
+                     MAX_RESULTS);
         if (lua_type(L, -2) != LUA_TSTRING)
-            lb_error(L, ERR_OPTION, "a compiled function returns symbols or a table of named "
+            lb_error(L, ERR_OPTION,
+                     "a compiled function returns symbols or a table of named "
                      "symbols");
         if (!text_copy(p->names[p->n_out], sizeof p->names[0], lua_tostring(L, -2)))
             lb_error(L, ERR_OPTION, "the name of a result has at most %d bytes",
@@ -464,12 +485,14 @@ static void table_results(lua_State *L, StepPlan *p, int table)
     for (int i = 0; i < p->n_out; i++) {
         lua_pushstring(L, p->names[i]);
         lua_rawget(L, table);
-        graph_output(lb_of(L)->trace->g, p->names[i], lb_any_val(L, lua_gettop(L), "return"));
+        graph_output(lb_of(L)->trace->g, p->names[i],
+                     lb_any_val(L, lua_gettop(L), "return"));
         lua_pop(L, 1);
     }
 }
 
-/* Runs under lua_pcall: arguments are (step, StepPlan*, function); records the graph. */
+/* Runs under lua_pcall: arguments are (step, StepPlan*, function); records the
+ * graph. */
 static int trace_body(lua_State *L)
 {
     StepPlan *p = lua_touserdata(L, 2);
@@ -479,14 +502,16 @@ static int trace_body(lua_State *L)
     for (int i = 0; i < p->n_args; i++) {
         char name[16];
         snprintf(name, sizeof name, "arg%d", i + 1);
-        lb_push_sym(L, t, graph_input(t->g, name, p->args[i].dtype, p->args[i].ndim,
-                                      p->args[i].dim));
+        lb_push_sym(
+            L, t,
+            graph_input(t->g, name, p->args[i].dtype, p->args[i].ndim, p->args[i].dim));
     }
     lb_graph_check(L);
     lua_call(L, p->n_args, LUA_MULTRET);
     int n = lua_gettop(L) - 2;
     if (n > MAX_RESULTS)
-        lb_error(L, ERR_OPTION, "a compiled function returns at most %d values", MAX_RESULTS);
+        lb_error(L, ERR_OPTION, "a compiled function returns at most %d values",
+                 MAX_RESULTS);
     if (n == 1 && lua_istable(L, 3)) {
         table_results(L, p, 3);
     } else {
@@ -505,15 +530,15 @@ static int trace_body(lua_State *L)
     return 0;
 }
 
-/* Records and plans the function for these arguments; the last plan gives way when all places
- * are taken. */
+/* Records and plans the function for these arguments; the last plan gives way when
+ * all places are taken. */
 static StepPlan *trace_plan(lua_State *L, LStep *s, int n, const Spec *spec,
                             const bool *is_number)
 {
     Lb *lb = lb_of(L);
     Err err;
-    Trace trace = { .optim_ref = LUA_NOREF };
-    StepPlan p = { .n_args = n };
+    Trace trace = {.optim_ref = LUA_NOREF};
+    StepPlan p = {.n_args = n};
     memcpy(p.args, spec, sizeof spec[0] * (size_t)n);
     memcpy(p.is_number, is_number, sizeof is_number[0] * (size_t)n);
     luaL_checkstack(L, 8, "tracing");
@@ -548,7 +573,7 @@ static StepPlan *trace_plan(lua_State *L, LStep *s, int n, const Spec *spec,
 static bool run_once(lua_State *L, LStep *s, StepPlan *p, int first, const Tensor *idx,
                      Err *err)
 {
-    Tensor in[MAX_ARGS + 2] = { 0 }, copy[MAX_ARGS] = { 0 };
+    Tensor in[MAX_ARGS + 2] = {0}, copy[MAX_ARGS] = {0};
     double number[MAX_ARGS];
     float number32[MAX_ARGS], lr, t;
     bool ok = true;
@@ -573,7 +598,8 @@ static bool run_once(lua_State *L, LStep *s, StepPlan *p, int first, const Tenso
     }
     if (p->optim && p->in_lr >= 0) {
         int64_t at = (int64_t)s->step + 1;
-        lr = (float)sched_rate(&p->optim->cfg, at, p->optim->total ? p->optim->total : at);
+        lr = (float)sched_rate(&p->optim->cfg, at,
+                               p->optim->total ? p->optim->total : at);
         in[p->in_lr] = tensor_wrap(F32, 0, NULL, &lr);
     }
     if (p->optim && p->in_t >= 0) {
@@ -614,7 +640,8 @@ static int push_results(lua_State *L, const StepPlan *p)
 static void refuse_nested(lua_State *L)
 {
     if (lb_of(L)->trace)
-        lb_error(L, ERR_STATE, "a compiled function was called while another one is traced; call "
+        lb_error(L, ERR_STATE,
+                 "a compiled function was called while another one is traced; call "
                  "the plain function instead");
 }
 
@@ -645,7 +672,7 @@ static int step_run(lua_State *L)
     lua_Integer steps = luaL_checkinteger(L, 3);
     int n = lua_gettop(L) - 3 + 1;
     Spec spec[MAX_ARGS];
-    bool is_number[MAX_ARGS] = { false };
+    bool is_number[MAX_ARGS] = {false};
     Err err;
     refuse_nested(L);
     luaL_argcheck(L, steps >= 1, 3, "at least one step");
@@ -661,7 +688,8 @@ static int step_run(lua_State *L)
         p = trace_plan(L, s, n, spec, is_number);
     for (lua_Integer i = 0; i < steps; i++) {
         if (sampler_next(data, idx->t.data) != batch)
-            return lb_error(L, ERR_STATE, "step:run: the sampler must be shuffled, so that every "
+            return lb_error(L, ERR_STATE,
+                            "step:run: the sampler must be shuffled, so that every "
                             "batch is whole");
         if (!run_once(L, s, p, 3, &idx->t, &err))
             return lb_raise(L, &err);
@@ -675,19 +703,17 @@ static int step_info(lua_State *L)
     if (!s->n)
         return lb_error(L, ERR_STATE, "step:info: call the function once first");
     PlanInfo i = plan_info(s->p[s->n - 1].plan);
+    const struct {
+        const char *name;
+        int64_t v;
+    } counts[] = {{"nodes", i.nodes},       {"nodes_recorded", i.nodes_recorded},
+                  {"merged", i.merged},     {"fused", i.fused},
+                  {"in_place", i.in_place}, {"arena_bytes", (int64_t)i.arena_bytes}};
     lua_createtable(L, 0, 8);
-    lua_pushinteger(L, i.nodes);
-    lua_setfield(L, -2, "nodes");
-    lua_pushinteger(L, i.nodes_recorded);
-    lua_setfield(L, -2, "nodes_recorded");
-    lua_pushinteger(L, i.merged);
-    lua_setfield(L, -2, "merged");
-    lua_pushinteger(L, i.fused);
-    lua_setfield(L, -2, "fused");
-    lua_pushinteger(L, i.in_place);
-    lua_setfield(L, -2, "in_place");
-    lua_pushinteger(L, (lua_Integer)i.arena_bytes);
-    lua_setfield(L, -2, "arena_bytes");
+    for (size_t k = 0; k < ARRAY_LEN(counts); k++) {
+        lua_pushinteger(L, counts[k].v);
+        lua_setfield(L, -2, counts[k].name);
+    }
     lua_pushnumber(L, i.flops);
     lua_setfield(L, -2, "flops");
     return 1;
@@ -704,45 +730,60 @@ static int step_describe(lua_State *L)
 }
 
 const LbFn lb_trace_fns[] = {
-    { "cl.compile", "(fn, { seed = 0 })",
-      "A compiled function: fn runs once on symbols for each new combination of argument "
-      "shapes, its graph is planned, and calls replay it without allocating. Arguments are "
-      "tensors or numbers; results are numbers for scalars and tensors otherwise, or one table of named "
-      "values. Random ops inside draw from (seed, stream, call number); without a stream name "
-      "each has a stream of its own.", cl_compile,
-      compile_options, &n_compile_options,
-      "step = cl.compile(function(x) return (x * x):sum() end)" },
-    { "cl.grad", "(loss, wrt)",
-      "Inside a compiled function: the gradients of a scalar with respect to a value or a list of "
-      "values. May be used more than once.", cl_grad, NULL, NULL, NULL },
-    { "cl.assign", "(state, value)",
-      "Writes a state: inside a compiled function at this point of its order, outside at once.",
-      cl_assign, NULL, NULL, NULL },
-    { "cl.site", "(name, value)",
-      "Names a value inside a compiled function; a rewrite hook may replace it.", cl_site, NULL,
-      NULL, NULL },
-    { "cl.optim", "({ method = \"adam\", lr = 1e-3, total = steps, ... })",
-      "An optimiser for compiled functions. total is the length of linear and cosine schedules "
-      "in steps.", cl_optim, optim_options, &optim_n_options, NULL },
-    { "optimizer:update", "(loss, params)",
-      "Inside a compiled function: appends the gradients of loss and the update of the listed "
-      "states.", optim_update, NULL, NULL, NULL },
-    { "step:run", "(sampler, n, ...)",
-      "n calls in one, with the sampler's indices (i32) as the first argument; the same bits as "
-      "n separate calls. Returns the last call's results.", step_run, NULL, NULL, NULL },
-    { "step:info", "()", "Nodes, merged and fused nodes, arena bytes and flops of the last plan.",
-      step_info, NULL, NULL, NULL },
-    { "step:describe", "()", "The last plan as text, one line a node.", step_describe, NULL, NULL,
-      NULL },
+    {"cl.compile", "(fn, { seed = 0 })",
+     "A compiled function: fn runs once on symbols for each new combination of "
+     "argument "
+     "shapes, its graph is planned, and calls replay it without allocating. Arguments "
+     "are "
+     "tensors or numbers; results are numbers for scalars and tensors otherwise, or "
+     "one table of named "
+     "values. Random ops inside draw from (seed, stream, call number); without a "
+     "stream name "
+     "each has a stream of its own.",
+     cl_compile, compile_options, &n_compile_options,
+     "step = cl.compile(function(x) return (x * x):sum() end)"},
+    {"cl.grad", "(loss, wrt)",
+     "Inside a compiled function: the gradients of a scalar with respect to a value or "
+     "a list of "
+     "values. May be used more than once.",
+     cl_grad, NULL, NULL, NULL},
+    {"cl.assign", "(state, value)",
+     "Writes a state: inside a compiled function at this point of its order, outside "
+     "at once.",
+     cl_assign, NULL, NULL, NULL},
+    {"cl.site", "(name, value)",
+     "Names a value inside a compiled function; a rewrite hook may replace it.",
+     cl_site, NULL, NULL, NULL},
+    {"cl.optim", "({ method = \"adam\", lr = 1e-3, total = steps, ... })",
+     "An optimiser for compiled functions. total is the length of linear and cosine "
+     "schedules "
+     "in steps.",
+     cl_optim, optim_options, &optim_n_options, NULL},
+    {"optimizer:update", "(loss, params)",
+     "Inside a compiled function: appends the gradients of loss and the update of the "
+     "listed "
+     "states.",
+     optim_update, NULL, NULL, NULL},
+    {"step:run", "(sampler, n, ...)",
+     "n calls in one, with the sampler's indices (i32) as the first argument; the same "
+     "bits as "
+     "n separate calls. Returns the last call's results.",
+     step_run, NULL, NULL, NULL},
+    {"step:info", "()",
+     "Nodes, merged and fused nodes, arena bytes and flops of the last plan.",
+     step_info, NULL, NULL, NULL},
+    {"step:describe", "()", "The last plan as text, one line a node.", step_describe,
+     NULL, NULL, NULL},
 };
 const size_t lb_n_trace_fns = ARRAY_LEN(lb_trace_fns);
 
 void lb_open_trace(lua_State *L)
 {
     static const luaL_Reg events[] = {
-        { "__index", sym_index }, { "__tostring", sym_tostring }, { "__len", sym_len },
-        { "__newindex", sym_newindex }, { "__lt", sym_refuse },   { "__le", sym_refuse },         { "__concat", sym_refuse },
-        { NULL, NULL },
+        {"__index", sym_index},   {"__tostring", sym_tostring},
+        {"__len", sym_len},       {"__newindex", sym_newindex},
+        {"__lt", sym_refuse},     {"__le", sym_refuse},
+        {"__concat", sym_refuse}, {NULL, NULL},
     };
     lb_class(L, LB_SYM, NULL);
     luaL_getmetatable(L, LB_SYM);

@@ -1,10 +1,11 @@
-/* locals.c -- top-level locals of a chunk stay visible to later chunks. A lexer of our own
- * walks the text; at block depth 0 the word `local` is replaced by blanks (columns and lines
- * are kept), a declaration without a value gets "=nil" after its names, and a declaration with
- * an attribute (<const>, <close>) is left alone. Strings, long brackets and comments are
- * skipped as Lua's own lexer does. A first line "#!..." becomes a comment, and a
- * byte order mark is dropped, as Lua does for files. A text that is not Lua is copied as it is:
- * the compiler reports it better than we could. */
+/* locals.c -- top-level locals of a chunk stay visible to later chunks. A lexer of
+ * our own walks the text; at block depth 0 the word `local` is replaced by blanks
+ * (columns and lines are kept), a declaration without a value gets "=nil" after its
+ * names, and a declaration with an attribute (<const>, <close>) is left alone.
+ * Strings, long brackets and comments are skipped as Lua's own lexer does. A first
+ * line "#!..." becomes a comment, and a byte order mark is dropped, as Lua does for
+ * files. A text that is not Lua is copied as it is: the compiler reports it better
+ * than we could. */
 #include <string.h>
 
 #include "script/lb.h"
@@ -12,8 +13,8 @@
 typedef enum Kind { T_END, T_NAME, T_OTHER } Kind;
 typedef struct Lexer {
     const char *s;
-    size_t n, pos;    /* pos: after the current token */
-    size_t from, to;  /* the current token */
+    size_t n, pos;   /* pos: after the current token */
+    size_t from, to; /* the current token */
     Kind kind;
 } Lexer;
 
@@ -83,7 +84,8 @@ static void skip_blank(Lexer *l)
     while (l->pos < l->n) {
         if (is_blank(l->s[l->pos])) {
             l->pos++;
-        } else if (l->pos + 1 < l->n && l->s[l->pos] == '-' && l->s[l->pos + 1] == '-') {
+        } else if (l->pos + 1 < l->n && l->s[l->pos] == '-' &&
+                   l->s[l->pos + 1] == '-') {
             size_t open = long_open(l, l->pos + 2);
             if (open) {
                 l->pos = long_end(l, l->pos + 2, open);
@@ -138,7 +140,8 @@ static bool is_char(const Lexer *l, char c)
     return l->kind == T_OTHER && l->to - l->from == 1 && l->s[l->from] == c;
 }
 
-/* After `local`: true when the word may be blanked. *names_end is where "=nil" belongs, or 0. */
+/* After `local`: true when the word may be blanked. *names_end is where "=nil"
+ * belongs, or 0. */
 static bool can_blank(Lexer l, size_t *names_end)
 {
     *names_end = 0;
@@ -161,8 +164,8 @@ static bool can_blank(Lexer l, size_t *names_end)
 
 static int depth_change(const Lexer *l)
 {
-    static const char *const open[] = { "function", "do", "if", "repeat" };
-    static const char *const close[] = { "end", "until" };
+    static const char *const open[] = {"function", "do", "if", "repeat"};
+    static const char *const close[] = {"end", "until"};
     for (size_t i = 0; i < ARRAY_LEN(open); i++)
         if (is_word(l, open[i]))
             return 1;
@@ -174,7 +177,7 @@ static int depth_change(const Lexer *l)
 
 bool locals_keep(const char *text, size_t n, Str *out, Err *err)
 {
-    Lexer l = { .s = text, .n = n };
+    Lexer l = {.s = text, .n = n};
     int depth = 0;
     if (n >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
         l.pos = 3;

@@ -1,15 +1,16 @@
-/* sandbox.c -- the standard library as scripts get it. Taken out: what ends the process or loads
- * machine code (os.exit, os.setlocale, C loaders, binary chunks, string.dump), and the parts of
- * `debug` that could hand a userdata a wrong type or remove the interrupt's hook. Replaced:
- * print and io.write go to the run; coroutine.resume, wrap and close keep track of the coroutine
- * that runs, because a hook belongs to one coroutine. */
+/* sandbox.c -- the standard library as scripts get it. Taken out: what ends the
+ * process or loads machine code (os.exit, os.setlocale, C loaders, binary chunks,
+ * string.dump), and the parts of `debug` that could hand a userdata a wrong type or
+ * remove the interrupt's hook. Replaced: print and io.write go to the run;
+ * coroutine.resume, wrap and close keep track of the coroutine that runs, because a
+ * hook belongs to one coroutine. */
 #include <lualib.h>
 #include <stdio.h>
 
 #include "base/intr.h"
 #include "script/lb.h"
 
-/* --- coroutines ------------------------------------------------------------------------- */
+/* --- coroutines ------------------------------------------------------------------- */
 
 static lua_State *enter(lua_State *L, lua_State *co)
 {
@@ -108,7 +109,7 @@ static int co_close(lua_State *L)
     return status == LUA_OK ? lua_gettop(L) : lua_error(L);
 }
 
-/* --- output --------------------------------------------------------------------------------- */
+/* --- output ----------------------------------------------------------------------- */
 
 static void put_out(lua_State *L, const char *text, size_t n)
 {
@@ -139,8 +140,8 @@ static int print_fn(lua_State *L)
     return 0;
 }
 
-/* Upvalues: the library's io.write, io.output and io.stdout. A file that the script made its
- * output is written by the library. */
+/* Upvalues: the library's io.write, io.output and io.stdout. A file that the script
+ * made its output is written by the library. */
 static int write_fn(lua_State *L)
 {
     int n = lua_gettop(L);
@@ -163,10 +164,10 @@ static int write_fn(lua_State *L)
     return 1;
 }
 
-/* --- loading text only ------------------------------------------------------------------------ */
+/* --- loading text only ------------------------------------------------------------ */
 
-/* load(chunk, name, mode, env): binary chunks could crash the interpreter. Globals are the
- * cells' unless env is given. */
+/* load(chunk, name, mode, env): binary chunks could crash the interpreter. Globals
+ * are the cells' unless env is given. */
 static int load_fn(lua_State *L)
 {
     bool has_env = !lua_isnone(L, 4);
@@ -184,7 +185,8 @@ static int load_fn(lua_State *L)
     return lua_gettop(L) - 4;
 }
 
-/* Pushes the function, or an error text (false). env: stack index, 0: the cells' globals. */
+/* Pushes the function, or an error text (false). env: stack index, 0: the cells'
+ * globals. */
 static bool load_file(lua_State *L, const char *path, int env)
 {
     if (luaL_loadfilex(L, path, "t") != LUA_OK)
@@ -231,13 +233,13 @@ static int search_lua(lua_State *L)
     lua_pop(L, 1);
     const char *path = lua_tostring(L, -1);
     if (luaL_loadfilex(L, path, "t") != LUA_OK)
-        return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, path,
-                          lua_tostring(L, -1));
+        return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name,
+                          path, lua_tostring(L, -1));
     lua_pushstring(L, path);
     return 2;
 }
 
-/* --- opening ------------------------------------------------------------------------------------ */
+/* --- opening ---------------------------------------------------------------------- */
 
 static void drop(lua_State *L, const char *table, const char *field)
 {
@@ -267,8 +269,8 @@ static void limit_packages(lua_State *L)
 /* Only what looks and does not change anything stays. */
 static void limit_debug(lua_State *L)
 {
-    static const char *const keep[] = { "traceback", "getinfo", "getlocal", "getupvalue",
-                                        "upvalueid" };
+    static const char *const keep[] = {"traceback", "getinfo", "getlocal", "getupvalue",
+                                       "upvalueid"};
     lua_getglobal(L, "debug");
     lua_newtable(L);
     for (size_t i = 0; i < ARRAY_LEN(keep); i++) {

@@ -1,10 +1,10 @@
-/* script.c -- one Lua state: opening it, running a chunk, interrupting it.
- * An interrupt raises a flag that the C core polls, and installs a hook that raises in Lua. The
- * hook stays as long as the flag is up, so a loop around pcall stops too, and nothing is paid for
- * it before the signal. Only the thread that runs the state may install it: from another one,
- * script_interrupt() sends that thread a signal whose handler does.
- * Everything that may raise runs under one protected call, so that no memory of Lua's running out
- * ends the process. */
+/* script.c -- one Lua state: opening it, running a chunk, interrupting it. An
+ * interrupt raises a flag that the C core polls, and installs a hook that raises in
+ * Lua. The hook stays as long as the flag is up, so a loop around pcall stops too,
+ * and nothing is paid for it before the signal. Only the thread that runs the state
+ * may install it: from another one, script_interrupt() sends that thread a signal
+ * whose handler does. Everything that may raise runs under one protected call, so
+ * that no memory of Lua's running out ends the process. */
 #include "script/script.h"
 
 #include <pthread.h>
@@ -34,7 +34,7 @@ typedef struct LuaFile {
 extern const LuaFile lua_files[];
 extern const size_t lua_n_files;
 
-/* --- interrupts --------------------------------------------------------------------------- */
+/* --- interrupts ------------------------------------------------------------------- */
 
 /* A signal that does nothing unless handled; few programs have a use for it. */
 enum { POKE = SIGURG };
@@ -53,7 +53,8 @@ static void hook(lua_State *L, lua_Debug *ar)
 
 void lb_stop_hook(lua_State *L)
 {
-    lua_sethook(L, hook, LUA_MASKCOUNT, 1); /* only Lua code: our error handler goes on */
+    lua_sethook(L, hook, LUA_MASKCOUNT,
+                1); /* only Lua code: our error handler goes on */
 }
 
 static void stop(Script *s)
@@ -81,17 +82,17 @@ void script_interrupt(Script *s)
 
 static void take_pokes(void)
 {
-    struct sigaction poke = { .sa_handler = on_poke, .sa_flags = SA_RESTART };
+    struct sigaction poke = {.sa_handler = on_poke, .sa_flags = SA_RESTART};
     sigemptyset(&poke.sa_mask);
     sigaction(POKE, &poke, NULL);
 }
 
-/* --- opening ------------------------------------------------------------------------------ */
+/* --- opening ---------------------------------------------------------------------- */
 
 enum { LUA_RESERVE = 16 << 20 };
 
-/* Lua's own memory counts against the budget too, except for a reserve with which it can say
- * that the budget is used up. */
+/* Lua's own memory counts against the budget too, except for a reserve with which it
+ * can say that the budget is used up. */
 static void *lua_memory(void *ud, void *p, size_t old, size_t size)
 {
     Lb *lb = ud;
@@ -128,8 +129,8 @@ static int require_cl(lua_State *L)
     return 1;
 }
 
-/* Recipes are Lua files that receive cl through require and add to it; "init" runs at start,
- * the others when first required as "cleave.NAME". */
+/* Recipes are Lua files that receive cl through require and add to it; "init" runs
+ * at start, the others when first required as "cleave.NAME". */
 static void open_recipes(lua_State *L)
 {
     lua_getglobal(L, "package");
@@ -153,8 +154,9 @@ static void open_recipes(lua_State *L)
     }
 }
 
-/* Cells have globals of their own, a copy of the library's names: a top-level `local type = ..`
- * must not change what modules and recipes see. What modules add is still found. */
+/* Cells have globals of their own, a copy of the library's names: a top-level `local
+ * type = ..` must not change what modules and recipes see. What modules add is still
+ * found. */
 static void open_cell_globals(lua_State *L)
 {
     lua_newtable(L);
@@ -204,7 +206,7 @@ Script *script_new(Run *borrowed, Err *err)
     Script *s = mem_zalloc(sizeof *s, err);
     if (!s)
         return NULL;
-    s->lb = (Lb){ .run = borrowed, .gc_mark = mem_total() };
+    s->lb = (Lb){.run = borrowed, .gc_mark = mem_total()};
     s->thread = pthread_self();
     s->L = lua_newstate(lua_memory, &s->lb);
     if (!s->L) {
@@ -256,7 +258,7 @@ bool script_set(Script *s, const char *name, const char *text, Err *err)
     return true;
 }
 
-/* --- running ------------------------------------------------------------------------------- */
+/* --- running ---------------------------------------------------------------------- */
 
 typedef struct Job {
     Script *s;
@@ -270,7 +272,8 @@ typedef struct Job {
     Err *err;
 } Job;
 
-/* An error value that is no text is shown as its own __tostring or as the notebook would. */
+/* An error value that is no text is shown as its own __tostring or as the notebook
+ * would. */
 static void push_message(lua_State *L)
 {
     if (lua_type(L, 1) == LUA_TSTRING) {
@@ -298,8 +301,8 @@ static int on_error(lua_State *L)
     return 1;
 }
 
-/* Pushes the chunk or an error text. An expression is tried as `return <text>` first, so that a
- * cell shows its value. */
+/* Pushes the chunk or an error text. An expression is tried as `return <text>`
+ * first, so that a cell shows its value. */
 static int compile_chunk(lua_State *L, const Str *text, const char *chunk,
                          bool *is_expression)
 {
@@ -325,12 +328,14 @@ static void note_failure(lua_State *L, Job *job, int status)
         err_set(job->err, ERR_INTERRUPT, "interrupted");
         job->end = SCRIPT_STOPPED;
     } else if (status == LUA_ERRMEM) {
-        err_set(job->err, ERR_MEMORY, "out of memory: the script's own tables and texts hold %zu "
-                "MiB, tensors %zu MiB, of a budget of %zu MiB", s->lb.lua_bytes >> 20,
-                mem_live() >> 20, mem_budget() >> 20);
+        err_set(job->err, ERR_MEMORY,
+                "out of memory: the script's own tables and texts hold %zu "
+                "MiB, tensors %zu MiB, of a budget of %zu MiB",
+                s->lb.lua_bytes >> 20, mem_live() >> 20, mem_budget() >> 20);
         job->end = SCRIPT_FAILED;
     } else {
-        err_set(job->err, usage ? ERR_OPTION : ERR_SCRIPT, "%s", msg ? msg : "unknown error");
+        err_set(job->err, usage ? ERR_OPTION : ERR_SCRIPT, "%s",
+                msg ? msg : "unknown error");
         job->end = usage ? SCRIPT_USAGE : SCRIPT_FAILED;
     }
 }
@@ -381,7 +386,8 @@ static int run_job(lua_State *L)
         note_failure(L, job, status);
         keep_trace(L, job->s);
     } else if (!job->is_cell && !lb->config_seen && job->s->n_settings) {
-        err_set(job->err, ERR_OPTION, "settings were given, but the script declares none with "
+        err_set(job->err, ERR_OPTION,
+                "settings were given, but the script declares none with "
                 "cl.config");
         job->end = SCRIPT_USAGE;
     } else if (job->want_result && !(job->is_cell && job->is_expression) &&
@@ -437,14 +443,14 @@ static ScriptEnd run_chunk(Script *s, Job *job, json_t **result, Err *err)
 ScriptEnd script_run_text(Script *s, const char *text, size_t n, const char *chunk,
                           json_t **result, Err *err)
 {
-    Job job = { .text = text, .n = n, .chunk = chunk };
+    Job job = {.text = text, .n = n, .chunk = chunk};
     return run_chunk(s, &job, result, err);
 }
 
 ScriptEnd script_run_cell(Script *s, const char *text, size_t n, const char *chunk,
                           json_t **result, Err *err)
 {
-    Job job = { .text = text, .n = n, .chunk = chunk, .is_cell = true };
+    Job job = {.text = text, .n = n, .chunk = chunk, .is_cell = true};
     return run_chunk(s, &job, result, err);
 }
 
@@ -452,7 +458,8 @@ bool script_settings_taken(const Script *s, Err *err)
 {
     if (s->lb.config_seen || s->n_settings == 0)
         return true;
-    return err_set(err, ERR_OPTION, "settings were given, but the script declares none with "
+    return err_set(err, ERR_OPTION,
+                   "settings were given, but the script declares none with "
                    "cl.config");
 }
 
@@ -472,7 +479,8 @@ ScriptEnd script_run_file(Script *s, const char *path, json_t **result, Err *err
         return SCRIPT_FAILED;
     str_init(&chunk);
     str_addf(&chunk, "@%s", path);
-    ScriptEnd end = script_run_text(s, text, n, chunk.oom ? "@script" : chunk.s, result, err);
+    ScriptEnd end =
+        script_run_text(s, text, n, chunk.oom ? "@script" : chunk.s, result, err);
     str_done(&chunk);
     mem_free(text);
     return end;

@@ -1,6 +1,6 @@
-/* value.c -- Lua values as text and as JSON, for the journal and for results. Nothing here raises
- * or calls a metamethod, so both may run while C memory is held. JSON keys are sorted: Lua's own
- * order differs from run to run. */
+/* value.c -- Lua values as text and as JSON, for the journal and for results.
+ * Nothing here raises or calls a metamethod, so both may run while C memory is held.
+ * JSON keys are sorted: Lua's own order differs from run to run. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "lab/jval.h"
 #include "script/lb.h"
 
-/* --- text ---------------------------------------------------------------------------------- */
+/* --- text ------------------------------------------------------------------------- */
 
 static void add_limited(Str *out, const char *s, size_t n, size_t most)
 {
@@ -99,11 +99,12 @@ void lb_format(lua_State *L, int idx, Str *out)
     }
 }
 
-/* --- JSON ----------------------------------------------------------------------------------- */
+/* --- JSON ------------------------------------------------------------------------- */
 
 enum { MAX_DEPTH = 16, MAX_VALUES = 200000, MAX_LISTED = 4096 };
 
-/* What is being converted: the tables from the outermost in, and how many values remain. */
+/* What is being converted: the tables from the outermost in, and how many values
+ * remain. */
 typedef struct Walk {
     const void *path[MAX_DEPTH + 1];
     int depth;
@@ -162,8 +163,7 @@ static json_t *sorted(json_t *j)
         mem_free(keys);
         return j;
     }
-    json_object_foreach(j, key, value)
-        keys[i++] = key;
+    json_object_foreach(j, key, value) keys[i++] = key;
     qsort(keys, n, sizeof *keys, by_key);
     for (i = 0; i < n; i++)
         json_object_set(out, keys[i], json_object_get(j, keys[i]));
@@ -217,7 +217,8 @@ static json_t *table_json(lua_State *L, int idx, Walk *w)
         return json_string("...");
     w->path[w->depth++] = self;
     size_t n = lua_rawlen(L, idx);
-    json_t *j = n && is_list(L, idx, n) ? array_json(L, idx, n, w) : object_json(L, idx, w);
+    json_t *j =
+        n && is_list(L, idx, n) ? array_json(L, idx, n, w) : object_json(L, idx, w);
     w->depth--;
     return j;
 }
@@ -247,7 +248,7 @@ static json_t *text_json(lua_State *L, int idx)
 static json_t *to_json(lua_State *L, int idx, Walk *w)
 {
     LTensor *t;
-    int64_t index[MAX_DIM] = { 0 };
+    int64_t index[MAX_DIM] = {0};
     size_t n;
     const char *s;
     idx = lua_absindex(L, idx);
@@ -273,6 +274,6 @@ static json_t *to_json(lua_State *L, int idx, Walk *w)
 
 json_t *lb_to_json(lua_State *L, int idx)
 {
-    Walk w = { .left = MAX_VALUES };
+    Walk w = {.left = MAX_VALUES};
     return lua_checkstack(L, 6) ? to_json(L, idx, &w) : NULL;
 }

@@ -1,4 +1,5 @@
-/* The reference: nothing is undocumented, every example runs, the manual page is the current one. */
+/* The reference: nothing is undocumented, every example runs, the manual page is the
+ * current one. */
 #include "say.h"
 
 #include <unistd.h>
@@ -22,7 +23,8 @@ static void everything_is_documented(void **state)
                 fail_msg("%s has no documentation", f->name);
             for (size_t k = 0; f->options && k < *f->n_options; k++)
                 if (!f->options[k].doc || strlen(f->options[k].doc) < 4)
-                    fail_msg("%s: option %s has no documentation", f->name, f->options[k].name);
+                    fail_msg("%s: option %s has no documentation", f->name,
+                             f->options[k].name);
             str_init(&out);
             assert_ok(doc_text(f->name, &out, &err), err);
             assert_has(out.s, f->name);
@@ -53,7 +55,8 @@ static void networks_show_their_options(void **state)
     str_done(&out);
 }
 
-/* What the examples speak of, made small: `acc`, `net`, `mnist` and so on. Long jobs are cut. */
+/* What the examples speak of, made small: `acc`, `net`, `mnist` and so on. Long jobs
+ * are cut. */
 static const char stage[] =
     "local full = cl.data.mnist()\n"
     "mnist = { train = full.train:range(1, 512), test = full.test:range(1, 100) }\n"
@@ -76,7 +79,8 @@ static const char stage[] =
     "kept = { net, B, dict }\n"
     "x, acc, loss = cl.rng(1):normal { 4, 784 }, 0.99, 0.5\n";
 
-/* A few examples read a file of the user's: then the sentence about it is all they can give. */
+/* A few examples read a file of the user's: then the sentence about it is all they
+ * can give. */
 static bool reads_a_file(const Err *err)
 {
     return strstr(err->msg, "No such file") || strstr(err->msg, "there is no file");
@@ -105,7 +109,8 @@ static void every_example_runs(void **state)
                 continue;
             n++;
             says(s, "net, B, dict = table.unpack(kept)", "none");
-            if (say_in(s, f->example, NULL, &err) != SCRIPT_DONE && !reads_a_file(&err)) {
+            if (say_in(s, f->example, NULL, &err) != SCRIPT_DONE &&
+                !reads_a_file(&err)) {
                 print_message("%s: %s\n   %s\n", f->name, f->example, err.msg);
                 bad++;
             }

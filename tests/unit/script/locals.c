@@ -1,5 +1,5 @@
-/* Top-level locals stay visible to later chunks, and nothing else about a chunk changes: what
- * plain Lua computes from a text, the rewritten text computes too. */
+/* Top-level locals stay visible to later chunks, and nothing else about a chunk
+ * changes: what plain Lua computes from a text, the rewritten text computes too. */
 #include "say.h"
 
 #include <lauxlib.h>
@@ -66,14 +66,17 @@ static const char *const chunks[] = {
     "local a, b, c = (function() return 1, 2, 3 end)() return a + b * c",
     "local a, b = 1 return tostring(b) .. a",
     "local x = 1 do local x = 2 end return x",
-    "local function f(n) if n < 2 then return 1 end return n * f(n - 1) end return f(10)",
+    "local function f(n) if n < 2 then return 1 end return n * f(n - 1) end return "
+    "f(10)",
     "local x\n(function() x = 5 end)() return x",
     "local s = 0 for i = 1, 10 do local k = i * 2 s = s + k end return s",
     "local i = 0 repeat local done = i > 4 i = i + 1 until done return i",
     "local i = 1 ::top:: if i < 10 then i = i + 1 goto top end return i",
-    "local t = {} for i = 1, 3 do t[i] = function() return i end end return t[1]() + t[3]()",
+    "local t = {} for i = 1, 3 do t[i] = function() return i end end return t[1]() + "
+    "t[3]()",
     "local a <const> = 4 local b = a * 2 return a + b",
-    "local log = '' do local c <close> = setmetatable({}, { __close = function() log = log .. 'x' end"
+    "local log = '' do local c <close> = setmetatable({}, { __close = function() log = "
+    "log .. 'x' end"
     " }) log = log .. 'a' end return log",
     "local function make() local n = 0 return function() n = n + 1 return n end end "
     "local a, b = make(), make() a() a() return a() * 10 + b()",
@@ -81,18 +84,23 @@ static const char *const chunks[] = {
     "local t = { ['end'] = 1, ['do'] = 2, f = function() local q = 3 return q end } "
     "return t['end'] + t['do'] + t.f()",
     "local x = 'a' --[[ local x = 'b' ]] --local x = 'c'\nreturn x",
-    "local obj = { v = 2 } function obj:get(k) local v = self.v return v * k end return obj:get(21)",
-    "local co = coroutine.wrap(function(a) local b = coroutine.yield(a + 1) return b * 2 end) "
+    "local obj = { v = 2 } function obj:get(k) local v = self.v return v * k end "
+    "return obj:get(21)",
+    "local co = coroutine.wrap(function(a) local b = coroutine.yield(a + 1) return b * "
+    "2 end) "
     "local p = co(1) local q = co(10) return p * 100 + q",
-    "local ok, why = pcall(function() local x = nil; return x.y end) return tostring(ok)",
+    "local ok, why = pcall(function() local x = nil; return x.y end) return "
+    "tostring(ok)",
     "local a = { 1, 2, 3 } local n = #a local last = a[n] return last",
     "local x <const>, y <const> = 1, 2; local z = x + y; return z",
     "local type = type(1) return type",
     "local string = 'shadow' return string .. ('x'):rep(2)",
     "local v = ... return tostring(v)",
     "if true then local a = 1 if a then local b = 2 return b end end",
-    "local f = function(...) local a, b = ... return select('#', ...) .. a .. b end return f(1, 2, 3)",
-    "local n = 0 for k, v in pairs({ a = 1, b = 2 }) do local w = v n = n + w end return n",
+    "local f = function(...) local a, b = ... return select('#', ...) .. a .. b end "
+    "return f(1, 2, 3)",
+    "local n = 0 for k, v in pairs({ a = 1, b = 2 }) do local w = v n = n + w end "
+    "return n",
     "local x = 1; local y = x; x = 2; return x * 10 + y",
     "local a = 'local b = 1' local c = load('local d = 7 return d') return a .. c()",
     "goto done local q ::done:: return 'jumped'",
@@ -108,7 +116,8 @@ static void same_as_lua(void **state)
         bool plain = luaL_dostring(L, chunks[i]) == LUA_OK;
         char want[256];
         const char *quote = lua_type(L, -1) == LUA_TSTRING ? "\"" : "";
-        snprintf(want, sizeof want, "%s%s%s", quote, luaL_tolstring(L, -1, NULL), quote);
+        snprintf(want, sizeof want, "%s%s%s", quote, luaL_tolstring(L, -1, NULL),
+                 quote);
         lua_close(L);
         Script *s = new_script();
         if (plain)
@@ -138,7 +147,8 @@ static void shadows_stay_in_cells(void **state)
 {
     (void)state;
     Script *s = new_script();
-    says(s, "local ipairs, table, type, load, require = 1, 2, 3, load, require", "none");
+    says(s, "local ipairs, table, type, load, require = 1, 2, 3, load, require",
+         "none");
     says(s, "type", "3");
     says(s, "cl.check('still works', true)", "true");
     says(s, "x = 5 return load('return x')()", "5");

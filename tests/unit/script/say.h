@@ -19,7 +19,8 @@ static inline void says(Script *s, const char *text, const char *want)
     ScriptEnd end = say_in(s, text, &result, &err);
     if (end != SCRIPT_DONE)
         fail_msg("%s\nended with %d: %s\n%s", text, (int)end, err.msg, script_trace(s));
-    char *got = result ? json_dumps(result, JSON_COMPACT | JSON_ENCODE_ANY) : strdup("none");
+    char *got =
+        result ? json_dumps(result, JSON_COMPACT | JSON_ENCODE_ANY) : strdup("none");
     if (strcmp(got, want))
         fail_msg("%s\ngave %s, not %s", text, got, want);
     free(got);

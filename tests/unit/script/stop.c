@@ -1,5 +1,5 @@
-/* Interrupts from another thread and from a signal: whatever runs stops soon, the state stays
- * usable, and variables keep their values. */
+/* Interrupts from another thread and from a signal: whatever runs stops soon, the
+ * state stays usable, and variables keep their values. */
 #include "say.h"
 
 #include <pthread.h>
@@ -15,7 +15,7 @@ static double raised_at;
 static void *poke_later(void *arg)
 {
     (void)arg;
-    nanosleep(&(struct timespec){ .tv_nsec = 150000000 }, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 150000000}, NULL);
     raised_at = clock_now();
     script_interrupt(shared);
     return NULL;
@@ -28,7 +28,8 @@ static void on_alarm(int signo)
     script_interrupt(shared);
 }
 
-/* Seconds are judged by the budget of half a second times ten: the machine may be busy. */
+/* Seconds are judged by the budget of half a second times ten: the machine may be
+ * busy. */
 static void stops(const char *text, bool by_signal)
 {
     Err err;
@@ -36,7 +37,7 @@ static void stops(const char *text, bool by_signal)
     says(shared, "kept = 42", "none");
     if (by_signal) {
         signal(SIGALRM, on_alarm);
-        setitimer(ITIMER_REAL, &(struct itimerval){ .it_value.tv_usec = 150000 }, NULL);
+        setitimer(ITIMER_REAL, &(struct itimerval){.it_value.tv_usec = 150000}, NULL);
     } else {
         assert_int_equal(pthread_create(&t, NULL, poke_later, NULL), 0);
     }
@@ -59,21 +60,29 @@ static const char *const lua_loops[] = {
     "while true do end",
     "while true do pcall(function() while true do end end) end",
     "while true do pcall(error) end",
-    "while true do xpcall(function() while true do end end, function(m) return m end) end",
+    "while true do xpcall(function() while true do end end, function(m) return m end) "
+    "end",
     "local f f = function() return f() end f()",
     "coroutine.wrap(function() while true do end end)()",
-    "local c = coroutine.wrap(function() while true do coroutine.yield() end end) while true do c() end",
+    "local c = coroutine.wrap(function() while true do coroutine.yield() end end) "
+    "while true do c() end",
     "while true do pcall(coroutine.wrap(function() while true do end end)) end",
-    "local function nest(n) if n == 0 then while true do end end coroutine.wrap(nest)(n - 1) end nest(20)",
-    "local co = coroutine.create(function() while true do pcall(function() while true do end end) end end) "
+    "local function nest(n) if n == 0 then while true do end end "
+    "coroutine.wrap(nest)(n - 1) end nest(20)",
+    "local co = coroutine.create(function() while true do pcall(function() while true "
+    "do end end) end end) "
     "while true do coroutine.resume(co) end",
-    "do local c <close> = setmetatable({}, { __close = function() while true do end end }) end",
-    "local co = coroutine.create(function() local c <close> = setmetatable({}, { __close = function() "
-    "while true do end end }) coroutine.yield() end) coroutine.resume(co) coroutine.close(co)",
+    "do local c <close> = setmetatable({}, { __close = function() while true do end "
+    "end }) end",
+    "local co = coroutine.create(function() local c <close> = setmetatable({}, { "
+    "__close = function() "
+    "while true do end end }) coroutine.yield() end) coroutine.resume(co) "
+    "coroutine.close(co)",
     "local s = '' while true do s = s .. 'x' if #s > 1000 then s = '' end end",
     "while true do local s = ('ab'):rep(1000):gsub('a', string.upper) end",
     "('x'):rep(1e7):gsub('x', function() end) while true do end",
-    "local t = setmetatable({}, { __index = function(t, k) return k end }) while true do local _ = t.x end",
+    "local t = setmetatable({}, { __index = function(t, k) return k end }) while true "
+    "do local _ = t.x end",
     "table.sort({ 3, 1, 2 }, function(a, b) while true do end end)",
     "for w in ('a '):rep(1e6):gmatch('a') do while true do end end",
     "load('while true do end')()",
@@ -91,22 +100,27 @@ static void loops_of_lua(void **state)
 
 static const char *const core_loops[] = {
     "local a = cl.ones { 4096, 4096 } while true do a:matmul(a) end",
-    "local a = cl.ones { 4096, 4096 } while true do pcall(function() return a:matmul(a) end) end",
+    "local a = cl.ones { 4096, 4096 } while true do pcall(function() return "
+    "a:matmul(a) end) end",
     "local a = cl.rng(1):normal({ 784, 784 }, { dtype = 'f64' }) a = a + a:transpose() "
     "while true do cl.eigh(a) end",
     "cl.sleep(60)",
     "while true do pcall(cl.sleep, 60) end",
     "coroutine.wrap(function() cl.sleep(60) end)()",
     "cl.sleep(math.huge)",
-    "local x = cl.rng(1):normal { 512, 512 } local f = cl.compile(function(a) return a:matmul(a):relu():sum() "
+    "local x = cl.rng(1):normal { 512, 512 } local f = cl.compile(function(a) return "
+    "a:matmul(a):relu():sum() "
     "end) while true do f(x) end",
-    "local w = cl.state(cl.zeros { 300, 300 }) local f = cl.compile(function(i) cl.assign(w, w:matmul(w) + 1) "
+    "local w = cl.state(cl.zeros { 300, 300 }) local f = cl.compile(function(i) "
+    "cl.assign(w, w:matmul(w) + 1) "
     "end) f:run(cl.sampler(64, { batch = 8 }), 1000000000)",
     "cl.compile(function(x) while true do x = x + 1 end end)(cl.zeros(1))",
     "local m = cl.data.mnist() local net = cl.model.bilinear { seed = 1 } "
     "cl.train(net, m, { epochs = 1000, noise = 0.5 })",
-    "local m = cl.data.mnist() local net = cl.model.bilinear {} while true do net:accuracy(m.test) end",
-    "local m = cl.data.mnist() while true do m.train:second_moment() m = cl.data.mnist() end",
+    "local m = cl.data.mnist() local net = cl.model.bilinear {} while true do "
+    "net:accuracy(m.test) end",
+    "local m = cl.data.mnist() while true do m.train:second_moment() m = "
+    "cl.data.mnist() end",
     "while true do cl.tensor(cl.arange(100000):totable()) end",
     "while true do cl.arange(1e7) end",
     "local net = cl.model.bilinear {} local m = cl.data.mnist() "
@@ -135,11 +149,17 @@ static void before_the_start(void **state)
 static void survivors_go_on(void **state)
 {
     (void)state;
-    says(shared, "n = 0 co = coroutine.wrap(function() while true do n = n + 1 coroutine.yield(n) end end) "
-                 "return co()", "1");
+    says(shared,
+         "n = 0 co = coroutine.wrap(function() while true do n = n + 1 "
+         "coroutine.yield(n) end end) "
+         "return co()",
+         "1");
     stops("while true do co() end", false);
-    says(shared, "local before = n local ok, why = pcall(co) "
-                 "return ok and n == before + 1 or not ok and why:find('dead coroutine') ~= nil", "true");
+    says(
+        shared,
+        "local before = n local ok, why = pcall(co) "
+        "return ok and n == before + 1 or not ok and why:find('dead coroutine') ~= nil",
+        "true");
 }
 
 int main(void)

@@ -63,11 +63,11 @@ static bool is_bright(int32_t colour)
 }
 
 /* Ink that can be read on the colour of t: the map's lightness is the same for both
- * signs, so the 24-bit one decides for all levels. */
+ * signs, so its positive side decides for all levels. */
 static int32_t ink_on(Map m, double t)
 {
     uint8_t c[3];
-    map_rgb(m, t, c);
+    map_rgb(m, fabs(t), c);
     bool bright = is_bright(GRID_RGB(c[0], c[1], c[2]));
     if (m.level == LEVEL_256)
         return bright ? 16 : 231;

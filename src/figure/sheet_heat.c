@@ -77,7 +77,7 @@ static void heat_numbers(Sheet *s, const Figure *f, double x, double y, double u
         for (int j = 0; j < f->w; j++) {
             double v = (double)f->pixels[(size_t)i * (size_t)f->w + (size_t)j];
             double t = sample_share(v, limit);
-            Rgb c = map_paper(f->is_signed, t);
+            Rgb c = map_paper(f->is_signed, fabs(t)); /* as dark on both sides */
             bool dark = !isnan(t) && 299 * c.r + 587 * c.g + 114 * c.b < 128000;
             char text[32];
             if (isnan(v)) /* the hatching says it */

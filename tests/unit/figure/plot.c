@@ -6,6 +6,8 @@
 
 #include "figure/axis.h"
 #include "figure/clean.h"
+#include "figure/map.h"
+#include "figure/sample.h"
 #include "golden.h"
 #include "zoo.h"
 
@@ -61,6 +63,24 @@ static void test_every_width(void **unused)
     }
 }
 
+enum { UPRIGHT = 3 }; /* rows of the names of columns: "c59" */
+
+/* Cell by cell the colour of -v where that of v stood. */
+static void expect_exchange(const Figure *f, Grid *a, Grid *b, Map m)
+{
+    ImageFacts facts;
+    int top = UPRIGHT, left = (int)strlen("row 11 ");
+    assert_true(sample_facts(f, &facts, NULL));
+    for (int i = 0; i < f->h; i++)
+        for (int j = 0; j < f->w; j++) {
+            double t = sample_share((double)f->pixels[i * f->w + j], facts.limit);
+            if (isnan(t))
+                continue;
+            assert_int_equal(grid_at(a, top + i, left + j)->bg, map_colour(m, t));
+            assert_int_equal(grid_at(b, top + i, left + j)->bg, map_colour(m, -t));
+        }
+}
+
 static uint32_t mirrored(uint32_t rune)
 {
     return rune == '+' ? '-' : rune == '-' ? '+' : rune;
@@ -93,6 +113,8 @@ static void test_negation_swaps(void **unused)
             coloured += x->bg != y->bg || x->fg != y->fg || x->attr != y->attr;
         }
         assert_true(coloured > 300);
+        if (level >= LEVEL_256)
+            expect_exchange(a, &p, &q, (Map){.level = (Level)level, .is_signed = true});
         grid_done(&p);
         grid_done(&q);
         grid_done(&back);

@@ -23,7 +23,9 @@
 enum { PIECE = 1 << 20, MAX_FILES = 1 << 20 };
 
 #define OPT(field, type, dflt, lo, hi, doc)                                            \
-    {#field, type, offsetof(ShardsCfg, field), dflt, lo, hi, NULL, doc}
+    {                                                                                  \
+#field, type, offsetof(ShardsCfg, field), dflt, lo, hi, NULL, doc              \
+    }
 const OptRow shards_options[] = {
     OPT(batch, OPT_INT, "512", 1, 1 << 24, "rows in a batch"),
     OPT(window, OPT_INT, "16384", 1, 1 << 28,
@@ -77,7 +79,8 @@ static bool read_at(int fd, const char *path, void *dst, size_t n, int64_t at,
 {
     *got = 0;
     while (*got < n) {
-        ssize_t k = pread(fd, (char *)dst + *got, n - *got, (off_t)(at + (int64_t)*got));
+        ssize_t k =
+            pread(fd, (char *)dst + *got, n - *got, (off_t)(at + (int64_t)*got));
         if (k < 0 && errno == EINTR)
             continue;
         if (k < 0)
@@ -112,10 +115,11 @@ static bool check_info(Shard *s, int64_t size, Err *err)
 {
     ArrayInfo *a = &s->info;
     if (a->fortran)
-        return err_set(err, ERR_FORMAT,
-                       "'%s' is in Fortran order, so its rows are not together; save it "
-                       "in C order",
-                       s->path);
+        return err_set(
+            err, ERR_FORMAT,
+            "'%s' is in Fortran order, so its rows are not together; save it "
+            "in C order",
+            s->path);
     if (a->ndim < 1)
         return err_set(err, ERR_SHAPE, "'%s' holds a single number, not rows", s->path);
     if (a->begin + a->bytes > size ||
@@ -161,12 +165,12 @@ static bool same_rows(const Shard *a, const Shard *b, Err *err)
     for (int i = 1; same && i < a->info.ndim; i++)
         same = a->info.dim[i] == b->info.dim[i];
     return same ||
-           err_set(err, ERR_SHAPE,
-                   "'%s' is %s, but '%s' is %s; all must have rows of one shape",
-                   b->path,
-                   shape_format(elem_dtype(b->info.kind), b->info.ndim, b->info.dim, one),
-                   a->path,
-                   shape_format(elem_dtype(a->info.kind), a->info.ndim, a->info.dim, two));
+           err_set(
+               err, ERR_SHAPE,
+               "'%s' is %s, but '%s' is %s; all must have rows of one shape", b->path,
+               shape_format(elem_dtype(b->info.kind), b->info.ndim, b->info.dim, one),
+               a->path,
+               shape_format(elem_dtype(a->info.kind), a->info.ndim, a->info.dim, two));
 }
 
 /* ---- opening --------------------------------------------------------------------- */
@@ -184,8 +188,8 @@ static bool add_shards(Shards *s, const glob_t *g, Err *err)
         if (!x->path || !intr_check(err))
             return false;
         if (!ends_with(x->path, ".npy") && !ends_with(x->path, ".safetensors"))
-            return err_set(err, ERR_FORMAT,
-                           "'%s' is neither .npy nor .safetensors", x->path);
+            return err_set(err, ERR_FORMAT, "'%s' is neither .npy nor .safetensors",
+                           x->path);
         if (!read_header(x, &s->cfg, err) || (i && !same_rows(s->shard, x, err)))
             return false;
         if (__builtin_add_overflow(s->rows, x->rows, &s->rows))
@@ -216,7 +220,8 @@ static bool find_files(Shards *s, const char *pattern, Err *err)
     else if (ok && (code != 0 || g.gl_pathc == 0))
         ok = err_set(err, ERR_IO, "there is no file '%s'", pattern);
     else if (ok && g.gl_pathc > MAX_FILES)
-        ok = err_set(err, ERR_OPTION, "'%s' matches more than a million files", pattern);
+        ok =
+            err_set(err, ERR_OPTION, "'%s' matches more than a million files", pattern);
     ok = ok && add_shards(s, &g, err);
     globfree(&g);
     return ok;
@@ -323,7 +328,8 @@ static bool read_piece(Shards *s, int i, int64_t first, int64_t n, int64_t to, E
                        "'%s' ends inside rows %" PRId64 " to %" PRId64
                        "; it was changed while it was being read",
                        x->path, first + 1, first + n);
-    if (!elem_load(x->info.kind, x->info.big_endian, s->raw, 2, dim, x->path, &part, err))
+    if (!elem_load(x->info.kind, x->info.big_endian, s->raw, 2, dim, x->path, &part,
+                   err))
         return false;
     Tensor dst = tensor_wrap(F32, 2, dim, (float *)s->window.data + to * s->width);
     bool ok = tensor_copy_into(&part, &dst, err);
@@ -435,8 +441,8 @@ int64_t shards_position(const Shards *s)
 
 bool shards_seek(Shards *s, int64_t epoch, int64_t position, Err *err)
 {
-    bool whole = position % s->cfg.batch == 0 ||
-                 (!s->cfg.shuffle && position == s->rows);
+    bool whole =
+        position % s->cfg.batch == 0 || (!s->cfg.shuffle && position == s->rows);
     if (epoch < 0 || position < 0 || position > s->rows || !whole)
         return err_set(err, ERR_OPTION,
                        "shards: epoch %" PRId64 ", position %" PRId64

@@ -13,7 +13,7 @@ typedef struct ShardsCfg {
     int64_t batch;  /* rows */
     int64_t window; /* rows in memory, made a multiple of batch */
     int64_t seed;
-    bool shuffle;   /* drops the tail that fills no batch */
+    bool shuffle;             /* drops the tail that fills no batch */
     char tensor[OPT_STR_CAP]; /* its name in .safetensors; "": the only one */
 } ShardsCfg;
 extern const OptRow shards_options[];

@@ -30,11 +30,12 @@ static Val find_site(Graph *g, const SitePass *p, int64_t rows)
             continue;
         Spec s = graph_spec(g, graph_site_value(g, i));
         if (s.ndim < 1 || s.dim[0] != rows || s.dtype != F32)
-            return graph_fail(g, ERR_SHAPE,
-                              "site '%s' is %s; it must have one row of f32 for each of "
-                              "the %" PRId64 " examples",
-                              text_shown(p->site, shown),
-                              shape_format(s.dtype, s.ndim, s.dim, is), rows);
+            return graph_fail(
+                g, ERR_SHAPE,
+                "site '%s' is %s; it must have one row of f32 for each of "
+                "the %" PRId64 " examples",
+                text_shown(p->site, shown), shape_format(s.dtype, s.ndim, s.dim, is),
+                rows);
         return graph_site_value(g, i);
     }
     list_sites(g, list, sizeof list);
@@ -67,10 +68,9 @@ static bool run_block(const SitePass *p, Plan *plan, int64_t first, int64_t n,
     int32_t idx[BLOCK];
     for (int64_t i = 0; i < n; i++)
         idx[i] = (int32_t)(first + i);
-    Tensor in =
-        p->data ? tensor_wrap(I32, 1, &n, idx)
-                : tensor_wrap(F32, 2, (int64_t[]){n, p->x->dim[1]},
-                              (float *)p->x->data + first * p->x->dim[1]);
+    Tensor in = p->data ? tensor_wrap(I32, 1, &n, idx)
+                        : tensor_wrap(F32, 2, (int64_t[]){n, p->x->dim[1]},
+                                      (float *)p->x->data + first * p->x->dim[1]);
     if (!plan_run(plan, &in, err))
         return false;
     const Tensor *y = plan_output(plan, 0);
@@ -83,13 +83,12 @@ static bool check_input(const SitePass *p, Err *err)
 {
     char is[96];
     if (p->data)
-        return p->data->n > 0 || err_set(err, ERR_SHAPE, "%s holds no examples",
-                                         p->data->name);
+        return p->data->n > 0 ||
+               err_set(err, ERR_SHAPE, "%s holds no examples", p->data->name);
     if (p->x->ndim != 2 || p->x->dim[1] != model_in(p->model) || p->x->dim[0] < 1)
-        return err_set(err, ERR_SHAPE,
-                       "%s takes at least one row of %" PRId64 " inputs, not %s",
-                       p->model->row->name, model_in(p->model),
-                       tensor_format_shape(p->x, is));
+        return err_set(
+            err, ERR_SHAPE, "%s takes at least one row of %" PRId64 " inputs, not %s",
+            p->model->row->name, model_in(p->model), tensor_format_shape(p->x, is));
     return true;
 }
 
@@ -105,16 +104,15 @@ static bool make_output(const Plan *plan, int64_t n, Tensor *out, Err *err)
 bool site_pass(const SitePass *p, Tensor *out, Err *err)
 {
     memset(out, 0, sizeof *out);
-    if (!check_input(p, err) ||
-        (p->data && !dataset_fits(p->data, p->model, err)))
+    if (!check_input(p, err) || (p->data && !dataset_fits(p->data, p->model, err)))
         return false;
     int64_t n = p->data ? p->data->n : p->x->dim[0], tail = n % BLOCK;
     Plan *block = n >= BLOCK ? pass_plan(p, BLOCK, err) : NULL, *last = NULL;
     bool ok = (n < BLOCK || block) && (!tail || (last = pass_plan(p, tail, err))) &&
               make_output(block ? block : last, n, out, err);
     for (int64_t i = 0; ok && i < n; i += BLOCK)
-        ok = run_block(p, n - i < BLOCK ? last : block, i, n - i < BLOCK ? n - i : BLOCK,
-                       out, err);
+        ok = run_block(p, n - i < BLOCK ? last : block, i,
+                       n - i < BLOCK ? n - i : BLOCK, out, err);
     plan_free(block);
     plan_free(last);
     if (!ok)
@@ -122,8 +120,8 @@ bool site_pass(const SitePass *p, Tensor *out, Err *err)
     return ok;
 }
 
-bool site_list(Model *m, void (*f)(void *ctx, const char *site, const Spec *s), void *ctx,
-               Err *err)
+bool site_list(Model *m, void (*f)(void *ctx, const char *site, const Spec *s),
+               void *ctx, Err *err)
 {
     Graph *g = graph_new(err);
     if (!g)

@@ -1,7 +1,7 @@
-/* sites.h -- values inside a network. A pass runs a model over a data set or a matrix of
- * inputs in blocks of fixed size and keeps the logits or the value of one named site; a
- * hook may replace the value of any site on the way, which is how activations are
- * captured, ablated and spliced. */
+/* sites.h -- values inside a network. A pass runs a model over a data set or a matrix
+ * of inputs in blocks of fixed size and keeps the logits or the value of one named
+ * site; a hook may replace the value of any site on the way, which is how activations
+ * are captured, ablated and spliced. */
 #ifndef CLEAVE_LAB_SITES_H
 #define CLEAVE_LAB_SITES_H
 #include "data/dataset.h"
@@ -22,6 +22,6 @@ typedef struct SitePass {
 bool site_pass(const SitePass *p, Tensor *out, Err *err);
 /* The sites of a model in the order of its forward pass; f is called for each with its
  * shape for a batch of 1. */
-bool site_list(Model *m, void (*f)(void *ctx, const char *site, const Spec *s), void *ctx,
-               Err *err);
+bool site_list(Model *m, void (*f)(void *ctx, const char *site, const Spec *s),
+               void *ctx, Err *err);
 #endif

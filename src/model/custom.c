@@ -9,10 +9,10 @@
 #include "model/rows.h"
 
 static const OptRow options[] = {
-    {"input", OPT_INT, offsetof(CustomCfg, input), "784", 1, MODEL_MAX_SIZE, NULL,
+    {"input",   OPT_INT, offsetof(CustomCfg, input),   "784", 1, MODEL_MAX_SIZE, NULL,
      "input values, pixels of an image"},
-    {"classes", OPT_INT, offsetof(CustomCfg, classes), "10", 1, MODEL_MAX_SIZE, NULL,
-     "outputs"},
+    {"classes", OPT_INT, offsetof(CustomCfg, classes), "10",  1, MODEL_MAX_SIZE, NULL,
+     "outputs"                         },
 };
 
 static bool custom_init(Model *m, Err *err)

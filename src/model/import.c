@@ -1,6 +1,7 @@
-/* import.c -- networks trained elsewhere. The network is made first, with its own draws,
- * and every parameter is then overwritten: so its names and shapes are those of its row,
- * and a tensor that does not fit is found by comparing with what is already there. */
+/* import.c -- networks trained elsewhere. The network is made first, with its own
+ * draws, and every parameter is then overwritten: so its names and shapes are those of
+ * its row, and a tensor that does not fit is found by comparing with what is already
+ * there. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,11 +49,12 @@ static bool take_one(const ImportCfg *cfg, const TensorSet *from, const char *na
     const Tensor *t = tset_get(from, source);
     char list[500], is[96], must[96];
     if (!t)
-        return err_set(err, ERR_FORMAT,
-                       "the parameter '%s' must be %s, but there is no tensor '%.100s'; "
-                       "there are: %s",
-                       name, tensor_format_shape(param, must), source,
-                       list_names(from, list, sizeof list));
+        return err_set(
+            err, ERR_FORMAT,
+            "the parameter '%s' must be %s, but there is no tensor '%.100s'; "
+            "there are: %s",
+            name, tensor_format_shape(param, must), source,
+            list_names(from, list, sizeof list));
     Tensor view = *t; /* borrowed */
     if (transpose && t->ndim == 2) {
         view.dim[0] = t->dim[1], view.dim[1] = t->dim[0];
@@ -101,8 +103,8 @@ static bool names_exist(const ImportCfg *cfg, const Model *m, Err *err)
     for (int i = 0; i < cfg->n_map; i++)
         if (!tset_get(m->params, cfg->map[i].param))
             return err_set(err, ERR_OPTION,
-                           "map: %s has no parameter '%.100s'; it has: %s", m->row->name,
-                           cfg->map[i].param,
+                           "map: %s has no parameter '%.100s'; it has: %s",
+                           m->row->name, cfg->map[i].param,
                            list_names(m->params, list, sizeof list));
     return true;
 }

@@ -1,5 +1,6 @@
-/* lb_exchange.c -- cl.load and cl.save: one row for each file format, chosen by the suffix.
- * A loader pushes its results; a saver finds the value at argument 2 and its options at 3. */
+/* lb_exchange.c -- cl.load and cl.save: one row for each file format, chosen by the
+ * suffix. A loader pushes its results; a saver finds the value at argument 2 and its
+ * options at 3. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +12,13 @@
 
 typedef struct Format {
     const char *suffix;
-    int (*load)(lua_State *L, const char *path); /* number of results; NULL: cannot be read */
+    int (*load)(lua_State *L,
+                const char *path); /* number of results; NULL: cannot be read */
     void (*save)(lua_State *L, const char *path); /* NULL: cannot be written */
     bool options;                                 /* takes an option table */
 } Format;
 
-/* --- sets of named tensors ------------------------------------------------------------------- */
+/* --- sets of named tensors -------------------------------------------------------- */
 
 static void free_set(void *p)
 {
@@ -101,8 +103,10 @@ const char **lb_sorted_names(lua_State *L, int table, const char *what, int *n)
         if (is_listed_twice(L, table))
             continue;
         if (lua_type(L, -2) != LUA_TSTRING)
-            lb_error(L, ERR_OPTION, "%s takes a table of named tensors, { name = tensor }; it "
-                     "holds a %s under a %s", what, luaL_typename(L, -1), luaL_typename(L, -2));
+            lb_error(L, ERR_OPTION,
+                     "%s takes a table of named tensors, { name = tensor }; it "
+                     "holds a %s under a %s",
+                     what, luaL_typename(L, -1), luaL_typename(L, -2));
         if (strlen(lua_tostring(L, -2)) != lua_rawlen(L, -2))
             lb_error(L, ERR_OPTION, "%s: a name holds a zero byte", what);
         name[(*n)++] = lua_tostring(L, -2); /* stays alive in the table */
@@ -116,8 +120,9 @@ TensorSet *lb_check_set(lua_State *L, int arg, const char *what)
     Err err;
     arg = lua_absindex(L, arg);
     if (!lua_istable(L, arg))
-        lb_error(L, ERR_OPTION, "%s takes a table of named tensors, { name = tensor }, not a %s",
-                 what, luaL_typename(L, arg));
+        lb_error(L, ERR_OPTION,
+                 "%s takes a table of named tensors, { name = tensor }, not a %s", what,
+                 luaL_typename(L, arg));
     int n;
     const char **name = lb_sorted_names(L, arg, what, &n);
     LbGuard *g = lb_push_guard(L, free_set);
@@ -129,8 +134,10 @@ TensorSet *lb_check_set(lua_State *L, int arg, const char *what)
         lua_getfield(L, arg, name[i]);
         LTensor *t = lb_test_tensor(L, -1);
         if (!t)
-            lb_error(L, ERR_OPTION, "%s takes a table of named tensors, { name = tensor }; '%s' is "
-                     "a %s", what, name[i], luaL_typename(L, -1));
+            lb_error(L, ERR_OPTION,
+                     "%s takes a table of named tensors, { name = tensor }; '%s' is "
+                     "a %s",
+                     what, name[i], luaL_typename(L, -1));
         if (!tset_add(s, name[i], &t->t, &err))
             lb_raise(L, &err);
         lua_pop(L, 1);
@@ -157,9 +164,10 @@ static void save_npz(lua_State *L, const char *path)
     save_set(L, path, npz_save, "cl.save: a .npz file");
 }
 
-/* --- single tensors ---------------------------------------------------------------------------- */
+/* --- single tensors --------------------------------------------------------------- */
 
-static int load_one(lua_State *L, const char *path, bool (*load)(const char *, Tensor *, Err *))
+static int load_one(lua_State *L, const char *path,
+                    bool (*load)(const char *, Tensor *, Err *))
 {
     Err err;
     LTensor *out = lb_push_tensor(L);
@@ -186,14 +194,14 @@ static void save_npy(lua_State *L, const char *path)
         lb_raise(L, &err);
 }
 
-/* --- CSV ------------------------------------------------------------------------------------------ */
+/* --- CSV -------------------------------------------------------------------------- */
 
 typedef struct CsvCfg {
     char dtype[OPT_STR_CAP];
 } CsvCfg;
 static const OptRow csv_options[] = {
-    { "dtype", OPT_ENUM, offsetof(CsvCfg, dtype), "f32", 0, 0, "f32 f64",
-      "Of the tensor that a .csv or .tsv file becomes." },
+    {"dtype", OPT_ENUM, offsetof(CsvCfg, dtype), "f32", 0, 0, "f32 f64",
+     "Of the tensor that a .csv or .tsv file becomes."},
 };
 static const size_t n_csv_options = ARRAY_LEN(csv_options);
 
@@ -233,7 +241,8 @@ static int load_tsv(lua_State *L, const char *path)
     return load_table(L, path, '\t');
 }
 
-/* The list of column names at the stack top as C strings that Lua frees; NULL for nil. */
+/* The list of column names at the stack top as C strings that Lua frees; NULL for nil.
+ * */
 static const char *const *column_names(lua_State *L, int64_t columns)
 {
     if (lua_isnil(L, -1))
@@ -241,7 +250,8 @@ static const char *const *column_names(lua_State *L, int64_t columns)
     int list = lua_gettop(L);
     luaL_argcheck(L, lua_istable(L, list), 3, "header must be a list of column names");
     if ((int64_t)lua_rawlen(L, list) != columns)
-        lb_error(L, ERR_SHAPE, "cl.save: the header names %d columns, the tensor has %d",
+        lb_error(L, ERR_SHAPE,
+                 "cl.save: the header names %d columns, the tensor has %d",
                  (int)lua_rawlen(L, list), (int)columns);
     const char **name = lua_newuserdatauv(L, (size_t)columns * sizeof *name, 0);
     for (int64_t i = 0; i < columns; i++) {
@@ -264,7 +274,8 @@ static void save_table(lua_State *L, const char *path, char sep)
     if (lua_istable(L, 3)) {
         lua_pushnil(L);
         if (lua_next(L, 3))
-            lb_error(L, ERR_OPTION, "cl.save: a table has the option header only, not '%s'",
+            lb_error(L, ERR_OPTION,
+                     "cl.save: a table has the option header only, not '%s'",
                      lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?");
     }
     const char *const *names = column_names(L, t->ndim == 2 ? t->dim[1] : 1);
@@ -282,17 +293,17 @@ static void save_tsv(lua_State *L, const char *path)
     save_table(L, path, '\t');
 }
 
-/* --- the formats ------------------------------------------------------------------------------- */
+/* --- the formats ------------------------------------------------------------------ */
 
 static const Format formats[] = {
-    { ".npy", load_npy, save_npy, false },
-    { ".npz", load_npz, save_npz, false },
-    { ".safetensors", load_safetensors, save_safetensors, false },
-    { ".pt", load_torch, NULL, false },
-    { ".pth", load_torch, NULL, false },
-    { ".csv", load_csv, save_csv, true },
-    { ".tsv", load_tsv, save_tsv, true },
-    { ".png", load_png, NULL, false },
+    {".npy",         load_npy,         save_npy,         false},
+    {".npz",         load_npz,         save_npz,         false},
+    {".safetensors", load_safetensors, save_safetensors, false},
+    {".pt",          load_torch,       NULL,             false},
+    {".pth",         load_torch,       NULL,             false},
+    {".csv",         load_csv,         save_csv,         true },
+    {".tsv",         load_tsv,         save_tsv,         true },
+    {".png",         load_png,         NULL,             false},
 };
 
 static bool has_suffix(const char *s, const char *suffix)
@@ -305,6 +316,7 @@ static bool has_suffix(const char *s, const char *suffix)
 static const Format *find_format(lua_State *L, const char *path, bool save)
 {
     const char *verb = save ? "written" : "read", *what = save ? "cl.save" : "cl.load";
+    const char *only = save ? "can only be read" : "can only be written";
     char list[160] = "";
     size_t used = 0;
     bool other = false;
@@ -315,11 +327,11 @@ static const Format *find_format(lua_State *L, const char *path, bool save)
             return f;
         other |= has_suffix(path, f->suffix);
         if (can)
-            used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? " " : "",
-                                     f->suffix);
+            used += (size_t)snprintf(list + used, sizeof list - used, "%s%s",
+                                     used ? " " : "", f->suffix);
     }
     lb_error(L, ERR_FORMAT, "%s: '%s' %s; these can be %s: %s", what, path,
-             other ? "is of a format that is only known the other way round" : "has no known suffix", verb, list);
+             other ? only : "has no known suffix", verb, list);
     return NULL;
 }
 
@@ -328,8 +340,8 @@ static const Format *check_args(lua_State *L, bool save)
     int options = save ? 3 : 2;
     const Format *f = find_format(L, luaL_checkstring(L, 1), save);
     if (!f->options && !lua_isnoneornil(L, options))
-        lb_error(L, ERR_OPTION, "%s: %s files take no options", save ? "cl.save" : "cl.load",
-                 f->suffix);
+        lb_error(L, ERR_OPTION, "%s: %s files take no options",
+                 save ? "cl.save" : "cl.load", f->suffix);
     return f;
 }
 
@@ -346,17 +358,18 @@ static int cl_save(lua_State *L)
 }
 
 const LbFn lb_exchange_fns[] = {
-    { "cl.load", "(path, { dtype = \"f32\" })",
-      "Reads a file by its suffix. .npy and .png give a tensor (pictures f32 from 0 to 1, [H,W] or "
-      "[C,H,W]); .npz a table of named tensors; .safetensors and PyTorch's .pt and .pth such a "
-      "table and one of their metadata; .csv and .tsv a tensor [N,C] and the list of column "
-      "names when the first line has them (dtype is for these). A .pt file is read without "
-      "executing anything; damaged files are refused with one sentence.", cl_load, csv_options,
-      &n_csv_options, "tensors = cl.load(\"net.pt\")" },
-    { "cl.save", "(path, value, { header = names })",
-      "Writes a file by its suffix: a tensor as .npy, a table of named tensors as .npz or "
-      ".safetensors, a tensor [N,C] as .csv or .tsv (header: its column names). The file appears "
-      "whole or not at all; equal values give equal bytes.", cl_save, NULL, NULL,
-      "cl.save(\"weights.npz\", { w = cl.ones({ 2, 3 }) })" },
+    {"cl.load", "(path, { dtype = \"f32\" })",
+     "Reads a file by its suffix. .npy and .png give a tensor (pictures f32 from 0 to "
+     "1, [H,W] or [C,H,W]); .npz a table of named tensors; .safetensors and PyTorch's "
+     ".pt and .pth such a table and one of their metadata; .csv and .tsv a tensor "
+     "[N,C] and the list of column names when the first line has them (dtype is for "
+     "these). A .pt file is read without executing anything; damaged files are "
+     "refused with one sentence.", cl_load, csv_options, &n_csv_options,
+     "tensors = cl.load(\"net.pt\")"},
+    {"cl.save", "(path, value, { header = names })",
+     "Writes a file by its suffix: a tensor as .npy, a table of named tensors as .npz "
+     "or .safetensors, a tensor [N,C] as .csv or .tsv (header: its column names). The "
+     "file appears whole or not at all; equal values give equal bytes.", cl_save, NULL,
+     NULL, "cl.save(\"weights.npz\", { w = cl.ones({ 2, 3 }) })"},
 };
 const size_t lb_n_exchange_fns = ARRAY_LEN(lb_exchange_fns);

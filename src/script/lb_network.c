@@ -1,9 +1,9 @@
-/* lb_network.c -- what goes on inside a network (logits, sites, hooks), networks defined by a
- * script, and networks that come from other programs.
- * C code that builds graphs calls back into Lua here. It knows a function only as an Anchor:
- * a userdata that holds the function as its user value and is found again by its address in a
- * table with weak values, so that whoever needs the function keeps it alive and nothing else
- * does. The call itself goes through lb_build(), which lets no error past. */
+/* lb_network.c -- what goes on inside a network (logits, sites, hooks), networks
+ * defined by a script, and networks that come from other programs. C code that builds
+ * graphs calls back into Lua here. It knows a function only as an Anchor: a userdata
+ * that holds the function as its user value and is found again by its address in a
+ * table with weak values, so that whoever needs the function keeps it alive and nothing
+ * else does. The call itself goes through lb_build(), which lets no error past. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,7 +47,7 @@ static void push_anchored(lua_State *L, const Anchor *a)
     lua_pop(L, 1);
 }
 
-/* --- hooks ----------------------------------------------------------------------------------- */
+/* --- hooks ------------------------------------------------------------------------ */
 
 typedef struct HookCall {
     const Anchor *anchor;
@@ -70,7 +70,7 @@ static int hook_body(lua_State *L)
 /* A SiteHook: the function's result, or the value itself when it returns nothing. */
 static Val run_hook(Graph *g, const char *site, Val v, void *ctx)
 {
-    HookCall c = { .anchor = ctx, .site = site, .v = v };
+    HookCall c = {.anchor = ctx, .site = site, .v = v};
     lb_build(c.anchor->lb, g, hook_body, &c);
     return graph_ok(g) ? c.v : VAL_NONE;
 }
@@ -83,14 +83,15 @@ static Anchor *check_hook(lua_State *L, int arg, const char *where)
     if (lua_isnil(L, -1))
         return NULL;
     if (!lua_isfunction(L, -1))
-        lb_error(L, ERR_OPTION, "%s: hook must be a function(site, value), got a %s", where,
-                 luaL_typename(L, -1));
+        lb_error(L, ERR_OPTION, "%s: hook must be a function(site, value), got a %s",
+                 where, luaL_typename(L, -1));
     return push_anchor(L, -1);
 }
 
-/* --- passes ------------------------------------------------------------------------------------ */
+/* --- passes ----------------------------------------------------------------------- */
 
-/* The data set or tensor at argument 2 into p; a converted tensor stays on the stack. */
+/* The data set or tensor at argument 2 into p; a converted tensor stays on the stack.
+ * */
 static void check_input(lua_State *L, SitePass *p)
 {
     Err err;
@@ -120,7 +121,7 @@ static int run_pass(lua_State *L, SitePass *p, Anchor *hook)
 
 static int model_logits_fn(lua_State *L)
 {
-    SitePass p = { .model = lb_check_model(L, 1)->m };
+    SitePass p = {.model = lb_check_model(L, 1)->m};
     lua_settop(L, 3);
     Anchor *hook = check_hook(L, 3, "net:logits");
     check_input(L, &p);
@@ -129,7 +130,7 @@ static int model_logits_fn(lua_State *L)
 
 static int model_activations_fn(lua_State *L)
 {
-    SitePass p = { .model = lb_check_model(L, 1)->m, .site = luaL_checkstring(L, 3) };
+    SitePass p = {.model = lb_check_model(L, 1)->m, .site = luaL_checkstring(L, 3)};
     lua_settop(L, 4);
     Anchor *hook = check_hook(L, 4, "net:activations");
     check_input(L, &p);
@@ -140,7 +141,7 @@ static int model_accuracy_fn(lua_State *L)
 {
     Err err;
     double acc = 0, nll = 0;
-    SitePass p = { .model = lb_check_model(L, 1)->m, .data = lb_check_dataset(L, 2) };
+    SitePass p = {.model = lb_check_model(L, 1)->m, .data = lb_check_dataset(L, 2)};
     lua_settop(L, 3);
     Anchor *hook = check_hook(L, 3, "net:accuracy");
     run_pass(L, &p, hook);
@@ -159,7 +160,8 @@ static int model_forward_fn(lua_State *L)
     Lb *lb = lb_of(L);
     lua_settop(L, 3);
     if (!lb->trace || !x)
-        return lb_error(L, ERR_STATE, "net:forward works on a symbol inside cl.compile; outside, "
+        return lb_error(L, ERR_STATE,
+                        "net:forward works on a symbol inside cl.compile; outside, "
                         "net:logits takes a data set or a tensor");
     Anchor *hook = check_hook(L, 3, "net:forward");
     Graph *g = trace_graph(lb->trace);
@@ -193,7 +195,7 @@ static int model_sites_fn(lua_State *L)
     Err err;
     LModel *m = lb_check_model(L, 1);
     Str *names = lb_push_str(L);
-    SiteList list = { .names = *names };
+    SiteList list = {.names = *names};
     bool ok = site_list(m->m, add_site, &list, &err);
     *names = list.names;
     if (!ok || !str_ok(names, &err))
@@ -207,22 +209,22 @@ static int model_sites_fn(lua_State *L)
     return 1;
 }
 
-/* --- networks of a script ---------------------------------------------------------------------- */
+/* --- networks of a script --------------------------------------------------------- */
 
 typedef struct CustomOpt {
     int64_t input, classes, seed;
     char init[OPT_STR_CAP];
 } CustomOpt;
 static const OptRow custom_options[] = {
-    { "input", OPT_INT, offsetof(CustomOpt, input), "784", 1, MODEL_MAX_SIZE, NULL,
-      "Input values, pixels of an image." },
-    { "classes", OPT_INT, offsetof(CustomOpt, classes), "10", 1, MODEL_MAX_SIZE, NULL,
-      "Outputs." },
-    { "seed", OPT_INT, offsetof(CustomOpt, seed), "1", 0, 1e15, NULL,
-      "Of the first values of parameters that are given as shapes." },
-    { "init", OPT_ENUM, offsetof(CustomOpt, init), "pytorch", 0, 0, CUSTOM_INITS,
-      "Their distribution, where a parameter names none: fan_in is the product of all sizes but "
-      "the first; pytorch leaves parameters of one axis 0." },
+    {"input", OPT_INT, offsetof(CustomOpt, input), "784", 1, MODEL_MAX_SIZE, NULL,
+     "Input values, pixels of an image."},
+    {"classes", OPT_INT, offsetof(CustomOpt, classes), "10", 1, MODEL_MAX_SIZE, NULL,
+     "Outputs."},
+    {"seed", OPT_INT, offsetof(CustomOpt, seed), "1", 0, 1e15, NULL,
+     "Of the first values of parameters that are given as shapes."},
+    {"init", OPT_ENUM, offsetof(CustomOpt, init), "pytorch", 0, 0, CUSTOM_INITS,
+     "Their distribution, where a parameter names none: fan_in is the product of all "
+     "sizes but the first; pytorch leaves parameters of one axis 0."},
 };
 static const size_t n_custom_options = ARRAY_LEN(custom_options);
 
@@ -254,7 +256,7 @@ static int forward_body(lua_State *L)
 
 static Val custom_forward(void *ctx, Model *m, Graph *g, Val x)
 {
-    ForwardCall c = { .anchor = ctx, .model = m, .x = x, .out = VAL_NONE };
+    ForwardCall c = {.anchor = ctx, .model = m, .x = x, .out = VAL_NONE};
     lb_build(c.anchor->lb, g, forward_body, &c);
     return graph_ok(g) ? c.out : VAL_NONE;
 }
@@ -272,14 +274,18 @@ static void add_param(lua_State *L, Model *m, const char *name, const CustomOpt 
         return;
     }
     if (!lua_istable(L, spec))
-        lb_error(L, ERR_OPTION, "cl.model.custom: parameter '%s' must be a tensor or a shape such "
-                 "as { 64, 784, init = \"normal\" }, got a %s", name, luaL_typename(L, spec));
+        lb_error(L, ERR_OPTION,
+                 "cl.model.custom: parameter '%s' must be a tensor or a shape such "
+                 "as { 64, 784, init = \"normal\" }, got a %s",
+                 name, luaL_typename(L, spec));
     lua_pushnil(L);
     while (lua_next(L, spec)) {
         const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
         if (key && strcmp(key, "init") && strcmp(key, "scale"))
-            lb_error(L, ERR_OPTION, "cl.model.custom: parameter '%s' has the unknown option '%s'; "
-                     "there are init and scale", name, key);
+            lb_error(L, ERR_OPTION,
+                     "cl.model.custom: parameter '%s' has the unknown option '%s'; "
+                     "there are init and scale",
+                     name, key);
         lua_pop(L, 1);
     }
     int n = lb_check_shape(L, spec, dim);
@@ -309,14 +315,15 @@ static int new_custom(lua_State *L)
     lb_take_option(L, OPTIONS, "parameters");
     lb_options(L, OPTIONS, "cl.model.custom", custom_options, n_custom_options, &o);
     if (!lua_isfunction(L, FORWARD) || !lua_istable(L, PARAMS))
-        return lb_error(L, ERR_OPTION, "cl.model.custom: forward = function(p, x, site) and "
+        return lb_error(L, ERR_OPTION,
+                        "cl.model.custom: forward = function(p, x, site) and "
                         "parameters = { name = tensor or shape } are needed");
     const char **name = lb_sorted_names(L, PARAMS, "cl.model.custom: parameters", &n);
     Anchor *anchor = push_anchor(L, FORWARD);
     LModel *m = lb_push_model(L);
     lua_pushvalue(L, -2);
     lua_setiuservalue(L, -2, 2);
-    CustomCfg cfg = { o.input, o.classes, custom_forward, anchor };
+    CustomCfg cfg = {o.input, o.classes, custom_forward, anchor};
     if (!(m->m = model_custom_new(&cfg, &err)))
         return lb_raise(L, &err);
     int self = lua_gettop(L);
@@ -325,19 +332,21 @@ static int new_custom(lua_State *L)
         add_param(L, m->m, name[i], &o);
         lua_settop(L, self);
     }
-    if (!site_list(m->m, ignore_site, NULL, &err)) /* mistakes show here, not in training */
+    if (!site_list(m->m, ignore_site, NULL,
+                   &err)) /* mistakes show here, not in training */
         return lb_raise(L, &err);
     return 1;
 }
 
-/* --- networks of other programs ------------------------------------------------------------------ */
+/* --- networks of other programs --------------------------------------------------- */
 
 /* One entry of `map` at the stack top: "name", or { "name", transpose = true }. */
 static void read_source(lua_State *L, ImportName *to)
 {
     int value = lua_gettop(L);
-    const char *form = "cl.model.import: map takes [parameter] = \"name\" or { \"name\", "
-                       "transpose = true }";
+    const char *form =
+        "cl.model.import: map takes [parameter] = \"name\" or { \"name\", "
+        "transpose = true }";
     if (lua_type(L, -2) != LUA_TSTRING)
         lb_error(L, ERR_OPTION, "%s", form);
     to->param = lua_tostring(L, -2);
@@ -394,8 +403,8 @@ static const char **read_ignore(lua_State *L, int list, int *n)
     return name;
 }
 
-/* Tensors at argument `first`, options behind them; kind, map and ignore are taken out to the
- * three places that follow. */
+/* Tensors at argument `first`, options behind them; kind, map and ignore are taken out
+ * to the three places that follow. */
 static void take_import_options(lua_State *L, int first)
 {
     int options = first + 1;
@@ -413,7 +422,7 @@ static void take_import_options(lua_State *L, int first)
 static void import_into(lua_State *L, Model *m, int first)
 {
     Err err;
-    ImportCfg cfg = { 0 };
+    ImportCfg cfg = {0};
     cfg.map = read_map(L, first + 3, &cfg.n_map);
     cfg.ignore = read_ignore(L, first + 4, &cfg.n_ignore);
     const TensorSet *from = lb_check_set(L, first, "cl.model.import");
@@ -433,7 +442,8 @@ static const ModelRow *check_kind(lua_State *L, int arg)
         strncat(list, model_row_at(i)->name, sizeof list - strlen(list) - 1);
     }
     if (!row)
-        lb_error(L, ERR_OPTION, "cl.model.import: kind must be one of %s, not '%s'", list, kind);
+        lb_error(L, ERR_OPTION, "cl.model.import: kind must be one of %s, not '%s'",
+                 list, kind);
     return row;
 }
 
@@ -452,7 +462,8 @@ static int model_import_fn(lua_State *L)
     LModel *m = lb_check_model(L, 1);
     take_import_options(L, 2);
     if (!lua_isnil(L, 4))
-        return lb_error(L, ERR_OPTION, "net:import: kind is for cl.model.import; this network "
+        return lb_error(L, ERR_OPTION,
+                        "net:import: kind is for cl.model.import; this network "
                         "is there already");
     lb_options(L, 3, "net:import", NULL, 0, NULL);
     import_into(L, m->m, 2);
@@ -460,41 +471,48 @@ static int model_import_fn(lua_State *L)
 }
 
 const LbFn lb_network_fns[] = {
-    { "model:forward", "(x, { hook = function(site, value) end })",
-      "Inside a compiled function: logits [B,C] of x [B,I]. hook is called for every site and may "
-      "return a value that takes its place.", model_forward_fn, NULL, NULL, NULL },
-    { "model:logits", "(dataset or tensor, { hook = function(site, value) end })",
-      "Logits f32 [N,C] of all examples of a data set, or of the rows of a tensor [N,I]. hook sees "
-      "every site's name and symbolic value [B,...] while the pass is built, once for each block "
-      "size, and may return a value that takes its place: ablation, splicing, steering.",
-      model_logits_fn, NULL, NULL,
-      "net:logits(x, { hook = function(s, v) if s == \"hidden\" then return v * 0 end end })" },
-    { "model:accuracy", "(dataset, { hook = function(site, value) end })",
-      "Accuracy (0 to 1) and mean negative log-likelihood (nats), with hooks as in logits.",
-      model_accuracy_fn, NULL, NULL, NULL },
-    { "model:activations", "(dataset or tensor, site, { hook = function(site, value) end })",
-      "The value of a site for all examples, f32 [N,...], before a hook replaces it.",
-      model_activations_fn, NULL, NULL, "h = net:activations(mnist.test, \"hidden\")" },
-    { "model:sites", "()", "The names of the sites, in the order of the forward pass.",
-      model_sites_fn, NULL, NULL, NULL },
-    { "cl.model.custom",
-      "({ parameters = { name = tensor or shape }, forward = function(p, x, site) end, ... })",
-      "A network of your own from ops: forward gets the parameters as states, the inputs x "
-      "[B,input] and site(name, value), which names a value and returns it; it returns logits "
-      "[B,classes]. A parameter is a tensor (copied) or a shape { 64, 784, init = \"normal\", scale = "
-      "0.1 }. It trains, saves and takes hooks like the built-in ones; forward runs while a graph is "
-      "built, so it must not depend on values. To load one, give cl.load(path) as parameters.",
-      new_custom, custom_options, &n_custom_options, NULL },
-    { "cl.model.import",
-      "(tensors, { kind = \"mlp\", map = { [parameter] = name }, ignore = { name }, ... })",
-      "A network trained elsewhere: kind and its options make the network, each parameter is taken "
-      "from the tensor of the same name or the one in map; { name, transpose = true } for "
-      "weights kept as [in,out]. Every tensor must be used or ignored, every shape must fit.",
-      model_import_new, NULL, NULL,
-      "net = cl.model.import(cl.load(\"net.pt\"), { kind = \"mlp\", map = { [\"fc1.weight\"] = "
-      "\"0.weight\" } })" },
-    { "model:import", "(tensors, { map = { [parameter] = name }, ignore = { name } })",
-      "Overwrites the parameters of a network in place, as cl.model.import does.",
-      model_import_fn, NULL, NULL, NULL },
+    {"model:forward", "(x, { hook = function(site, value) end })",
+     "Inside a compiled function: logits [B,C] of x [B,I]. hook is called for every "
+     "site and may return a value that takes its place.", model_forward_fn, NULL, NULL,
+     NULL},
+    {"model:logits", "(dataset or tensor, { hook = function(site, value) end })",
+     "Logits f32 [N,C] of all examples of a data set, or of the rows of a tensor "
+     "[N,I]. hook sees every site's name and symbolic value [B,...] while the pass is "
+     "built, once for each block size, and may return a value that takes its place: "
+     "ablation, splicing, steering.", model_logits_fn, NULL, NULL,
+     "net:logits(x, { hook = function(s, v) if s == \"hidden\" then return v * 0 end "
+     "end })"},
+    {"model:accuracy", "(dataset, { hook = function(site, value) end })",
+     "Accuracy (0 to 1) and mean negative log-likelihood (nats), with hooks as in "
+     "logits.", model_accuracy_fn, NULL, NULL, NULL},
+    {"model:activations",
+     "(dataset or tensor, site, { hook = function(site, value) end })",
+     "The value of a site for all examples, f32 [N,...], before a hook replaces it.",
+     model_activations_fn, NULL, NULL, "h = net:activations(mnist.test, \"hidden\")"},
+    {"model:sites", "()",
+     "The names of the sites, in the order of the forward pass.", model_sites_fn, NULL,
+     NULL, NULL},
+    {"cl.model.custom",
+     "({ parameters = { name = tensor or shape }, forward = function(p, x, site) end, "
+     "... })",
+     "A network of your own from ops: forward gets the parameters as states, the "
+     "inputs x [B,input] and site(name, value), which names a value and returns it; "
+     "it returns logits [B,classes]. A parameter is a tensor (copied) or a shape { "
+     "64, 784, init = \"normal\", scale = 0.1 }. It trains, saves and takes hooks "
+     "like the built-in ones; forward runs while a graph is built, so it must not "
+     "depend on values. To load one, give cl.load(path) as parameters.", new_custom,
+     custom_options, &n_custom_options, NULL},
+    {"cl.model.import",
+     "(tensors, { kind = \"mlp\", map = { [parameter] = name }, ignore = { name }, "
+     "... })",
+     "A network trained elsewhere: kind and its options make the network, each "
+     "parameter is taken from the tensor of the same name or the one in map; { name, "
+     "transpose = true } for weights kept as [in,out]. Every tensor must be used or "
+     "ignored, every shape must fit.", model_import_new, NULL, NULL,
+     "net = cl.model.import(cl.load(\"net.pt\"), { kind = \"mlp\", map = { "
+     "[\"fc1.weight\"] = \"0.weight\" } })"},
+    {"model:import", "(tensors, { map = { [parameter] = name }, ignore = { name } })",
+     "Overwrites the parameters of a network in place, as cl.model.import does.",
+     model_import_fn, NULL, NULL, NULL},
 };
 const size_t lb_n_network_fns = ARRAY_LEN(lb_network_fns);

@@ -109,8 +109,10 @@ static int shards_index(lua_State *L)
     else if (!strcmp(key, "row_shape"))
         push_shape(L, s);
     else
-        return lb_error(L, ERR_OPTION, "shards have rows, files, row_shape, epoch, position and "
-                        "their methods, but no '%s'", key);
+        return lb_error(L, ERR_OPTION,
+                        "shards have rows, files, row_shape, epoch, position and "
+                        "their methods, but no '%s'",
+                        key);
     return 1;
 }
 
@@ -118,8 +120,8 @@ static int shards_tostring(lua_State *L)
 {
     LShards *s = luaL_checkudata(L, 1, LB_SHARDS);
     if (s->s)
-        lua_pushfstring(L, "shards: %I rows in %d files", (LUAI_UACINT)shards_rows(s->s),
-                        shards_files(s->s));
+        lua_pushfstring(L, "shards: %I rows in %d files",
+                        (LUAI_UACINT)shards_rows(s->s), shards_files(s->s));
     else
         lua_pushliteral(L, "closed shards");
     return 1;
@@ -127,9 +129,11 @@ static int shards_tostring(lua_State *L)
 
 void lb_open_shards(lua_State *L)
 {
-    static const luaL_Reg events[] = { { "__index", shards_index },
-                                       { "__tostring", shards_tostring },
-                                       { NULL, NULL } };
+    static const luaL_Reg events[] = {
+        {"__index",    shards_index   },
+        {"__tostring", shards_tostring},
+        {NULL,         NULL           }
+    };
     lb_class(L, LB_SHARDS, shards_gc);
     luaL_getmetatable(L, LB_SHARDS);
     lua_newtable(L);

@@ -45,9 +45,10 @@ void archive_close(Archive *a)
 static ErrCode code_of(const zip_error_t *e)
 {
     int code = zip_error_code_zip(e);
-    return code == ZIP_ER_MEMORY                                             ? ERR_MEMORY
-           : code == ZIP_ER_OPEN || code == ZIP_ER_READ || code == ZIP_ER_NOENT ? ERR_IO
-                                                                             : ERR_FORMAT;
+    return code == ZIP_ER_MEMORY ? ERR_MEMORY
+           : code == ZIP_ER_OPEN || code == ZIP_ER_READ || code == ZIP_ER_NOENT
+               ? ERR_IO
+               : ERR_FORMAT;
 }
 
 /* Takes the source, whether it works or not. */
@@ -74,8 +75,7 @@ Archive *archive_open(const char *path, Err *err)
         return NULL;
     }
     zip_error_init(&e);
-    Archive *a =
-        open_source(zip_source_file_create(path, 0, -1, &e), &e, path, err);
+    Archive *a = open_source(zip_source_file_create(path, 0, -1, &e), &e, path, err);
     zip_error_fini(&e);
     return a;
 }
@@ -84,8 +84,7 @@ Archive *archive_parse(const void *data, size_t n, const char *name, Err *err)
 {
     zip_error_t e;
     zip_error_init(&e);
-    Archive *a =
-        open_source(zip_source_buffer_create(data, n, 0, &e), &e, name, err);
+    Archive *a = open_source(zip_source_buffer_create(data, n, 0, &e), &e, name, err);
     zip_error_fini(&e);
     return a;
 }

@@ -16,7 +16,7 @@ Archive *archive_open(const char *path, Err *err);
 Archive *archive_parse(const void *data, size_t n, const char *name, Err *err);
 void archive_close(Archive *a); /* NULL is fine */
 int64_t archive_count(const Archive *a);
-const char *archive_name(const Archive *a, int64_t i); /* borrowed; "": unreadable */
+const char *archive_name(const Archive *a, int64_t i);    /* borrowed; "": unreadable */
 int64_t archive_find(const Archive *a, const char *name); /* -1: none */
 /* Member i, whole and checked against its CRC; *data is freed with mem_free(). */
 bool archive_read(Archive *a, int64_t i, void **data, size_t *n, Err *err);

@@ -134,8 +134,9 @@ static bool take_value(Csv *c, int64_t column, bool first)
     double v = NAN;
     bool number = to_number(c->field.s, &v);
     if (!number && !first)
-        return fail(c, column, c->field.len ? "is not a number"
-                                            : "is empty where a number must be");
+        return fail(c, column,
+                    c->field.len ? "is not a number"
+                                 : "is empty where a number must be");
     if (first) {
         c->named |= !number;
         str_addn(&c->names, c->field.s, c->field.len + 1);
@@ -152,10 +153,9 @@ static bool take_record(Csv *c)
     c->at_line = c->line;
     while (!last) {
         if (++column > (first ? MAX_COLUMNS : c->columns))
-            return err_set(c->err, ERR_FORMAT,
-                           "'%s', line %lld: more than %lld columns", c->name,
-                           (long long)c->at_line,
-                           (long long)(first ? MAX_COLUMNS : c->columns));
+            return err_set(
+                c->err, ERR_FORMAT, "'%s', line %lld: more than %lld columns", c->name,
+                (long long)c->at_line, (long long)(first ? MAX_COLUMNS : c->columns));
         if (!take_field(c, column, &last) || !take_value(c, column, first))
             return false;
     }
@@ -198,8 +198,8 @@ bool csv_parse(const char *data, size_t n, const char *name, char sep, DType dty
                Tensor *out, char **names, Err *err)
 {
     static const char mark[] = "\xef\xbb\xbf"; /* of UTF-8, as some programs write it */
-    Csv c = {.p = data, .end = data + n, .name = name, .sep = sep, .line = 1,
-             .err = err};
+    Csv c = {
+        .p = data, .end = data + n, .name = name, .sep = sep, .line = 1, .err = err};
     memset(out, 0, sizeof *out);
     if (names)
         *names = NULL;
@@ -255,7 +255,9 @@ static void add_number(Str *s, DType t, double v)
         str_add(s, isnan(v) ? "nan" : v < 0 ? "-inf" : "inf");
         return;
     }
-    for (int digits = 6; digits <= 17; digits += digits == 9 ? 6 : digits == 6 ? 3 : 1) {
+    for (int digits = 6; digits <= 17; digits += digits == 9   ? 6
+                                                 : digits == 6 ? 3
+                                                               : 1) {
         snprintf(text, sizeof text, "%.*g", digits, v);
         double back = strtod(text, NULL);
         if (t == F32 ? (float)back == (float)v : back == v)
@@ -333,8 +335,8 @@ bool csv_save(const char *path, char sep, const Tensor *t, const char *const *na
     if (!f)
         return false;
     str_init(&line);
-    bool ok = (!names || write_names(f, sep, names, t->ndim == 2 ? t->dim[1] : 1, &line,
-                                     err)) &&
+    bool ok = (!names ||
+               write_names(f, sep, names, t->ndim == 2 ? t->dim[1] : 1, &line, err)) &&
               write_rows(f, sep, t, &line, err);
     str_done(&line);
     if (ok)

@@ -346,7 +346,8 @@ static bool op_reduce(Machine *m)
     }
 }
 
-/* The state of an OrderedDict is its attributes (_metadata of a state_dict): no data. */
+/* The state of an OrderedDict is its attributes (_metadata of a state_dict): no data.
+ * */
 static bool op_build(Machine *m)
 {
     PickleValue *state = pop(m), *object = state ? top(m) : NULL;
@@ -367,7 +368,8 @@ static bool op_binpersid(Machine *m)
         !same(x[0]->text, x[0]->n, "storage") || x[1]->kind != PICKLE_NAME ||
         x[1]->name != NAME_STORAGE || x[2]->kind != PICKLE_TEXT ||
         x[4]->kind != PICKLE_INT || x[4]->i < 0)
-        return fail(m, "a reference that is no ('storage', type, key, place, elements)");
+        return fail(m,
+                    "a reference that is no ('storage', type, key, place, elements)");
     if (id->n > 5 && x[5]->kind != PICKLE_NONE)
         return err_set(m->err, ERR_FORMAT,
                        "'%s' holds views of storages as PyTorch 0.x wrote them; load "
@@ -585,35 +587,95 @@ typedef struct Op {
     bool (*run)(Machine *m, int arg);
 } Op;
 
-#define VALUE {NULL, op_values}
-#define CONTAINER {NULL, op_containers}
-#define MOVE {NULL, op_moves}
-#define CALL {NULL, op_calls}
-#define NO(name) {name, NULL}
+#define VALUE                                                                          \
+    {                                                                                  \
+        NULL, op_values                                                                \
+    }
+#define CONTAINER                                                                      \
+    {                                                                                  \
+        NULL, op_containers                                                            \
+    }
+#define MOVE                                                                           \
+    {                                                                                  \
+        NULL, op_moves                                                                 \
+    }
+#define CALL                                                                           \
+    {                                                                                  \
+        NULL, op_calls                                                                 \
+    }
+#define NO(name)                                                                       \
+    {                                                                                  \
+        name, NULL                                                                     \
+    }
 static const Op ops[256] = {
-    ['N'] = VALUE,          [0x88] = VALUE,        [0x89] = VALUE,
-    ['K'] = VALUE,          ['M'] = VALUE,         ['J'] = VALUE,
-    [0x8a] = VALUE,         [0x8b] = VALUE,        ['G'] = VALUE,
-    ['X'] = VALUE,          ['T'] = VALUE,         ['U'] = VALUE,
-    [0x8c] = VALUE,         [0x8d] = VALUE,        ['B'] = VALUE,
-    ['C'] = VALUE,          [0x8e] = VALUE,        [')'] = CONTAINER,
-    [0x85] = CONTAINER,     [0x86] = CONTAINER,    [0x87] = CONTAINER,
-    ['t'] = CONTAINER,      [']'] = CONTAINER,     ['l'] = CONTAINER,
-    ['a'] = CONTAINER,      ['e'] = CONTAINER,     ['}'] = CONTAINER,
-    ['d'] = CONTAINER,      ['s'] = CONTAINER,     ['u'] = CONTAINER,
-    ['('] = MOVE,           ['0'] = MOVE,          ['1'] = MOVE,
-    ['2'] = MOVE,           ['q'] = MOVE,          ['r'] = MOVE,
-    [0x94] = MOVE,          ['h'] = MOVE,          ['j'] = MOVE,
-    [0x95] = MOVE,          [0x80] = MOVE,         ['.'] = MOVE,
-    ['c'] = CALL,           [0x93] = CALL,         ['R'] = CALL,
-    ['b'] = CALL,           ['Q'] = CALL,          [0x81] = NO("NEWOBJ"),
-    [0x92] = NO("NEWOBJ_EX"), ['i'] = NO("INST"),  ['o'] = NO("OBJ"),
-    [0x82] = NO("EXT1"),    [0x83] = NO("EXT2"),   [0x84] = NO("EXT4"),
-    [0x8f] = NO("EMPTY_SET"), [0x90] = NO("ADDITEMS"), [0x91] = NO("FROZENSET"),
-    [0x96] = NO("BYTEARRAY8"), [0x97] = NO("NEXT_BUFFER"),
-    [0x98] = NO("READONLY_BUFFER"), ['P'] = NO("PERSID"), ['I'] = NO("INT"),
-    ['L'] = NO("LONG"),     ['F'] = NO("FLOAT"),   ['S'] = NO("STRING"),
-    ['V'] = NO("UNICODE"),  ['g'] = NO("GET"),     ['p'] = NO("PUT"),
+    ['N'] = VALUE,
+    [0x88] = VALUE,
+    [0x89] = VALUE,
+    ['K'] = VALUE,
+    ['M'] = VALUE,
+    ['J'] = VALUE,
+    [0x8a] = VALUE,
+    [0x8b] = VALUE,
+    ['G'] = VALUE,
+    ['X'] = VALUE,
+    ['T'] = VALUE,
+    ['U'] = VALUE,
+    [0x8c] = VALUE,
+    [0x8d] = VALUE,
+    ['B'] = VALUE,
+    ['C'] = VALUE,
+    [0x8e] = VALUE,
+    [')'] = CONTAINER,
+    [0x85] = CONTAINER,
+    [0x86] = CONTAINER,
+    [0x87] = CONTAINER,
+    ['t'] = CONTAINER,
+    [']'] = CONTAINER,
+    ['l'] = CONTAINER,
+    ['a'] = CONTAINER,
+    ['e'] = CONTAINER,
+    ['}'] = CONTAINER,
+    ['d'] = CONTAINER,
+    ['s'] = CONTAINER,
+    ['u'] = CONTAINER,
+    ['('] = MOVE,
+    ['0'] = MOVE,
+    ['1'] = MOVE,
+    ['2'] = MOVE,
+    ['q'] = MOVE,
+    ['r'] = MOVE,
+    [0x94] = MOVE,
+    ['h'] = MOVE,
+    ['j'] = MOVE,
+    [0x95] = MOVE,
+    [0x80] = MOVE,
+    ['.'] = MOVE,
+    ['c'] = CALL,
+    [0x93] = CALL,
+    ['R'] = CALL,
+    ['b'] = CALL,
+    ['Q'] = CALL,
+    [0x81] = NO("NEWOBJ"),
+    [0x92] = NO("NEWOBJ_EX"),
+    ['i'] = NO("INST"),
+    ['o'] = NO("OBJ"),
+    [0x82] = NO("EXT1"),
+    [0x83] = NO("EXT2"),
+    [0x84] = NO("EXT4"),
+    [0x8f] = NO("EMPTY_SET"),
+    [0x90] = NO("ADDITEMS"),
+    [0x91] = NO("FROZENSET"),
+    [0x96] = NO("BYTEARRAY8"),
+    [0x97] = NO("NEXT_BUFFER"),
+    [0x98] = NO("READONLY_BUFFER"),
+    ['P'] = NO("PERSID"),
+    ['I'] = NO("INT"),
+    ['L'] = NO("LONG"),
+    ['F'] = NO("FLOAT"),
+    ['S'] = NO("STRING"),
+    ['V'] = NO("UNICODE"),
+    ['g'] = NO("GET"),
+    ['p'] = NO("PUT"),
 };
 
 static bool run_one(Machine *m)

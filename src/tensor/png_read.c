@@ -113,8 +113,8 @@ static bool make_tensor(const Reader *r, Tensor *out)
         for (png_uint_32 y = 0; y < r->height; y++) {
             const uint8_t *p = r->rows[y] + c * r->bytes;
             for (png_uint_32 x = 0; x < r->width; x++, p += r->channels * r->bytes)
-                *dst++ = r->bytes == 1 ? (float)*p / 255
-                                       : (float)(p[0] << 8 | p[1]) / 65535;
+                *dst++ =
+                    r->bytes == 1 ? (float)*p / 255 : (float)(p[0] << 8 | p[1]) / 65535;
             if (y % POLL_ROWS == 0 && !intr_check(r->err)) {
                 tensor_release(out);
                 return false;
@@ -131,8 +131,8 @@ bool png_parse(const void *data, size_t n, const char *name, Tensor *out, Err *e
     bool ok = n >= 8 && png_sig_cmp(data, 0, 8) == 0;
     if (!ok)
         return err_set(err, ERR_FORMAT, "'%s' is not a PNG file", name);
-    r.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &r, on_error, on_warning, &r,
-                                     on_alloc, on_free);
+    r.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &r, on_error, on_warning,
+                                     &r, on_alloc, on_free);
     r.info = r.png ? png_create_info_struct(r.png) : NULL;
     ok = r.info && decode(&r) && make_tensor(&r, out);
     png_destroy_read_struct(&r.png, &r.info, NULL);

@@ -66,9 +66,8 @@ static int by_key(const void *a, const void *b)
 static Block *find_block(const Loader *l, const char *key, size_t n)
 {
     Block want = {.key = key, .n_key = n};
-    return l->n_block
-               ? bsearch(&want, l->block, l->n_block, sizeof want, by_key)
-               : NULL;
+    return l->n_block ? bsearch(&want, l->block, l->n_block, sizeof want, by_key)
+                      : NULL;
 }
 
 static bool load_elements(Loader *l, const PickleValue *s, const void *data, size_t n)
@@ -107,8 +106,8 @@ static bool read_storage(Loader *l, const PickleValue *s)
 static bool want_storage(Loader *l, const PickleValue *s)
 {
     const PickleValue *h = l->held;
-    if (h && h->n == s->n && memcmp(h->text, s->text, s->n) == 0 && h->elem == s->elem &&
-        h->i == s->i)
+    if (h && h->n == s->n && memcmp(h->text, s->text, s->n) == 0 &&
+        h->elem == s->elem && h->i == s->i)
         return true;
     tensor_release(&l->elements);
     l->held = NULL;
@@ -155,8 +154,8 @@ static bool add_tensor(Loader *l, const PickleValue *v)
     if (bytes)
         view.data = (char *)view.data + (size_t)v->i * dtype_size(view.dtype);
     const char *name = l->path.len ? l->path.s : "tensor";
-    bool ok = tensor_copy(&view, &t, l->err) &&
-              (tset_add(l->set, name, &t, l->err) || err_prefix(l->err, "'%s'", l->name));
+    bool ok = tensor_copy(&view, &t, l->err) && (tset_add(l->set, name, &t, l->err) ||
+                                                 err_prefix(l->err, "'%s'", l->name));
     tensor_release(&t);
     return ok;
 }
@@ -330,7 +329,8 @@ static bool load_zip(Loader *l)
                        l->name);
     if (!read_byteorder(l) || !archive_read(l->zip, member, &pickle, &n, l->err))
         return false;
-    const PickleValue *root = pickle_read(pickle, n, &at, l->name, l->arena, NULL, l->err);
+    const PickleValue *root =
+        pickle_read(pickle, n, &at, l->name, l->arena, NULL, l->err);
     bool ok = root && walk_all(l, root);
     mem_free(pickle);
     return ok;
@@ -369,8 +369,7 @@ static bool place_blocks(Loader *l, const PickleValue *keys, const uint8_t *d, s
     bool ok = keys->kind == PICKLE_LIST;
     for (size_t i = 0; ok && i < keys->n; i++) {
         const PickleValue *key = keys->item[i];
-        Block *b =
-            key->kind == PICKLE_TEXT ? find_block(l, key->text, key->n) : NULL;
+        Block *b = key->kind == PICKLE_TEXT ? find_block(l, key->text, key->n) : NULL;
         size_t bytes;
         uint64_t count = 0;
         for (int k = 0; k < 8 && at + 8 <= n; k++)
@@ -394,14 +393,16 @@ static bool load_old(Loader *l, const uint8_t *d, size_t n)
     const PickleValue *part[5], *last = NULL;
     size_t at = 0;
     for (int i = 0; i < 5; i++) { /* magic, version, system, object, keys */
-        part[i] = pickle_read(d, n, &at, l->name, l->arena, i == 3 ? &last : NULL,
-                              l->err);
+        part[i] =
+            pickle_read(d, n, &at, l->name, l->arena, i == 3 ? &last : NULL, l->err);
         if (!part[i])
             return false;
     }
     if (part[1]->kind != PICKLE_INT || part[1]->i != 1001)
-        return err_set(l->err, ERR_FORMAT, "'%s': version of torch.save() unknown; 1001 "
-                       "and the zip form can be read", l->name);
+        return err_set(l->err, ERR_FORMAT,
+                       "'%s': version of torch.save() unknown; 1001 "
+                       "and the zip form can be read",
+                       l->name);
     return collect_blocks(l, last) && place_blocks(l, part[4], d, n, at) &&
            walk_all(l, part[3]);
 }

@@ -18,12 +18,13 @@ end)
 
 test("an unknown suffix lists what there is", function()
   raises(function() cl.load("x.mat") end, "x.mat", ".npz", ".pt", ".csv", ".png")
-  raises(function() cl.save("x.pt", {}) end, "other way round", ".safetensors")
+  raises(function() cl.save("x.pt", {}) end, "can only be read", ".safetensors")
   raises(function() cl.load("tests/data/f4.npy", { dtype = "f64" }) end, "no options")
 end)
 
 test("hostile and damaged files are refused", function()
-  raises(function() cl.load("tests/data/hostile.pt") end, "posix.system", "nothing in it was executed")
+  raises(function() cl.load("tests/data/hostile.pt") end, "posix.system",
+    "nothing in it was executed")
   raises(function() cl.load("tests/data/hostile_object.pt") end, "OBJ")
   raises(function() cl.load("tests/data/lone.pt.none.npz") end, "none.npz")
   raises(function() cl.load("tests/data/make_exchange.py.pth") end, "make_exchange.py.pth")

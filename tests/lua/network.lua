@@ -75,7 +75,8 @@ end)
 test("training works, saves, and comes back", function()
   local net = mine()
   local _, before = net:accuracy(data)
-  local report = cl.train(net, { train = data, test = data }, { epochs = 30, batch = 16, noise = 0, lr = 0.01 })
+  local report = cl.train(net, { train = data, test = data },
+    { epochs = 30, batch = 16, noise = 0, lr = 0.01 })
   equal(report.test_acc, 1)
   assert(report.test_loss < before / 2)
   local path = cl.run_dir() .. "/mine.safetensors"
@@ -157,7 +158,9 @@ test("hooks replace sites of built-in and custom networks", function()
       if site == "hidden" then return h end
     end })
     equal(difference(back, same), 0)
-    local acc = net:accuracy(data, { hook = function(s, v) if s == "hidden" then return v * 0 end end })
+    local acc = net:accuracy(data, { hook = function(s, v)
+      if s == "hidden" then return v * 0 end
+    end })
     assert(acc == 0.5, acc)
   end
 end)
@@ -181,7 +184,8 @@ test("wrong hooks and sites are refused", function()
   raises(function() net:logits(x, { hook = 3 }) end, "hook", "number")
   raises(function() net:logits(x, { hoook = print }) end, "hoook")
   raises(function() net:logits(x, { hook = function() return 1 end }) end, "result", "number")
-  raises(function() net:logits(x, { hook = function() error("in the hook") end }) end, "in the hook")
+  raises(function() net:logits(x, { hook = function() error("in the hook") end }) end,
+    "in the hook")
   raises(function()
     net:logits(x, { hook = function(s, v) if s == "hidden" then return v:sum() end end })
   end, "hidden", "must be")
@@ -238,7 +242,8 @@ test("a bilinear network of one's own is taken apart like the built-in one", fun
   local built_in = cl.model.bilinear(shape)
   local p = built_in:parameters()
   local own = cl.model.custom {
-    input = 16, classes = 2, parameters = { e = p.embed, l = p.left, r = p.right, u = p.head, b = p.bias },
+    input = 16, classes = 2,
+    parameters = { e = p.embed, l = p.left, r = p.right, u = p.head, b = p.bias },
     forward = function(q, v, site)
       local z = site("embed", cl.linear(v, q.e))
       local h = site("hidden", cl.linear(z, q.l) * cl.linear(z, q.r))

@@ -6,8 +6,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 
-#include "support.h"
 #include "base/file.h"
+#include "support.h"
 #include "tensor/io.h"
 
 enum { WIDTH = 5, FILES = 4 };
@@ -323,14 +323,10 @@ static void test_faults(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_in_order),
-        cmocka_unit_test(test_shuffled),
-        cmocka_unit_test(test_seek),
-        cmocka_unit_test(test_safetensors),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_file_that_shrinks),
-        cmocka_unit_test(test_fixed_memory),
-        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_in_order),     cmocka_unit_test(test_shuffled),
+        cmocka_unit_test(test_seek),         cmocka_unit_test(test_safetensors),
+        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_file_that_shrinks),
+        cmocka_unit_test(test_fixed_memory), cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests(tests, make_files, drop_files);
 }

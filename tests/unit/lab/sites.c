@@ -30,12 +30,12 @@ static Model *make_model(const char *kind)
     char *cfg = calloc(1, row->config_size);
     assert_non_null(cfg);
     assert_ok(opt_defaults(row->options, row->n_options, cfg, &err), err);
-    assert_ok(opt_set_text(row->options, row->n_options, cfg, "input", "16", "t", &err) &&
-                  opt_set_text(row->options, row->n_options, cfg, "classes", "3", "t",
-                               &err) &&
-                  opt_set_text(row->options, row->n_options, cfg, "hidden", "8", "t",
-                               &err),
-              err);
+    assert_ok(
+        opt_set_text(row->options, row->n_options, cfg, "input", "16", "t", &err) &&
+            opt_set_text(row->options, row->n_options, cfg, "classes", "3", "t",
+                         &err) &&
+            opt_set_text(row->options, row->n_options, cfg, "hidden", "8", "t", &err),
+        err);
     Model *m = model_new(row, cfg, &err);
     free(cfg);
     assert_non_null(m);
@@ -149,7 +149,8 @@ static void test_list_and_refusals(void **unused)
     assert_has(err.msg, "16 inputs, not f32[2,15]");
     assert_false(site_pass(&(SitePass){.model = m, .x = &none}, &y, &err));
     assert_has(err.msg, "at least one row");
-    assert_false(site_pass(&(SitePass){.model = m, .x = &in, .site = "hiden"}, &y, &err));
+    assert_false(
+        site_pass(&(SitePass){.model = m, .x = &in, .site = "hiden"}, &y, &err));
     assert_has(err.msg, "no site 'hiden'; its sites are fc1.in, fc1.pre, hidden");
     model_free(m);
 }
@@ -165,7 +166,8 @@ static bool pass(void *ctx, Err *err)
     Hook hook = {.site = "hidden"};
     Tensor y;
     bool ok = site_pass(
-        &(SitePass){.model = j->m, .data = j->d, .hook = silence, .ctx = &hook}, &y, err);
+        &(SitePass){.model = j->m, .data = j->d, .hook = silence, .ctx = &hook}, &y,
+        err);
     tensor_release(&y);
     return ok;
 }

@@ -14,12 +14,13 @@ static Model *mlp(const char *hidden)
     char *cfg = calloc(1, row->config_size);
     assert_non_null(cfg);
     assert_ok(opt_defaults(row->options, row->n_options, cfg, &err), err);
-    assert_ok(opt_set_text(row->options, row->n_options, cfg, "input", "16", "t", &err) &&
-                  opt_set_text(row->options, row->n_options, cfg, "classes", "5", "t",
-                               &err) &&
-                  opt_set_text(row->options, row->n_options, cfg, "hidden", hidden, "t",
-                               &err),
-              err);
+    assert_ok(
+        opt_set_text(row->options, row->n_options, cfg, "input", "16", "t", &err) &&
+            opt_set_text(row->options, row->n_options, cfg, "classes", "5", "t",
+                         &err) &&
+            opt_set_text(row->options, row->n_options, cfg, "hidden", hidden, "t",
+                         &err),
+        err);
     Model *m = model_new(row, cfg, &err);
     free(cfg);
     assert_non_null(m);
@@ -57,8 +58,8 @@ static double largest_difference(const Tensor *a, const Tensor *b)
     double most = 0;
     assert_true(tensor_same_shape(a, b));
     for (int64_t i = 0; i < tensor_count(a); i++)
-        most = fmax(most, fabs((double)((float *)a->data)[i] -
-                                (double)((float *)b->data)[i]));
+        most = fmax(
+            most, fabs((double)((float *)a->data)[i] - (double)((float *)b->data)[i]));
     return most;
 }
 
@@ -131,8 +132,7 @@ static Model *custom(int *calls, Err *err)
 {
     CustomCfg cfg = {.input = 6, .classes = 2, .forward = linear, .ctx = calls};
     Model *m = model_custom_new(&cfg, err);
-    if (m &&
-        model_custom_draw(m, "w", 2, (int64_t[]){3, 6}, "pytorch", 0, 7, err) &&
+    if (m && model_custom_draw(m, "w", 2, (int64_t[]){3, 6}, "pytorch", 0, 7, err) &&
         model_custom_draw(m, "u", 2, (int64_t[]){2, 3}, "xavier", 0, 7, err) &&
         model_custom_draw(m, "b", 1, (int64_t[]){2}, "ones", 0.5, 7, err))
         return m;
@@ -181,13 +181,13 @@ static void test_inits(void **unused)
         const char *init;
         double scale, std, most;
     } cases[] = {
-        {"pytorch", 0,   0.1 / 1.7320508, 0.1          },
-        {"normal",  0,   0.1,             0.6          },
-        {"he",      0,   0.14142136,      0.9          },
-        {"small",   0,   0.02,            0.12         },
-        {"xavier",  0,   0.12909944,      0.2236068    },
-        {"normal",  0.5, 0.5,             3            },
-        {"zeros",   0,   0,               0            },
+        {"pytorch", 0,   0.1 / 1.7320508, 0.1      },
+        {"normal",  0,   0.1,             0.6      },
+        {"he",      0,   0.14142136,      0.9      },
+        {"small",   0,   0.02,            0.12     },
+        {"xavier",  0,   0.12909944,      0.2236068},
+        {"normal",  0.5, 0.5,             3        },
+        {"zeros",   0,   0,               0        },
     };
     Err err = {0};
     int calls = 0;

@@ -236,18 +236,18 @@ static void test_csv_refusals(void **unused)
     static const struct {
         const char *text, *why;
     } cases[] = {
-        {"1,2\n3,x4\n",          "line 2, column 2: 'x4' is not a number"},
-        {"a,b\n1,2\n\n3,\n",     "line 4, column 2: '' is empty"},
-        {"1,2\n3\n",             "line 2 has 1 columns; the first one has 2"},
-        {"1,2\n3,4,5\n",         "line 2: more than 2 columns"},
-        {"a\n\"1\n",             "line 2, column 1: '1?' begins with a quote"},
-        {"1,\"2\"x\n",           "line 1, column 2: '2' has text behind"},
-        {"1\n0x10\n",            "'0x10' is not a number"},
-        {"1\n1,5\n",             "line 2: more than 1 columns"},
-        {"1\n1 2\n",             "'1 2' is not a number"},
-        {"\"a\nb\"\n1\nz\n",     "line 4, column 1: 'z'"},
-        {"",                     "holds no numbers"},
-        {"\n# nothing\n",        "holds no numbers"},
+        {"1,2\n3,x4\n",      "line 2, column 2: 'x4' is not a number"    },
+        {"a,b\n1,2\n\n3,\n", "line 4, column 2: '' is empty"             },
+        {"1,2\n3\n",         "line 2 has 1 columns; the first one has 2" },
+        {"1,2\n3,4,5\n",     "line 2: more than 2 columns"               },
+        {"a\n\"1\n",         "line 2, column 1: '1?' begins with a quote"},
+        {"1,\"2\"x\n",       "line 1, column 2: '2' has text behind"     },
+        {"1\n0x10\n",        "'0x10' is not a number"                    },
+        {"1\n1,5\n",         "line 2: more than 1 columns"               },
+        {"1\n1 2\n",         "'1 2' is not a number"                     },
+        {"\"a\nb\"\n1\nz\n", "line 4, column 1: 'z'"                     },
+        {"",                 "holds no numbers"                          },
+        {"\n# nothing\n",    "holds no numbers"                          },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         Err err = {0};

@@ -11,7 +11,9 @@
 static double rule(const char *kind, int64_t i)
 {
     int64_t v = 7 * i % 23;
-    return *kind == 'b' ? (double)(i % 2) : *kind == 'f' ? (double)v / 4 - 2 : (double)v;
+    return *kind == 'b'   ? (double)(i % 2)
+           : *kind == 'f' ? (double)v / 4 - 2
+                          : (double)v;
 }
 
 static void check_rule(const TensorSet *s, const char *name, const char *kind,
@@ -27,8 +29,8 @@ static void check_rule(const TensorSet *s, const char *name, const char *kind,
     assert_true(tensor_convert(t, F64, &wide, NULL));
     for (int64_t i = 0; i < tensor_count(&wide); i++)
         if (((double *)wide.data)[i] != rule(kind, i))
-            fail_msg("%s[%d] = %g, expected %g", name, (int)i,
-                     ((double *)wide.data)[i], rule(kind, i));
+            fail_msg("%s[%d] = %g, expected %g", name, (int)i, ((double *)wide.data)[i],
+                     rule(kind, i));
     tensor_release(&wide);
 }
 
@@ -179,33 +181,37 @@ static void test_broken_programs(void **unused)
         size_t n;
         const char *why;
     } cases[] = {
-        {CODE(""), "ends inside an instruction"},
-        {CODE("."), "full stack"},
-        {CODE("\x80\x09N."), "protocol 9"},
-        {CODE("0."), "stack is empty"},
-        {CODE("t."), "mark is missing"},
-        {CODE("N(1."), ""},
-        {CODE("(0."), "stack is empty"},
-        {CODE("K\1(K\2a."), "stack is empty"},
-        {CODE("K\1K\2a."), "no list"},
-        {CODE("](K\1u."), "no dictionary"},
-        {CODE("}(K\1u."), "no dictionary"},
-        {CODE("(K\1d."), "key without value"},
-        {CODE("h\0."), "before it is set"},
-        {CODE("Nr\xff\xff\xff\x7f."), "memo number is too large"},
-        {CODE("X\xff\xff\xff\xff""abc."), "ends inside"},
-        {CODE("\x8d\xff\xff\xff\xff\xff\xff\xff\xff""abc."), "ends inside"},
-        {CODE("K\1)R."), "no function"},
-        {CODE("ctorch\nFloatStorage\n)R."), "storage inside the pickle"},
-        {CODE("ctorch._utils\n_rebuild_tensor_v2\n)R."), "(storage, offset"},
-        {CODE("ctorch\nFloat"), "name does not end"},
-        {CODE("ccollections\nOrderedDict\n(K\1tR."), "not made of pairs"},
-        {CODE("](K\1K\2eN}b."), "no dictionary"},
-        {CODE("K\1Q."), "a reference that is no"},
-        {CODE("\xfe."), "no instruction 0xfe"},
-        {CODE("K\1K\2\x93."), "name that is no text"},
-        {CODE("\x8c\2os\x8c\6system\x93."), "'os.system'"},
-        {CODE("I5\n."), "the instruction INT"},
+        {CODE(""),                                       "ends inside an instruction"},
+        {CODE("."),                                      "full stack"                },
+        {CODE("\x80\x09N."),                             "protocol 9"                },
+        {CODE("0."),                                     "stack is empty"            },
+        {CODE("t."),                                     "mark is missing"           },
+        {CODE("N(1."),                                   ""                          },
+        {CODE("(0."),                                    "stack is empty"            },
+        {CODE("K\1(K\2a."),                              "stack is empty"            },
+        {CODE("K\1K\2a."),                               "no list"                   },
+        {CODE("](K\1u."),                                "no dictionary"             },
+        {CODE("}(K\1u."),                                "no dictionary"             },
+        {CODE("(K\1d."),                                 "key without value"         },
+        {CODE("h\0."),                                   "before it is set"          },
+        {CODE("Nr\xff\xff\xff\x7f."),                    "memo number is too large"  },
+        {CODE("X\xff\xff\xff\xff"
+              "abc."),
+         "ends inside"                                                               },
+        {CODE("\x8d\xff\xff\xff\xff\xff\xff\xff\xff"
+              "abc."),
+         "ends inside"                                                               },
+        {CODE("K\1)R."),                                 "no function"               },
+        {CODE("ctorch\nFloatStorage\n)R."),              "storage inside the pickle" },
+        {CODE("ctorch._utils\n_rebuild_tensor_v2\n)R."), "(storage, offset"          },
+        {CODE("ctorch\nFloat"),                          "name does not end"         },
+        {CODE("ccollections\nOrderedDict\n(K\1tR."),     "not made of pairs"         },
+        {CODE("](K\1K\2eN}b."),                          "no dictionary"             },
+        {CODE("K\1Q."),                                  "a reference that is no"    },
+        {CODE("\xfe."),                                  "no instruction 0xfe"       },
+        {CODE("K\1K\2\x93."),                            "name that is no text"      },
+        {CODE("\x8c\2os\x8c\6system\x93."),              "'os.system'"               },
+        {CODE("I5\n."),                                  "the instruction INT"       },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         Err err;
@@ -294,7 +300,7 @@ int main(void)
 {
     static char new[] = "views.pt", old[] = "views_old.pt";
     const struct CMUnitTest tests[] = {
-        {"views", test_views, NULL, NULL, new},
+        {"views",             test_views, NULL, NULL, new},
         {"views, older form", test_views, NULL, NULL, old},
         cmocka_unit_test(test_plain_files),
         cmocka_unit_test(test_refusals),

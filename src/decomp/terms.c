@@ -32,7 +32,8 @@ bool cosine_const(const Interaction *b, const Tensor *S, const int32_t *owner,
     out->R = R;
     Tensor ES = {0};
     bool ok = metric_apply(S, &b->embed, &ES, err) &&
-              tensor_convert(&ES, F32, &out->embed, err) &&
+              tensor_convert(&ES, F32, &out->embed_S, err) &&
+              tensor_convert(&b->embed, F32, &out->embed, err) &&
               tensor_new(F32, 3, (int64_t[]){R, b->E, b->E}, &out->core, err) &&
               tensor_new(F32, 2, (int64_t[]){R, R}, &out->same, err) &&
               interaction_gram(b, S, &K, err) &&
@@ -52,7 +53,7 @@ bool cosine_const(const Interaction *b, const Tensor *S, const int32_t *owner,
 
 void cosine_done(CosineConst *c)
 {
-    Tensor *const all[] = {&c->S, &c->embed, &c->core, &c->same};
+    Tensor *const all[] = {&c->S, &c->embed, &c->embed_S, &c->core, &c->same};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         tensor_release(all[i]);
 }
@@ -84,19 +85,26 @@ static Val gram_cross(Graph *g, Val a, Val b, Val sa, Val sb)
     return g_add(g, G, slope(g, g_matmul(g, a, sb, false, true)));
 }
 
+/* a S embed^T: the value from s, the derivative through embed S. */
+static Val embedded(const CosineConst *c, Graph *g, Val a, Val s)
+{
+    Val value = g_matmul(g, s, graph_const(g, &c->embed), false, true);
+    Val by_a = g_matmul(g, a, graph_const(g, &c->embed_S), false, true);
+    return g_add(g, value, slope(g, by_a));
+}
+
 void cosine_terms(const CosineConst *c, Graph *g, Val a, Val b, CosineTerms *t)
 {
     int64_t R = c->R;
     OpAttr axis = {0};
-    Val embed = graph_const(g, &c->embed), sa = g_stop(g, a), sb = g_stop(g, b);
+    Val sa = g_stop(g, a), sb = g_stop(g, b);
     if (c->S.data) {
         Val both = g_call(g, "concat", (Val[]){sa, sb}, 2, &axis);
         Val bothS = g_matmul(g, both, graph_const(g, &c->S), false, false);
         sa = rows_of(g, bothS, 0, R);
         sb = rows_of(g, bothS, R, 2 * R);
     }
-    Val ea = g_matmul(g, a, embed, false, true),
-        eb = g_matmul(g, b, embed, false, true);
+    Val ea = embedded(c, g, a, sa), eb = embedded(c, g, b, sb);
     Val em = g_einsum(g, "re,ref->rf", ea, graph_const(g, &c->core));
     Val Gaa = gram_self(g, sa, a), Gbb = gram_self(g, sb, b);
     Val Gab = gram_cross(g, a, b, sa, sb);

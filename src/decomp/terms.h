@@ -9,7 +9,7 @@
 typedef struct CosineConst {
     int64_t R;
     Tensor S;     /* f32 [I,I]; empty in the plain metric */
-    Tensor embed; /* f32 [E,I], times S */
+    Tensor embed, embed_S; /* f32 [E,I]; the second times S */
     Tensor core;  /* f32 [R,E,E]: M of each component's class */
     Tensor same;  /* f32 [R,R]: 1 for components of one class */
     double BB;    /* <B,B> */

@@ -159,7 +159,7 @@ install: all
 	install -Dm755 $(BUILD)/cleave $(DEST)/bin/cleave
 	install -d $(DEST)/share/cleave/mnist $(DEST)/share/cleave/scripts
 	install -m644 data/mnist/*.gz data/mnist/MANIFEST $(DEST)/share/cleave/mnist
-	install -m644 scripts/*.lua $(DEST)/share/cleave/scripts
+	install -m644 scripts/*.lua scripts/python/*.py $(DEST)/share/cleave/scripts
 	for f in $(MAN_PAGES); do \
 	  install -Dm644 $$f $(DEST)/share/man/man$${f##*.}/$${f##*/} || exit 1; done
 	install -d $(dir $(BASH_COMPLETION)) $(dir $(ZSH_COMPLETION))

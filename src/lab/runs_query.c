@@ -111,12 +111,15 @@ static bool split_term(const char *text, Term *t, Err *err)
         t->key[n] = '\0';
         for (size_t i = 0; i < ARRAY_LEN(compares); i++) {
             size_t len = strlen(compares[i].sign);
-            if (strncmp(text + n, compares[i].sign, len) == 0 && text[n + len]) {
+            if (strncmp(text + n, compares[i].sign, len) != 0)
+                continue;
+            if (text[n + len]) {
                 t->how = compares[i].how;
                 t->text = text + n + len;
                 t->is_number = read_number(t->text, &t->number);
                 return true;
             }
+            break;
         }
     }
     return err_set(err, ERR_OPTION,

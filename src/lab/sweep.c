@@ -111,14 +111,15 @@ static bool expand_setting(const char *setting, Items *it, Err *err)
         }
         more = *s == ',';
         s += more;
-        if (item.len == 0 && (more || it->n > 0))
+        if (!str_ok(&item, err))
+            ok = false;
+        else if (item.len == 0 && (more || it->n > 0))
             ok = err_set(err, ERR_OPTION, "'%.80s' has an empty place in its list",
                          setting);
         else if (read_range(item.s, &a, &b, &step))
             ok = add_range(it, setting, (size_t)(eq - setting), item.s, a, b, step, err);
         else
-            ok = str_ok(&item, err) &&
-                 add_item(it, setting, (size_t)(eq - setting), item.s, err);
+            ok = add_item(it, setting, (size_t)(eq - setting), item.s, err);
     }
     str_done(&item);
     return ok;

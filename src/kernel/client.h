@@ -31,6 +31,8 @@ typedef struct SessionPlace {
 /* Makes the folders (0700) that are missing. Refuses a socket folder that is a link, of
  * another user, or open to others, with the reason. */
 bool session_place(const char *file, SessionPlace *p, Err *err);
+/* Only file and dir, and makes nothing; dir is "" when there never was a session. */
+bool session_peek(const char *file, SessionPlace *p, Err *err);
 /* Whether a kernel holds the session's lock. */
 bool session_alive(const SessionPlace *p);
 

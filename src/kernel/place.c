@@ -165,6 +165,27 @@ static bool journal_folder(SessionPlace *p, const char *hash, Err *err)
     return true;
 }
 
+bool session_peek(const char *file, SessionPlace *p, Err *err)
+{
+    char hash[17], state[PATH_MAX], name[NAME_MAX + 20];
+    memset(p, 0, sizeof *p);
+    if (!real_file(file, p->file, err))
+        return false;
+    const char *base = strrchr(p->file, '/') + 1;
+    int n = snprintf(p->dir, sizeof p->dir, "%.*s/.cleave/%.255s",
+                     (int)(base - p->file - 1), p->file, base);
+    if (n < (int)sizeof p->dir && file_is_dir(p->dir))
+        return true;
+    document_hash(p->file, strlen(p->file), hash);
+    snprintf(name, sizeof name, "cleave/sessions/%s-%.200s", hash, base);
+    bool there = home_folder("XDG_STATE_HOME", ".local/state", state, sizeof state, NULL) &&
+                 path_join(p->dir, sizeof p->dir, state, name, NULL) &&
+                 file_is_dir(p->dir);
+    if (!there)
+        p->dir[0] = '\0';
+    return true;
+}
+
 bool session_place(const char *file, SessionPlace *p, Err *err)
 {
     char run[PATH_MAX], hash[17];

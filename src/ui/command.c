@@ -111,6 +111,12 @@ static const OptRow session_options[] = {
     {"ro", OPT_BOOL, offsetof(SessionOptions, ro), "false", 0, 0, NULL,
      "only look: this viewer cannot edit"},
 };
+static const OptRow export_options[] = {
+    {"output", OPT_STR, offsetof(ExportOptions, output), "", 0, 0, NULL,
+     "file to write (-o); its suffix tells the format"},
+    {"force", OPT_BOOL, offsetof(ExportOptions, force), "false", 0, 0, NULL,
+     "replace a file that is there"},
+};
 static const OptRow kernel_options[] = {
     CORE_ROWS,
     IDLE_ROW,
@@ -126,6 +132,15 @@ const CommandRow command_rows[] = {
      "Opening runs nothing. Where the terminal cannot move its cursor, or for pipes, it\n"
      "is a line at a time.\n",
      0, 1, session_options, ARRAY_LEN(session_options), command_open},
+    {"export", "notebook.lua -o FILE",
+     "write a notebook with its outputs as .ipynb, .md or .html",
+     "Outputs are those of its last session; a run's folder may stand for the notebook.\n"
+     "Markdown has its pictures in the folder FILE_files, HTML is one file.\n",
+     1, 1, export_options, ARRAY_LEN(export_options), command_export},
+    {"import", "notebook.ipynb",
+     "make a Lua notebook of a Jupyter notebook",
+     "Without --output the new file has the same name and ends in .lua.\n",
+     1, 1, export_options, ARRAY_LEN(export_options), command_import},
     {"ls", "",
      "list sessions: name, state, process, viewers, whether variables exist",
      "", 0, 0, NULL, 0, command_ls},
@@ -452,6 +467,7 @@ static Exit dispatch(const CommandRow *row, int argc, char **argv, int first)
         HelpOptions help;
         BenchOptions bench;
         SessionOptions session;
+        ExportOptions out;
     } config;
     Err err = {0};
     bool help = false;

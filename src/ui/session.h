@@ -13,6 +13,13 @@ typedef struct SessionOptions {
     int64_t ready;
 } SessionOptions;
 
+typedef struct ExportOptions {
+    char output[OPT_STR_CAP];
+    bool force;
+} ExportOptions;
+Exit command_export(const Operands *ops, const void *config); /* export.c */
+Exit command_import(const Operands *ops, const void *config);
+
 Exit command_open(const Operands *ops, const void *config);
 Exit command_ls(const Operands *ops, const void *config);
 Exit command_attach(const Operands *ops, const void *config);

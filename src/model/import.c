@@ -71,6 +71,14 @@ static bool take_one(const ImportCfg *cfg, const TensorSet *from, const char *na
            err_set(err, ERR_NUMERIC, "'%.100s' holds NaN or infinity", source);
 }
 
+/* A pattern is a name, or the beginning of names and a star. */
+static bool matches(const char *pattern, const char *name)
+{
+    size_t n = strlen(pattern);
+    return n && pattern[n - 1] == '*' ? strncmp(pattern, name, n - 1) == 0
+                                      : strcmp(pattern, name) == 0;
+}
+
 static bool is_used(const ImportCfg *cfg, const Model *m, const char *source)
 {
     bool transpose;
@@ -78,7 +86,7 @@ static bool is_used(const ImportCfg *cfg, const Model *m, const char *source)
         if (strcmp(source_of(cfg, tset_name(m->params, i), &transpose), source) == 0)
             return true;
     for (int i = 0; i < cfg->n_ignore; i++)
-        if (strcmp(cfg->ignore[i], source) == 0)
+        if (matches(cfg->ignore[i], source))
             return true;
     return false;
 }

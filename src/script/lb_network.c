@@ -508,7 +508,8 @@ const LbFn lb_network_fns[] = {
      "A network trained elsewhere: kind and its options make the network, each "
      "parameter is taken from the tensor of the same name or the one in map; { name, "
      "transpose = true } for weights kept as [in,out]. Every tensor must be used or "
-     "ignored, every shape must fit.", model_import_new, NULL, NULL,
+     "ignored (\"optimizer.*\" ignores all that begin so), every shape must fit.",
+     model_import_new, NULL, NULL,
      "net = cl.model.import(cl.load(\"net.pt\"), { kind = \"mlp\", map = { "
      "[\"fc1.weight\"] = \"0.weight\" } })"},
     {"model:import", "(tensors, { map = { [parameter] = name }, ignore = { name } })",

@@ -1,8 +1,8 @@
 /* pickle.h -- what a Python pickle of tensors says, without running it. A pickle is a
  * program for a stack machine that may call any Python function by name; this machine
- * knows the opcodes of protocols 2 to 5 that build plain values, and of names only those
- * below. Anything else is refused with a sentence that gives the opcode or the name.
- * Calls become values: an OrderedDict an empty dictionary, a rebuilt tensor a
+ * knows the opcodes of protocols 2 to 5 that build plain values, and of names only
+ * those below. Anything else is refused with a sentence that gives the opcode or the
+ * name. Calls become values: an OrderedDict an empty dictionary, a rebuilt tensor a
  * description. All values live in the arena that the caller gives; texts are bytes of
  * the pickle itself. Values may be shared and even contain themselves, as in Python:
  * who walks them must bound depth and number. */

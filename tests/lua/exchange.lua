@@ -90,6 +90,20 @@ test("a network of NumPy, its weights kept as [in,out]", function()
   equal(largest_difference(other:logits(t.x), net:logits(t.x)), 0)
 end)
 
+test("a part of a checkpoint is imported, the rest ignored by beginnings", function()
+  local t = { ["optim.step"] = cl.ones({ 2 }), ["optim.state.0"] = cl.ones({ 3 }), lr = cl.ones(1) }
+  local names = {}
+  for name, value in pairs(cl.load("tests/data/mlp.pt")) do t["model." .. name] = value end
+  for ours, theirs in pairs(map) do names[ours] = "model." .. theirs end
+  local options = { kind = "mlp", input = 16, hidden = "12,8", classes = 5, map = names }
+  options.ignore = { "optim.*", "lr" }
+  local net = cl.model.import(t, options)
+  local io_of = cl.load("tests/data/mlp_io.npz")
+  near(largest_difference(net:logits(io_of.x), io_of.logits), 0, 1e-5)
+  options.ignore = { "optim", "lr" }
+  raises(function() cl.model.import(t, options) end, "optim.state.0")
+end)
+
 test("what does not fit is named", function()
   local t = cl.load("tests/data/mlp.pt")
   local function import(options)

@@ -38,7 +38,10 @@ static void add_escaped(const char *s, Str *out)
     clean_text(s, strlen(s), &clean);
     for (const char *p = clean.s; *p; p++) {
         const char *e = escaped(*p);
-        if (e)
+        if (strncmp(p, "\xEF\xBF\xBD", 3) == 0) { /* TeX has no such sign */
+            str_addc(out, '?');
+            p += 2;
+        } else if (e)
             str_add(out, e);
         else
             str_addc(out, *p == '\n' || *p == '\t' ? ' ' : *p);

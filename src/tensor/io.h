@@ -1,9 +1,9 @@
 /* io.h -- tensors in files: .npy (format 1.0-3.0), .npz, .safetensors, PyTorch's .pt
- * (read only), CSV and PNG (read only). Readers check every
- * length before they allocate (headers over 100 MB, shapes that overflow, offsets outside
- * the file, unknown dtypes, Fortran order is transposed on load) and say what is wrong in
- * one sentence that names the file. f16/bf16/i64/bool convert to f32 or i32 on load (values
- * that do not fit are an error). Writers go through base/file.h. */
+ * (read only), CSV and PNG (read only). Readers check every length before they allocate
+ * (headers over 100 MB, shapes that overflow, offsets outside the file, unknown dtypes,
+ * Fortran order is transposed on load) and say what is wrong in one sentence that names
+ * the file. f16/bf16/i64/bool convert to f32 or i32 on load (values that do not fit are
+ * an error). Writers go through base/file.h. */
 #ifndef CLEAVE_TENSOR_IO_H
 #define CLEAVE_TENSOR_IO_H
 #include "tensor/tensor.h"

@@ -169,7 +169,8 @@ static bool start_data(Family *f, const DictData *d, Err *err)
     if (!d->x || !d->labels)
         return err_set(err, ERR_OPTION,
                        "the family 'data_anchors' needs the training images and labels");
-    bool ok = data_anchors(d->x, d->labels, f->C, DATA_PCS, &bank, err) &&
+    bool ok = data_anchors(d->x, d->labels, f->C, f->I < DATA_PCS ? f->I : DATA_PCS,
+                           &bank, err) &&
               pair_up(&bank, f->R, f->cfg.bank, &t, err) && start_anchored(f, &t, err);
     tensor_release(&bank);
     tensor_release(&t);

@@ -1,7 +1,7 @@
 /* completion.c -- shell functions written from the command table, so a new command or
  * option completes without a line here. Operands follow their description: one that
- * ends in .lua completes to Lua files, a|b to its words, [case ...] to the benchmark
- * cases, and anything else to files. */
+ * ends in .lua completes to Lua files, a|b to its words, "... | word ..." to the words
+ * that may stand first, [case ...] to the benchmark cases, anything else to files. */
 #include <stdio.h>
 #include <string.h>
 
@@ -30,6 +30,10 @@ static void choices(Str *out, const CommandRow *row)
     } else if (strchr(row->operands, '|') && !strchr(row->operands, ' ')) {
         for (const char *p = row->operands; *p; p++)
             str_addc(out, *p == '|' ? ' ' : *p);
+    } else if (strstr(row->operands, " | ")) {
+        int n = 0;
+        for (const char *p = row->operands; (p = strstr(p, " | ")); p += 3)
+            str_addf(out, "%s%.*s", n++ ? " " : "", (int)strcspn(p + 3, " "), p + 3);
     } else if (strcmp(row->name, "help") == 0) {
         for (size_t i = 0, n = 0; i < command_n_rows; i++)
             if (command_rows[i].doc)
@@ -45,10 +49,11 @@ static void bash_command(Str *out, const CommandRow *row)
                  row->options[i].type == OPT_BOOL ? "" : "=");
     str_add(out, "' words='");
     choices(out, row);
+    bool words_only = strchr(row->operands, '|') && !strchr(row->operands, ' ');
     str_addf(out, "' files='%s' ;;\n",
-             strstr(row->operands, ".lua")                     ? "lua"
-             : strchr(row->operands, '|') || !row->operands[0] ? "none"
-                                                               : "any");
+             strstr(row->operands, ".lua")     ? "lua"
+             : words_only || !row->operands[0] ? "none"
+                                               : "any");
 }
 
 static void bash(Str *out)

@@ -1,5 +1,5 @@
-/* fingerprint.c -- FNV-1a over the bytes; the mix spreads the last ones, which FNV alone
- * leaves in the low bits. */
+/* fingerprint.c -- FNV-1a over the bytes; the mix spreads the last ones, which FNV
+ * alone leaves in the low bits. */
 #include "lab/fingerprint.h"
 
 #include <inttypes.h>

@@ -1,5 +1,6 @@
-/* fingerprint.h -- a 64-bit mark of some bytes, to tell texts apart that nobody forges:
- * FNV-1a (Fowler, Noll, Vo 1991) with a final mix. Pieces are chained through `seed`. */
+/* fingerprint.h -- a 64-bit mark of some bytes, to tell texts apart that nobody
+ * forges: FNV-1a (Fowler, Noll, Vo 1991) with a final mix. Pieces are chained
+ * through `seed`. */
 #ifndef CLEAVE_LAB_FINGERPRINT_H
 #define CLEAVE_LAB_FINGERPRINT_H
 #include <stddef.h>

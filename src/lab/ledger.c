@@ -1,6 +1,6 @@
 /* ledger.c -- keys of claims are "claim.<text>" (with "#2" behind a text that comes
- * twice) and "result.<name>"; both runs of a comparison are read by the same code. In the
- * comment every '>' is an escape, so no text can end it. */
+ * twice) and "result.<name>"; both runs of a comparison are read by the same code.
+ * In the comment every '>' is an escape, so no text can end it. */
 #include "lab/ledger.h"
 
 #include <inttypes.h>
@@ -18,7 +18,12 @@
 
 #define OPENING "<!-- cleave-ledger\n"
 #define CLOSING "\n-->"
-enum { LEDGER_VERSION = 1, REPORT_MAX = 64 << 20, RUN_MAX = 64 << 20, SCRIPT_CAP = 16 << 20 };
+enum {
+    LEDGER_VERSION = 1,
+    REPORT_MAX = 64 << 20,
+    RUN_MAX = 64 << 20,
+    SCRIPT_CAP = 16 << 20
+};
 
 void ledger_interval(double value, bool is_integer, double *lo, double *hi)
 {
@@ -29,12 +34,13 @@ void ledger_interval(double value, bool is_integer, double *lo, double *hi)
     *hi = is_integer ? value : value + unit;
 }
 
-/* --- claims -------------------------------------------------------------------------- */
+/* --- claims ----------------------------------------------------------------------- */
 
 /* Durations and sizes of the process depend on the machine, not on the study. */
 static bool is_measurement(const char *key)
 {
-    static const char *const parts[] = {"second", "_ms", "_us", "time", "memory", "_rss"};
+    static const char *const parts[] = {"second", "_ms",    "_us",
+                                        "time",   "memory", "_rss"};
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         if (strstr(key, parts[i]))
             return true;
@@ -45,9 +51,9 @@ static bool is_measurement(const char *key)
 static bool add_claim(json_t *list, const char *key, const char *text, json_t *value,
                       json_t *lo, json_t *hi, bool flag, Err *err)
 {
-    json_t *c = json_pack("{s:o,s:o,s:O,s:o,s:o,s:b}", "key", jval_str(key), "text",
-                          jval_str(text), "value", value, "lo", lo, "hi", hi, "flag",
-                          flag);
+    json_t *c =
+        json_pack("{s:o,s:o,s:O,s:o,s:o,s:b}", "key", jval_str(key), "text",
+                  jval_str(text), "value", value, "lo", lo, "hi", hi, "flag", flag);
     return (c && json_array_append_new(list, c) == 0) ||
            err_set(err, ERR_MEMORY, "out of memory while collecting claims");
 }
@@ -131,8 +137,8 @@ json_t *ledger_values(const char *run_dir, Err *err)
     if (!claims_of(run_dir, &claims, &run, err))
         return NULL;
     values = json_object();
-    json_array_foreach(claims, i, c)
-        jval_set(values, jval_get(c, "key", ""), json_incref(json_object_get(c, "value")));
+    json_array_foreach(claims, i, c) jval_set(values, jval_get(c, "key", ""),
+                                              json_incref(json_object_get(c, "value")));
     if (!values)
         err_set(err, ERR_MEMORY, "out of memory while collecting claims");
     json_decref(claims);
@@ -140,7 +146,7 @@ json_t *ledger_values(const char *run_dir, Err *err)
     return values;
 }
 
-/* --- writing --------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------- */
 
 static bool add_table(Figure *taken, Str *out, Err *err)
 {
@@ -189,8 +195,8 @@ static void command_text(const json_t *argv, Str *out)
 {
     size_t i;
     json_t *v;
-    json_array_foreach(argv, i, v)
-        str_addf(out, "%s%s", i ? " " : "", json_string_value(v) ? json_string_value(v) : "");
+    json_array_foreach(argv, i, v) str_addf(
+        out, "%s%s", i ? " " : "", json_string_value(v) ? json_string_value(v) : "");
 }
 
 static bool claim_row(Figure *f, int row, const json_t *c, const char *const *origin,
@@ -207,7 +213,10 @@ static bool claim_row(Figure *f, int row, const json_t *c, const char *const *or
                           !flag    ? value
                           : v != 0 ? "holds"
                                    : "fails",
-                          interval, origin[0], origin[1], origin[2]};
+                          interval,
+                          origin[0],
+                          origin[1],
+                          origin[2]};
     for (int i = 0; i < (int)ARRAY_LEN(text); i++) {
         if (!figure_set_cell(f, row, i, text[i], err))
             return false;
@@ -232,13 +241,13 @@ static bool add_claims(const json_t *claims, const json_t *about, Str *out, Err 
     bool ok = f != NULL && str_ok(&command, err);
     for (int k = 0; ok && k < (int)ARRAY_LEN(heads); k++)
         ok = figure_set_head(f, k, heads[k], k == 1, err);
-    json_array_foreach(claims, i, c)
-        ok = ok && claim_row(f, (int)i, c, origin, err);
+    json_array_foreach(claims, i, c) ok = ok && claim_row(f, (int)i, c, origin, err);
     str_done(&seed);
     str_done(&command);
-    str_add(out, "## Claims\n\n"
-                 "`cleave verify report.md` runs the command again and says which values "
-                 "fall into their intervals.\n\n");
+    str_add(out,
+            "## Claims\n\n"
+            "`cleave verify report.md` runs the command again and says which values "
+            "fall into their intervals.\n\n");
     if (ok)
         return add_table(f, out, err);
     figure_free(f);
@@ -265,8 +274,8 @@ static bool add_json(const json_t *ledger, Str *out, Err *err)
 /* What is needed to run it again, and to know that it is the same. */
 static json_t *about_run(const char *dir, const json_t *run)
 {
-    static const char *const copied[] = {"script", "argv", "cwd", "isa", "threads",
-                                         "version"};
+    static const char *const copied[] = {"script", "argv",    "cwd",
+                                         "isa",    "threads", "version"};
     char path[PATH_MAX], mark[17] = "", *text;
     size_t n;
     const char *slash = strrchr(dir, '/');
@@ -291,7 +300,7 @@ static bool write_report(const char *dir, const char *path, const json_t *claims
                          const json_t *run, Err *err)
 {
     static const char *const environment[] = {
-        "version", "host",          "start",        "seconds",     "isa",
+        "version", "host",      "start",        "seconds",     "isa",
         "threads", "blas_core", "blas_version", "peak_memory", "cwd"};
     char *old = NULL;
     size_t n = 0;
@@ -304,15 +313,17 @@ static bool write_report(const char *dir, const char *path, const json_t *claims
     if (n > 0)
         str_add(&t, t.s[t.len - 1] == '\n' ? "\n" : "\n\n");
     json_t *about = about_run(dir, run);
-    json_t *ledger = about ? json_pack("{s:i,s:O,s:O}", "version", LEDGER_VERSION, "run",
-                                       about, "claims", claims)
+    json_t *ledger = about ? json_pack("{s:i,s:O,s:O}", "version", LEDGER_VERSION,
+                                       "run", about, "claims", claims)
                            : NULL;
-    bool ok = ledger || err_set(err, ERR_MEMORY, "out of memory while writing a report");
-    ok = ok &&
-         add_members("Settings", json_object_get(run, "settings"), NULL, 0, &t, err) &&
-         add_members("Environment", run, environment, ARRAY_LEN(environment), &t, err) &&
-         add_claims(claims, about, &t, err) && add_json(ledger, &t, err) &&
-         str_ok(&t, err) && file_write_all(path, t.s, t.len, err);
+    bool ok =
+        ledger || err_set(err, ERR_MEMORY, "out of memory while writing a report");
+    ok =
+        ok &&
+        add_members("Settings", json_object_get(run, "settings"), NULL, 0, &t, err) &&
+        add_members("Environment", run, environment, ARRAY_LEN(environment), &t, err) &&
+        add_claims(claims, about, &t, err) && add_json(ledger, &t, err) &&
+        str_ok(&t, err) && file_write_all(path, t.s, t.len, err);
     json_decref(about);
     json_decref(ledger);
     str_done(&t);
@@ -326,14 +337,15 @@ bool ledger_write(const char *run_dir, Err *err)
     if (!path_join(path, sizeof path, run_dir, "report.md", err) ||
         !claims_of(run_dir, &claims, &run, err))
         return false;
-    bool wanted = file_exists(path) || json_array_size(json_object_get(run, "claims")) > 0;
+    bool wanted =
+        file_exists(path) || json_array_size(json_object_get(run, "claims")) > 0;
     bool ok = !wanted || write_report(run_dir, path, claims, run, err);
     json_decref(claims);
     json_decref(run);
     return ok;
 }
 
-/* --- reading --------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------- */
 
 static bool check_ledger(const json_t *o, Err *err)
 {
@@ -344,8 +356,7 @@ static bool check_ledger(const json_t *o, Err *err)
     if (jval_get_int(o, "version", 0) != LEDGER_VERSION)
         return err_set(err, ERR_FORMAT, "its claim ledger is of another version");
     bool good = json_array_size(argv) >= 3 && json_is_array(claims);
-    json_array_foreach(argv, i, v)
-        good = good && json_is_string(v);
+    json_array_foreach(argv, i, v) good = good && json_is_string(v);
     json_array_foreach(claims, i, v)
     {
         good = good && json_is_string(json_object_get(v, "key")) &&

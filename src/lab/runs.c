@@ -42,7 +42,7 @@ const char *runs_root(const char *given)
     return env && env[0] ? env : "runs";
 }
 
-/* --- run.json as flat objects -------------------------------------------------------- */
+/* --- run.json as flat objects ----------------------------------------------------- */
 
 static bool is_plain(const json_t *v)
 {
@@ -71,22 +71,21 @@ static bool flatten(json_t *dst, const char *prefix, const json_t *v, int depth)
         return true;
     if (is_plain(v))
         return json_object_set(dst, prefix, (json_t *)v) == 0;
-    json_object_foreach((json_t *)v, key, item)
-        ok = ok && flatten_member(dst, prefix, key, item, depth);
+    json_object_foreach((json_t *)v, key, item) ok =
+        ok && flatten_member(dst, prefix, key, item, depth);
     json_array_foreach((json_t *)v, i, item)
     {
         char place[24];
         snprintf(place, sizeof place, "%zu", i + 1);
-        ok = ok && flatten_member(dst, prefix, jval_get(item, "name", place), item,
-                                  depth);
+        ok = ok &&
+             flatten_member(dst, prefix, jval_get(item, "name", place), item, depth);
     }
     return ok;
 }
 
-static const char *const run_fields[] = {"name",    "script",  "start",   "end",
-                                         "seconds", "host",    "threads", "isa",
-                                         "version", "profile", "sweep",   "point",
-                                         "why"};
+static const char *const run_fields[] = {
+    "name", "script",  "start",   "end",   "seconds", "host", "threads",
+    "isa",  "version", "profile", "sweep", "point",   "why"};
 
 /* The name in "<day>-<time>-<name>-<id>". */
 static json_t *name_of(const char *id)
@@ -120,7 +119,7 @@ static json_t *digest(const json_t *o, const char *id)
     return NULL;
 }
 
-/* --- last metrics -------------------------------------------------------------------- */
+/* --- last metrics ----------------------------------------------------------------- */
 
 /* The end of a file, from the first whole line in it. */
 static bool read_tail(const char *path, char **text, size_t *n)
@@ -171,7 +170,7 @@ static void last_metrics(const char *dir, json_t *info)
     mem_free(text);
 }
 
-/* --- one run ------------------------------------------------------------------------- */
+/* --- one run ---------------------------------------------------------------------- */
 
 /* run.json of a folder, as a digest; a damaged one gives the state "damaged". */
 static json_t *read_info(const char *dir, const char *id)
@@ -261,7 +260,7 @@ bool runs_read(const char *dir, RunRow *out, Err *err)
     return false;
 }
 
-/* --- the index ----------------------------------------------------------------------- */
+/* --- the index -------------------------------------------------------------------- */
 
 /* What is known about run.json of a row without opening it. */
 typedef struct Stamp {
@@ -323,10 +322,10 @@ static void load_index(Scan *s, const char *path)
 
 static Stamp mark_of(const struct stat *st)
 {
-    return (Stamp){.mtime = (int64_t)st->st_mtim.tv_sec * 1000000000 +
-                           st->st_mtim.tv_nsec,
-                  .size = (int64_t)st->st_size,
-                  .inode = (int64_t)st->st_ino};
+    return (Stamp){.mtime =
+                       (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
+                   .size = (int64_t)st->st_size,
+                   .inode = (int64_t)st->st_ino};
 }
 
 /* The entry of a folder if it still describes the file; a new reference. */
@@ -424,8 +423,8 @@ static bool list_names(DIR *d, char ***names, size_t *n, Err *err)
     *names = NULL;
     *n = 0;
     for (struct dirent *e; (e = readdir(d));) {
-        if (e->d_name[0] == '.' || (e->d_type != DT_DIR && e->d_type != DT_LNK &&
-                                    e->d_type != DT_UNKNOWN))
+        if (e->d_name[0] == '.' ||
+            (e->d_type != DT_DIR && e->d_type != DT_LNK && e->d_type != DT_UNKNOWN))
             continue;
         if (*n == cap) {
             cap = cap ? 2 * cap : 256;

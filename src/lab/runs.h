@@ -43,7 +43,8 @@ void runs_row_done(RunRow *row);
 const json_t *runs_value(const RunRow *row, const char *key);
 /* The same as a number: NaN when it is none. */
 double runs_number(const RunRow *row, const char *key);
-/* As people read it: numbers with 4 digits when `brief`, else so that they read back. */
+/* As people read it: numbers with 4 digits when `brief`, else so that they read
+ * back. */
 void runs_text(const json_t *value, bool brief, Str *out);
 /* Every key that some row has, in the order above, as an array of qualified names
  * ("settings.lr"); `section`: only that one, NULL: all. NULL: out of memory. */
@@ -59,7 +60,7 @@ bool runs_sort(Runs *r, const char *key, Err *err);
  * of one if no other run has it. NULL: err lists what fits. */
 const RunRow *runs_find(const Runs *r, const char *name, Err *err);
 
-/* --- groups -------------------------------------------------------------------------- */
+/* --- groups ----------------------------------------------------------------------- */
 typedef struct RunGroup {
     json_t *label;  /* key -> value, in the order of the keys */
     size_t *member; /* indices of rows */
@@ -73,17 +74,18 @@ typedef struct RunGroups {
 /* Rows that agree in all keys ("a,b"; "": all together), in order of appearance. */
 bool runs_group(const Runs *r, const char *keys, RunGroups *out, Err *err);
 void runs_groups_done(RunGroups *g);
-/* A value over the group's seeds: runs of one seed are averaged first, so that repeating
- * a run does not narrow the interval. */
+/* A value over the group's seeds: runs of one seed are averaged first, so that
+ * repeating a run does not narrow the interval. */
 bool runs_spread(const Runs *r, const RunGroup *g, const char *key, Spread *out,
-                  Err *err);
+                 Err *err);
 /* Mean difference g - base over the seeds that both have. */
 bool runs_difference(const Runs *r, const RunGroup *g, const RunGroup *base,
-                      const char *key, Spread *out, Err *err);
-/* The group whose label or rows fulfil "key=value"; -1 with an error that lists them. */
+                     const char *key, Spread *out, Err *err);
+/* The group whose label or rows fulfil "key=value"; -1 with an error that lists
+ * them. */
 int runs_baseline(const Runs *r, const RunGroups *g, const char *term, Err *err);
 
-/* --- curves -------------------------------------------------------------------------- */
+/* --- curves ----------------------------------------------------------------------- */
 typedef struct Curve {
     char *name;
     size_t n, cap;

@@ -32,7 +32,8 @@ static bool add_point(Curve *c, double step, double value, Err *err)
         double *step_ = mem_realloc(c->step, cap * sizeof *step_, err);
         if (step_)
             c->step = step_;
-        double *value_ = step_ ? mem_realloc(c->value, cap * sizeof *value_, err) : NULL;
+        double *value_ =
+            step_ ? mem_realloc(c->value, cap * sizeof *value_, err) : NULL;
         if (!value_)
             return false;
         c->value = value_;
@@ -86,7 +87,7 @@ void runs_curves_done(Curves *c)
     *c = (Curves){0};
 }
 
-/* --- bands ----------------------------------------------------------------------------- */
+/* --- bands ------------------------------------------------------------------------ */
 
 typedef struct Point {
     double step, value;

@@ -79,7 +79,7 @@ static RunGroup *group_of(RunGroups *g, json_t *taken_label, json_t *index, Err 
     return found;
 }
 
-/* --- one value a seed ------------------------------------------------------------------ */
+/* --- one value a seed ------------------------------------------------------------- */
 
 typedef struct SeedMeans {
     json_t *index; /* text of the seed -> place */
@@ -169,8 +169,8 @@ bool runs_difference(const Runs *r, const RunGroup *g, const RunGroup *base,
     {
         const json_t *other = json_object_get(b.index, seed);
         if (other && d)
-            d[n++] = a.sum[json_integer_value(place)] -
-                     b.sum[json_integer_value(other)];
+            d[n++] =
+                a.sum[json_integer_value(place)] - b.sum[json_integer_value(other)];
     }
     if (d)
         *out = spread_of(d, n);
@@ -180,7 +180,7 @@ bool runs_difference(const Runs *r, const RunGroup *g, const RunGroup *base,
     return d != NULL;
 }
 
-/* --- groups ------------------------------------------------------------------------------ */
+/* --- groups ----------------------------------------------------------------------- */
 
 void runs_groups_done(RunGroups *g)
 {
@@ -199,10 +199,11 @@ static bool keys_known(const Runs *r, const Keys *k, Err *err)
         for (size_t j = 0; !seen && j < r->n; j++)
             seen = runs_value(&r->row[j], k->item[i]) != NULL;
         if (!seen)
-            return err_set(err, ERR_OPTION,
-                           "grouping: no run has '%.80s'; cleave runs --keys lists what "
-                           "they have",
-                           k->item[i]);
+            return err_set(
+                err, ERR_OPTION,
+                "grouping: no run has '%.80s'; cleave runs --keys lists what "
+                "they have",
+                k->item[i]);
     }
     return true;
 }
@@ -239,8 +240,8 @@ int runs_baseline(const Runs *r, const RunGroups *g, const char *term, Err *err)
     char key[256], *end;
     int found = -1, n = 0;
     if (!eq || eq == term || (size_t)(eq - term) >= sizeof key) {
-        err_set(err, ERR_OPTION, "'%.80s' names no group; write key=value, such as rank=8",
-                term);
+        err_set(err, ERR_OPTION,
+                "'%.80s' names no group; write key=value, such as rank=8", term);
         return -1;
     }
     snprintf(key, sizeof key, "%.*s", (int)(eq - term), term);

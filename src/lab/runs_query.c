@@ -73,15 +73,22 @@ json_t *runs_keys(const Runs *r, const char *section)
     return keys;
 }
 
-/* --- filters ------------------------------------------------------------------------- */
+/* --- filters ---------------------------------------------------------------------- */
 
 typedef enum Compare { EQ, NE, LE, GE, LT, GT, HAS, HAS_NOT } Compare;
 static const struct {
     const char *sign;
     Compare how;
 } compares[] = {
-    {"!=", NE}, {"!~", HAS_NOT}, {">=", GE}, {"<=", LE}, {"==", EQ},
-    {"=", EQ},  {"~", HAS},      {">", GT},  {"<", LT},
+    {"!=", NE     },
+    {"!~", HAS_NOT},
+    {">=", GE     },
+    {"<=", LE     },
+    {"==", EQ     },
+    {"=",  EQ     },
+    {"~",  HAS    },
+    {">",  GT     },
+    {"<",  LT     },
 };
 
 typedef struct Term {
@@ -122,10 +129,11 @@ static bool split_term(const char *text, Term *t, Err *err)
             break;
         }
     }
-    return err_set(err, ERR_OPTION,
-                   "'%.80s' is no filter; write key=value, key>=value or key~part, such "
-                   "as rank>=64 state=done name~two",
-                   text);
+    return err_set(
+        err, ERR_OPTION,
+        "'%.80s' is no filter; write key=value, key>=value or key~part, such "
+        "as rank>=64 state=done name~two",
+        text);
 }
 
 /* The key as somebody meant it: the nearest of all that runs have. */
@@ -163,8 +171,9 @@ static bool check_term(const Runs *r, const Term *t, Err *err)
         return false;
     for (size_t i = 0; i < r->n && ordered && !t->is_number; i++) {
         if (json_is_number(runs_value(&r->row[i], t->key)))
-            return err_set(err, ERR_OPTION, "%.80s: '%s' holds numbers, '%.80s' is none",
-                           t->whole, t->key, t->text);
+            return err_set(err, ERR_OPTION,
+                           "%.80s: '%s' holds numbers, '%.80s' is none", t->whole,
+                           t->key, t->text);
     }
     return true;
 }
@@ -247,7 +256,7 @@ bool runs_filter(Runs *r, const char *const *terms, size_t n, Err *err)
     return ok;
 }
 
-/* --- order --------------------------------------------------------------------------- */
+/* --- order ------------------------------------------------------------------------ */
 
 typedef struct Order {
     const char *key;
@@ -291,7 +300,7 @@ bool runs_sort(Runs *r, const char *key, Err *err)
     return true;
 }
 
-/* --- names --------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------ */
 
 /* How well a name fits a run: 0 exactly, 1 as a number, 2 as a beginning, -1 not. */
 static int fit(const RunRow *row, const char *name, size_t n)
@@ -341,7 +350,8 @@ const RunRow *runs_find(const Runs *r, const char *name, Err *err)
         return none_fits(r, name, err);
     if (others == 0)
         return best;
-    err_set(err, ERR_OPTION, "%d runs begin with '%.200s', one of them %s; write more of it",
-            others + 1, name, best->id);
+    err_set(err, ERR_OPTION,
+            "%d runs begin with '%.200s', one of them %s; write more of it", others + 1,
+            name, best->id);
     return NULL;
 }

@@ -1,7 +1,7 @@
-/* spread.c -- for whole degrees of freedom the integral of Student's density is a finite
- * sum (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4), so the quantile is found by
- * bisection on an exact function; from 200 on the expansion about the normal quantile
- * (26.7.5) is right to twelve digits. */
+/* spread.c -- for whole degrees of freedom the integral of Student's density is a
+ * finite sum (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4), so the quantile is
+ * found by bisection on an exact function; from 200 on the expansion about the
+ * normal quantile (26.7.5) is right to twelve digits. */
 #include "lab/spread.h"
 
 #include <math.h>

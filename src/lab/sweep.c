@@ -67,8 +67,7 @@ static bool read_range(const char *s, double *a, double *b, double *step)
         return false;
     colon = strchr(dots, ':');
     *step = 1;
-    return number_until(s, dots, a) &&
-           number_until(dots + 2, colon ? colon : end, b) &&
+    return number_until(s, dots, a) && number_until(dots + 2, colon ? colon : end, b) &&
            (!colon || number_until(colon + 1, end, step));
 }
 
@@ -81,8 +80,8 @@ static bool add_range(Items *it, const char *name, size_t n_name, const char *it
                        item);
     double count = floor((b - a) / step * (1 + 1e-12) + 1e-9);
     if (!(count < SWEEP_MAX_POINTS))
-        return err_set(err, ERR_OPTION, "the range '%.80s' has more than %d values", item,
-                       SWEEP_MAX_POINTS);
+        return err_set(err, ERR_OPTION, "the range '%.80s' has more than %d values",
+                       item, SWEEP_MAX_POINTS);
     for (double i = 0; i <= count; i++) {
         snprintf(text, sizeof text, "%.12g", a + i * step);
         if (!add_item(it, name, n_name, strcmp(text, "-0") == 0 ? "0" : text, err))
@@ -99,9 +98,10 @@ static bool expand_setting(const char *setting, Items *it, Err *err)
     Str item;
     *it = (Items){0};
     if (!s || eq == setting)
-        return err_set(err, ERR_OPTION,
-                       "'%.80s' is no setting; write name=value, name=1,2,3 or name=1..5",
-                       setting);
+        return err_set(
+            err, ERR_OPTION,
+            "'%.80s' is no setting; write name=value, name=1,2,3 or name=1..5",
+            setting);
     str_init(&item);
     while (ok && more) {
         str_clear(&item);
@@ -117,7 +117,8 @@ static bool expand_setting(const char *setting, Items *it, Err *err)
             ok = err_set(err, ERR_OPTION, "'%.80s' has an empty place in its list",
                          setting);
         else if (read_range(item.s, &a, &b, &step))
-            ok = add_range(it, setting, (size_t)(eq - setting), item.s, a, b, step, err);
+            ok =
+                add_range(it, setting, (size_t)(eq - setting), item.s, a, b, step, err);
         else
             ok = add_item(it, setting, (size_t)(eq - setting), item.s, err);
     }
@@ -125,9 +126,10 @@ static bool expand_setting(const char *setting, Items *it, Err *err)
     return ok;
 }
 
-/* --- marks --------------------------------------------------------------------------- */
+/* --- marks ------------------------------------------------------------------------ */
 
-/* A number in its shortest form, so that 1e-3 and 0.001 are one point; "007" is text. */
+/* A number in its shortest form, so that 1e-3 and 0.001 are one point; "007" is
+ * text. */
 static uint64_t mark_setting(const char *setting, uint64_t seed)
 {
     const char *value = strchr(setting, '=') + 1;
@@ -159,7 +161,7 @@ static void mark_point(SweepPoint *p, size_t n, uint64_t script)
     fingerprint_hex(mark, p->mark);
 }
 
-/* --- points -------------------------------------------------------------------------- */
+/* --- points ----------------------------------------------------------------------- */
 
 static bool make_point(Sweep *s, const Items *it, size_t number, uint64_t script,
                        json_t *seen, Err *err)
@@ -263,7 +265,7 @@ void sweep_done(Sweep *s)
     *s = (Sweep){0};
 }
 
-/* --- launchers ----------------------------------------------------------------------- */
+/* --- launchers -------------------------------------------------------------------- */
 
 static bool read_count(const char *name, size_t *v)
 {
@@ -275,13 +277,15 @@ static bool read_count(const char *name, size_t *v)
     return *end == '\0';
 }
 
-/* A batch script on its own has the job's variables too, but no step: it is one process. */
+/* A batch script on its own has the job's variables too, but no step: it is one
+ * process. */
 static bool slurm_task(size_t *rank, size_t *size)
 {
     if (getenv("SLURM_JOB_ID") && !getenv("SLURM_STEP_ID") && !getenv("SLURM_STEPID"))
         return false;
     return read_count("SLURM_PROCID", rank) &&
-           (read_count("SLURM_STEP_NUM_TASKS", size) || read_count("SLURM_NTASKS", size));
+           (read_count("SLURM_STEP_NUM_TASKS", size) ||
+            read_count("SLURM_NTASKS", size));
 }
 
 static bool slurm_element(size_t *rank, size_t *size)
@@ -311,11 +315,12 @@ bool sweep_share(size_t *rank, size_t *size, Err *err)
     }
     slurm_element(&element, &elements);
     if (*rank >= *size || element >= elements)
-        return err_set(err, ERR_OPTION,
-                       "the launcher says that this is process %zu of %zu; a Slurm array "
-                       "has to be a range such as 0-9",
-                       (element >= elements ? element : *rank) + 1,
-                       element >= elements ? elements : *size);
+        return err_set(
+            err, ERR_OPTION,
+            "the launcher says that this is process %zu of %zu; a Slurm array "
+            "has to be a range such as 0-9",
+            (element >= elements ? element : *rank) + 1,
+            element >= elements ? elements : *size);
     *rank += element * *size;
     *size *= elements;
     return true;

@@ -1,9 +1,9 @@
-/* sweep.h -- a grid of settings as a list of independent runs. "seed=1..5 lr=1e-3,1e-4
- * name=a" has ten points; items are lists (a,b), whole ranges (1..5), ranges with a step
- * (0..1:0.25, both ends included where they are met) and single values, all as text:
- * the script's cl.config types them. A point is known by a mark of the script's text and
- * its settings, wherever and whenever it runs; run.json records it, so that a point is
- * not run twice. Owns its texts. */
+/* sweep.h -- a grid of settings as a list of independent runs. "seed=1..5
+ * lr=1e-3,1e-4 name=a" has ten points; items are lists (a,b), whole ranges (1..5),
+ * ranges with a step (0..1:0.25, both ends included where they are met) and single
+ * values, all as text: the script's cl.config types them. A point is known by a mark
+ * of the script's text and its settings, wherever and whenever it runs; run.json
+ * records it, so that a point is not run twice. Owns its texts. */
 #ifndef CLEAVE_LAB_SWEEP_H
 #define CLEAVE_LAB_SWEEP_H
 #include <stdint.h>

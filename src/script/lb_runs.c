@@ -1,5 +1,5 @@
-/* lb_runs.c -- runs as Lua rows, and claims. What `cleave runs` shows as a table is a list of
- * tables here, with the same keys, filters, order and groups. */
+/* lb_runs.c -- runs as Lua rows, and claims. What `cleave runs` shows as a table is
+ * a list of tables here, with the same keys, filters, order and groups. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,16 +15,17 @@ typedef struct RunsCfg {
         baseline[OPT_STR_CAP];
 } RunsCfg;
 static const OptRow runs_options[] = {
-    { "folder", OPT_STR, offsetof(RunsCfg, folder), "", 0, 0, NULL,
-      "Folder of the runs; empty: the one this run is in, else $CLEAVE_RUNS, else runs." },
-    { "where", OPT_STR, offsetof(RunsCfg, where), "", 0, 0, NULL,
-      "Filters between blanks, as \"rank>=64 state=done name~two\"." },
-    { "sort", OPT_STR, offsetof(RunsCfg, sort), "", 0, 0, NULL,
-      "Key to sort by; \"-acc\" from the largest down; empty: by start." },
-    { "group", OPT_STR, offsetof(RunsCfg, group), "", 0, 0, NULL,
-      "Keys as \"lr,rank\": one row a group instead of one a run." },
-    { "baseline", OPT_STR, offsetof(RunsCfg, baseline), "", 0, 0, NULL,
-      "With group: \"key=value\" of the group that others are compared with." },
+    {"folder",   OPT_STR, offsetof(RunsCfg, folder),   "", 0, 0, NULL,
+     "Folder of the runs; empty: the one this run is in, else $CLEAVE_RUNS, else "
+     "runs."                                                                },
+    {"where",    OPT_STR, offsetof(RunsCfg, where),    "", 0, 0, NULL,
+     "Filters between blanks, as \"rank>=64 state=done name~two\"."         },
+    {"sort",     OPT_STR, offsetof(RunsCfg, sort),     "", 0, 0, NULL,
+     "Key to sort by; \"-acc\" from the largest down; empty: by start."     },
+    {"group",    OPT_STR, offsetof(RunsCfg, group),    "", 0, 0, NULL,
+     "Keys as \"lr,rank\": one row a group instead of one a run."           },
+    {"baseline", OPT_STR, offsetof(RunsCfg, baseline), "", 0, 0, NULL,
+     "With group: \"key=value\" of the group that others are compared with."},
 };
 static const size_t n_runs_options = ARRAY_LEN(runs_options);
 
@@ -73,10 +74,11 @@ static void push_plain(lua_State *L, const json_t *v)
         lua_pushnil(L);
 }
 
-/* One flat table; a field of the run hides a setting of its name, and so on downwards. */
+/* One flat table; a field of the run hides a setting of its name, and so on
+ * downwards. */
 static void push_row(lua_State *L, const RunRow *row)
 {
-    static const char *const sections[] = { "metric", "result", "settings", "run" };
+    static const char *const sections[] = {"metric", "result", "settings", "run"};
     lua_newtable(L);
     for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
         const char *key;
@@ -91,7 +93,8 @@ static void push_row(lua_State *L, const RunRow *row)
     lua_setfield(L, -2, "dir");
 }
 
-static void set_spread(lua_State *L, const char *key, const char *suffix, const Spread *d)
+static void set_spread(lua_State *L, const char *key, const char *suffix,
+                       const Spread *d)
 {
     char name[320];
     snprintf(name, sizeof name, "%s%s", key, suffix);
@@ -103,8 +106,8 @@ static void set_spread(lua_State *L, const char *key, const char *suffix, const 
 }
 
 /* Fills the table on top with a group's numbers. */
-static void set_group(lua_State *L, const Runs *r, const RunGroup *g, const RunGroup *base,
-                      const json_t *keys)
+static void set_group(lua_State *L, const Runs *r, const RunGroup *g,
+                      const RunGroup *base, const json_t *keys)
 {
     Err err;
     size_t i;
@@ -129,7 +132,8 @@ static void set_group(lua_State *L, const Runs *r, const RunGroup *g, const RunG
 static int push_groups(lua_State *L, const Runs *r, const RunsCfg *c)
 {
     Err err;
-    LbGuard *hold = lb_push_guard(L, release_groups), *keep = lb_push_guard(L, release_json);
+    LbGuard *hold = lb_push_guard(L, release_groups),
+            *keep = lb_push_guard(L, release_json);
     RunGroups *g = hold->p = mem_zalloc(sizeof *g, &err);
     if (!g || !runs_group(r, c->group, g, &err))
         return lb_raise(L, &err);
@@ -211,7 +215,7 @@ static int cl_runs(lua_State *L)
     return 1;
 }
 
-/* --- claims ------------------------------------------------------------------------------ */
+/* --- claims ----------------------------------------------------------------------- */
 
 /* interval = 0.01 (half its width) or { lo, hi }; false when there is none. */
 static bool read_interval(lua_State *L, double value, double *lo, double *hi)
@@ -240,7 +244,7 @@ static int cl_claim(lua_State *L)
     const char *text = luaL_checklstring(L, 1, &n);
     LTensor *t = lb_test_tensor(L, 2);
     bool is_flag = lua_isboolean(L, 2);
-    double value = is_flag ? lua_toboolean(L, 2)
+    double value = is_flag                         ? lua_toboolean(L, 2)
                    : t && tensor_count(&t->t) == 1 ? tensor_item(&t->t)
                                                    : luaL_checknumber(L, 2);
     double lo = value, hi = value;
@@ -248,9 +252,10 @@ static int cl_claim(lua_State *L)
     if (!read_interval(L, value, &lo, &hi) && !is_flag)
         ledger_interval(value, lua_isinteger(L, 2), &lo, &hi);
     if (!(lo <= value && value <= hi))
-        return lb_error(L, ERR_OPTION, "cl.claim: %g is not between %g and %g", value, lo, hi);
-    json_t *claim = json_pack("{s:o,s:o,s:o,s:o,s:b}", "text", jval_text(text, n), "value",
-                              jval_number(value), "lo", jval_number(lo), "hi",
+        return lb_error(L, ERR_OPTION, "cl.claim: %g is not between %g and %g", value,
+                        lo, hi);
+    json_t *claim = json_pack("{s:o,s:o,s:o,s:o,s:b}", "text", jval_text(text, n),
+                              "value", jval_number(value), "lo", jval_number(lo), "hi",
                               jval_number(hi), "flag", is_flag);
     if (!lb->run)
         json_decref(claim);
@@ -260,20 +265,25 @@ static int cl_claim(lua_State *L)
     return 1;
 }
 
+// clang-format off: rows of unequal length
 const LbFn lb_runs_fns[] = {
-    { "cl.runs", "({ where = text, sort = key, ... })",
-      "The runs of a folder as a list of flat rows: fields of the run (id, dir, name, state, "
-      "start, seconds ...), settings, values of the result, last metrics. With group, one row a "
-      "group: its keys, runs, seeds, and for every number its mean over seeds and half the width "
-      "of the 95 % interval (acc, acc_half); with baseline also the paired difference (acc_diff, "
-      "acc_diff_half).", cl_runs, runs_options, &n_runs_options,
-      "cl.show(cl.table(cl.runs { where = \"state=done\" }, { columns = { \"id\", \"seconds\" } }))" },
-    { "cl.claim", "(text, value, { interval = half or { lo, hi } })",
-      "States a number (or a boolean) in the claim ledger of report.md, where `cleave verify` "
-      "looks whether running the command again gives a value within the interval. Without one "
-      "the interval is one unit of the fourth significant digit each way, and integers and "
-      "booleans have to be the same. Numbers of the result and checks are claimed without "
-      "this. Returns value.", cl_claim, NULL, NULL,
-      "cl.claim(\"test accuracy\", 0.97, { interval = 0.002 })" },
+    {"cl.runs", "({ where = text, sort = key, ... })",
+     "The runs of a folder as a list of flat rows: fields of the run (id, dir, name, "
+     "state, start, seconds ...), settings, values of the result, last metrics. With "
+     "group, one row a group: its keys, runs, seeds, and for every number its mean over "
+     "seeds and half the width of the 95 % interval (acc, acc_half); with baseline also "
+     "the paired difference (acc_diff, acc_diff_half).",
+     cl_runs, runs_options, &n_runs_options,
+     "cl.show(cl.table(cl.runs { where = \"state=done\" }, "
+     "{ columns = { \"id\", \"seconds\" } }))"},
+    {"cl.claim", "(text, value, { interval = half or { lo, hi } })",
+     "States a number (or a boolean) in the claim ledger of report.md, where `cleave "
+     "verify` looks whether running the command again gives a value within the interval. "
+     "Without one the interval is one unit of the fourth significant digit each way, and "
+     "integers and booleans have to be the same. Numbers of the result and checks are "
+     "claimed without this. Returns value.",
+     cl_claim, NULL, NULL,
+     "cl.claim(\"test accuracy\", 0.97, { interval = 0.002 })"},
 };
+// clang-format on
 const size_t lb_n_runs_fns = ARRAY_LEN(lb_runs_fns);

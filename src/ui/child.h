@@ -1,6 +1,6 @@
-/* child.h -- `cleave` processes that another command starts: in a process group of their
- * own, so that Ctrl-C reaches only the one that decides, with the ends of their two
- * output streams kept and never a full pipe. */
+/* child.h -- `cleave` processes that another command starts: in a process group of
+ * their own, so that Ctrl-C reaches only the one that decides, with the ends of
+ * their two output streams kept and never a full pipe. */
 #ifndef CLEAVE_UI_CHILD_H
 #define CLEAVE_UI_CHILD_H
 #include <poll.h>

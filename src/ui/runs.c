@@ -1,5 +1,5 @@
-/* runs.c -- `cleave runs`: the list with filters, order and groups, as a table or as CSV;
- * removing. `show` and `compare` are in runs_show.c. */
+/* runs.c -- `cleave runs`: the list with filters, order and groups, as a table or as
+ * CSV; removing. `show` and `compare` are in runs_show.c. */
 #include <errno.h>
 #include <ftw.h>
 #include <limits.h>
@@ -19,7 +19,7 @@
 static const char *const lead[] = {"number", "id", "name", "state", "seconds"};
 enum { LEAD_ALWAYS = 4, MAX_COLUMNS = 400, GROUP_METRICS = 12 };
 
-/* --- the list -------------------------------------------------------------------------- */
+/* --- the list --------------------------------------------------------------------- */
 
 static void short_cell(const RunRow *row, const char *key, bool brief, Str *t)
 {
@@ -104,7 +104,8 @@ static bool add_section(const Runs *r, const char *section, bool all, json_t *ke
     {
         const char *key = json_string_value(v);
         bool metric = strcmp(section, "settings") != 0;
-        bool tells = metric ? holds_numbers(r, key) && !repeated(r, key) : varies(r, key);
+        bool tells =
+            metric ? holds_numbers(r, key) && !repeated(r, key) : varies(r, key);
         if (ok && (all || tells))
             ok = add_key(keys, bare(r, key));
     }
@@ -144,7 +145,8 @@ static json_t *choose_columns(const Runs *r, const RunsOptions *o)
     return NULL;
 }
 
-static bool fill_list(const Runs *r, const json_t *keys, bool brief, Listing *s, Err *err)
+static bool fill_list(const Runs *r, const json_t *keys, bool brief, Listing *s,
+                      Err *err)
 {
     Str t;
     bool ok = true;
@@ -156,7 +158,8 @@ static bool fill_list(const Runs *r, const json_t *keys, bool brief, Listing *s,
     str_init(&t);
     for (size_t i = 0; ok && i < r->n; i++) {
         for (size_t k = 0; ok && k < n; k++) {
-            short_cell(&r->row[i], json_string_value(json_array_get(keys, k)), brief, &t);
+            short_cell(&r->row[i], json_string_value(json_array_get(keys, k)), brief,
+                       &t);
             ok = str_ok(&t, err) && listing_cell(s, t.s, err);
         }
     }
@@ -219,7 +222,7 @@ static bool show_keys(const Runs *r, const PrintStyle *style, Err *err)
     return ok;
 }
 
-/* --- groups ---------------------------------------------------------------------------- */
+/* --- groups ----------------------------------------------------------------------- */
 
 /* "0.9712 +- 0.0021"; in CSV three cells. */
 static bool spread_cells(const Spread *d, bool csv, Listing *s, Err *err)
@@ -238,7 +241,8 @@ static bool spread_cells(const Spread *d, bool csv, Listing *s, Err *err)
     return listing_cell(s, both, err);
 }
 
-static bool spread_head(const char *key, const char *what, bool csv, Listing *s, Err *err)
+static bool spread_head(const char *key, const char *what, bool csv, Listing *s,
+                        Err *err)
 {
     char head[320];
     if (!csv) {
@@ -283,8 +287,7 @@ static bool group_heads(const RunGroup *g, const json_t *metrics, bool paired, b
     json_t *v;
     size_t i;
     bool ok = true;
-    json_object_foreach(g->label, key, v)
-        ok = ok && listing_column(s, key, err);
+    json_object_foreach(g->label, key, v) ok = ok && listing_column(s, key, err);
     ok = ok && listing_column(s, "runs", err) && listing_column(s, "seeds", err);
     json_array_foreach(metrics, i, v)
     {
@@ -356,8 +359,7 @@ bool runs_show_groups(const Runs *r, const char *by, const char *baseline,
         fwrite(t.s, 1, t.len, stdout);
     } else if (ok && g.n > 0) {
         size_t keys = json_object_size(g.group[0].label);
-        size_t dropped =
-            columns[0] ? 0 : listing_fit(&s, keys + 3, style->draw.width);
+        size_t dropped = columns[0] ? 0 : listing_fit(&s, keys + 3, style->draw.width);
         str_add(&t, "mean over seeds +- half of its 95 % interval");
         if (base >= 0)
             str_addf(&t, "; diff: to %s, paired by seed", baseline);
@@ -373,7 +375,7 @@ bool runs_show_groups(const Runs *r, const char *by, const char *baseline,
     return ok;
 }
 
-/* --- removing -------------------------------------------------------------------------- */
+/* --- removing --------------------------------------------------------------------- */
 
 static int64_t bytes_below;
 
@@ -384,7 +386,8 @@ static int add_bytes(const char *path, const struct stat *st, int type, struct F
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+static int remove_one(const char *path, const struct stat *st, int type,
+                      struct FTW *ftw)
 {
     (void)st, (void)type, (void)ftw;
     return remove(path);
@@ -403,7 +406,8 @@ static bool remove_run(const Runs *r, const RunRow *row, Err *err)
     if (!path_join(hidden, sizeof hidden, r->root, name, err))
         return false;
     if (rename(row->dir, hidden) != 0)
-        return err_set(err, ERR_IO, "cannot remove '%s': %s", row->dir, strerror(errno));
+        return err_set(err, ERR_IO, "cannot remove '%s': %s", row->dir,
+                       strerror(errno));
     if (!runs_remove_tree(hidden))
         return err_set(err, ERR_IO, "cannot remove all of '%s': %s", hidden,
                        strerror(errno));
@@ -464,7 +468,7 @@ static Exit runs_remove(const Runs *r, const Operands *ops, const RunsOptions *o
     return code;
 }
 
-/* --- the command ----------------------------------------------------------------------- */
+/* --- the command ------------------------------------------------------------------ */
 
 static Exit list(Runs *r, const Operands *ops, const RunsOptions *o,
                  const PrintStyle *style)
@@ -478,7 +482,8 @@ static Exit list(Runs *r, const Operands *ops, const RunsOptions *o,
     if (ok && o->keys)
         ok = show_keys(r, style, &err);
     else if (ok && o->group[0])
-        ok = runs_show_groups(r, o->group, o->baseline, o->columns, o->csv, style, &err);
+        ok =
+            runs_show_groups(r, o->group, o->baseline, o->columns, o->csv, style, &err);
     else if (ok)
         ok = show_list(r, all, o, style, &err);
     if (!ok)
@@ -491,7 +496,8 @@ static Exit list(Runs *r, const Operands *ops, const RunsOptions *o,
 static const struct {
     const char *name;
     int least, most;
-    Exit (*run)(const Runs *, const Operands *, const RunsOptions *, const PrintStyle *);
+    Exit (*run)(const Runs *, const Operands *, const RunsOptions *,
+                const PrintStyle *);
 } verbs[] = {
     {"show",    1, 1,       runs_show   },
     {"compare", 2, INT_MAX, runs_compare},
@@ -509,15 +515,14 @@ static Exit act(Runs *r, const Operands *ops, const RunsOptions *o,
         int n = ops->n - 1;
         if (n < verbs[i].least || n > verbs[i].most)
             return command_fail(EXIT_USAGE, "cleave runs %s takes %s run%s", word,
-                                verbs[i].least == 2      ? "two or more"
+                                verbs[i].least == 2  ? "two or more"
                                 : verbs[i].most == 1 ? "one"
                                                      : "one or more",
                                 verbs[i].most == 1 ? "" : "s");
         return verbs[i].run(r, ops, o, style);
     }
-    const char *near = strpbrk(word, "=<>~!")
-                           ? NULL
-                           : text_nearest(word, names, ARRAY_LEN(verbs));
+    const char *near =
+        strpbrk(word, "=<>~!") ? NULL : text_nearest(word, names, ARRAY_LEN(verbs));
     if (near)
         return command_fail(EXIT_USAGE, "cleave runs: unknown '%s'; did you mean '%s'?",
                             word, near);
@@ -535,7 +540,8 @@ Exit command_runs(const Operands *ops, const void *config)
         return command_fail(EXIT_USAGE, "%s", err.msg);
     if (!o->runs[0] && !file_exists(root)) {
         if (ops->n > 0)
-            return command_fail(EXIT_USAGE, "there are no runs yet: no folder '%s'", root);
+            return command_fail(EXIT_USAGE, "there are no runs yet: no folder '%s'",
+                                root);
         printf("no runs yet: there is no folder '%s'\n", root);
         return EXIT_OK;
     }

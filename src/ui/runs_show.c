@@ -41,7 +41,7 @@ static bool show_section(const RunRow *row, const char *section, const char *tit
     return ok;
 }
 
-/* --- curves ---------------------------------------------------------------------------- */
+/* --- curves ----------------------------------------------------------------------- */
 
 static bool draw_plot(const char *metric, const char *caption, Figure *plot,
                       const PrintStyle *style, Err *err)
@@ -70,19 +70,21 @@ static bool show_curves(const RunRow *row, const PrintStyle *style, Err *err)
             continue;
         }
         Figure *plot = figure_plot(err);
-        ok = plot && figure_add_series(plot, NULL, MARK_LINE, (int)k->n, k->step,
-                                       k->value, NULL, NULL, err) &&
+        ok = plot &&
+             figure_add_series(plot, NULL, MARK_LINE, (int)k->n, k->step, k->value,
+                               NULL, NULL, err) &&
              draw_plot(k->name, NULL, plot, style, err);
         figure_free(plot);
         shown++;
     }
     if (ok && more)
-        printf("(%zu more curves; cleave runs --csv and metrics.jsonl have all)\n", more);
+        printf("(%zu more curves; cleave runs --csv and metrics.jsonl have all)\n",
+               more);
     runs_curves_done(&c);
     return ok;
 }
 
-/* --- pictures and texts of the journal ---------------------------------------------------- */
+/* --- pictures and texts of the journal -------------------------------------------- */
 
 static bool show_journal_figure(JournalReader *j, const json_t *ev,
                                 const PrintStyle *style)
@@ -151,12 +153,12 @@ Exit runs_show(const Runs *r, const Operands *ops, const RunsOptions *o,
     return ok ? EXIT_OK : command_fail(EXIT_BROKEN, "%s", err.msg);
 }
 
-/* --- several runs ------------------------------------------------------------------------- */
+/* --- several runs ----------------------------------------------------------------- */
 
 /* Fields that differ between any two runs and tell nothing. */
 static bool is_trivial(const char *key)
 {
-    static const char *const keys[] = {"run.id",      "run.start", "run.end",
+    static const char *const keys[] = {"run.id",      "run.start",  "run.end",
                                        "run.seconds", "run.number", "run.point"};
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
         if (strcmp(keys[i], key) == 0)
@@ -275,8 +277,9 @@ static bool plot_metric(const Runs *r, const RunGroups *g, const Curves *curves,
         ok = add_line(r, &g->group[i], curves, metric, plot, err);
     }
     if (ok && plot->n_series > 0)
-        ok = draw_plot(metric, band ? "band: 95 % interval of the mean over runs" : NULL,
-                       plot, style, err);
+        ok =
+            draw_plot(metric, band ? "band: 95 % interval of the mean over runs" : NULL,
+                      plot, style, err);
     figure_free(plot);
     return ok;
 }
@@ -296,8 +299,8 @@ static bool compare_curves(const Runs *r, const PrintStyle *style, Err *err)
     json_array_foreach(keys, k, v)
     {
         if (ok && shown++ < MAX_PLOTS)
-            ok = plot_metric(r, &g, curves, strchr(json_string_value(v), '.') + 1, style,
-                             err);
+            ok = plot_metric(r, &g, curves, strchr(json_string_value(v), '.') + 1,
+                             style, err);
     }
     for (size_t i = 0; i < read; i++)
         runs_curves_done(&curves[i]);

@@ -49,7 +49,7 @@ bool show_end(Err *err)
                    strerror(errno));
 }
 
-/* --- sheets ---------------------------------------------------------------------------- */
+/* --- sheets ----------------------------------------------------------------------- */
 
 bool listing_column(Listing *s, const char *head, Err *err)
 {
@@ -154,7 +154,7 @@ static bool is_numeric(const Listing *s, size_t col)
 }
 
 bool listing_show(const Listing *s, const char *title, const char *caption,
-                const PrintStyle *style, Err *err)
+                  const PrintStyle *style, Err *err)
 {
     Figure *f = figure_table((int)row_count(s), (int)s->cols, err);
     bool ok = f && (!title || figure_set_title(f, title, err)) &&
@@ -162,7 +162,8 @@ bool listing_show(const Listing *s, const char *title, const char *caption,
     for (size_t c = 0; ok && c < s->cols; c++)
         ok = figure_set_head(f, (int)c, s->head[c], is_numeric(s, c), err);
     for (size_t i = 0; ok && i < row_count(s) * s->cols; i++)
-        ok = figure_set_cell(f, (int)(i / s->cols), (int)(i % s->cols), s->cell[i], err);
+        ok =
+            figure_set_cell(f, (int)(i / s->cols), (int)(i % s->cols), s->cell[i], err);
     ok = ok && show_figure(f, style, err);
     figure_free(f);
     return ok;

@@ -1,6 +1,6 @@
-/* show.h -- figures and texts on the standard output of commands that are no run: at the
- * level and width of the stream, filtered for a terminal. Writing fails once, at the
- * end: show_end() flushes and says so. */
+/* show.h -- figures and texts on the standard output of commands that are no run: at
+ * the level and width of the stream, filtered for a terminal. Writing fails once, at
+ * the end: show_end() flushes and says so. */
 #ifndef CLEAVE_UI_SHOW_H
 #define CLEAVE_UI_SHOW_H
 #include "figure/figure.h"
@@ -26,6 +26,6 @@ void listing_done(Listing *s);                               /* zeroed is fine *
  * many were dropped. */
 size_t listing_fit(Listing *s, size_t least, int width);
 bool listing_show(const Listing *s, const char *title, const char *caption,
-                const PrintStyle *style, Err *err);
+                  const PrintStyle *style, Err *err);
 void listing_csv(const Listing *s, Str *out); /* RFC 4180 */
 #endif

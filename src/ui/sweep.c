@@ -1,6 +1,7 @@
-/* sweep.c -- `cleave sweep`: a grid as a pool of `cleave run` processes. What is done is
- * found in the run folders, never kept anywhere else: a point whose mark some run.json
- * carries is done, failed, or at work in another process, and the rest is missing. */
+/* sweep.c -- `cleave sweep`: a grid as a pool of `cleave run` processes. What is
+ * done is found in the run folders, never kept anywhere else: a point whose mark
+ * some run.json carries is done, failed, or at work in another process, and the rest
+ * is missing. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -43,7 +44,7 @@ typedef struct Pool {
     const SweepOptions *o;
     const char *script, *root;
     Sweep grid;
-    State *state; /* of each point */
+    State *state;  /* of each point */
     json_t *place; /* mark -> number of the point */
     Child child[MAX_JOBS];
     size_t point[MAX_JOBS]; /* of each child */
@@ -80,7 +81,7 @@ static bool take_signals(Err *err)
     return true;
 }
 
-/* --- what there is already ----------------------------------------------------------- */
+/* --- what there is already -------------------------------------------------------- */
 
 static bool is_state(const RunRow *row, const char *name)
 {
@@ -154,7 +155,7 @@ static void look_elsewhere(Pool *p)
     }
 }
 
-/* --- children ------------------------------------------------------------------------ */
+/* --- children --------------------------------------------------------------------- */
 
 static bool start_one(Pool *p, int slot, Err *err)
 {
@@ -165,10 +166,9 @@ static bool start_one(Pool *p, int slot, Err *err)
     if (p->next == p->grid.n)
         return true;
     const SweepPoint *point = &p->grid.point[p->next];
-    const char *fixed[] = {"cleave",          "run",   "--threads",
-                           "1",               "--isa", p->o->core.isa,
-                           "--mem",           p->o->core.mem, "--runs",
-                           p->root,           "--",    p->script};
+    const char *fixed[] = {"cleave", "run",          "--threads", "1",
+                           "--isa",  p->o->core.isa, "--mem",     p->o->core.mem,
+                           "--runs", p->root,        "--",        p->script};
     _Static_assert(ARRAY_LEN(fixed) == FIXED_ARGS, "room for the arguments");
     for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
         argv[n++] = (char *)fixed[i];
@@ -260,7 +260,7 @@ static void wait_for_news(Pool *p)
     poll(fd, (nfds_t)n, (int)(LOOK_EVERY * 1000));
 }
 
-/* --- the progress line ----------------------------------------------------------------- */
+/* --- the progress line ------------------------------------------------------------ */
 
 typedef struct Tally {
     size_t all, done, missing, elsewhere, failed, crashed;
@@ -300,7 +300,8 @@ static void show_progress(Pool *p, int running)
     double left = (double)(t.missing + (size_t)running);
     int n = snprintf(text, sizeof text, "%d running", running);
     if (t.elsewhere)
-        n += snprintf(text + n, sizeof text - (size_t)n, ", %zu elsewhere", t.elsewhere);
+        n +=
+            snprintf(text + n, sizeof text - (size_t)n, ", %zu elsewhere", t.elsewhere);
     snprintf(text + n, sizeof text - (size_t)n, ", %zu failed", t.failed + t.crashed);
     double done = (double)(t.done + t.failed + t.crashed);
     json_t *ev = json_pack("{s:o,s:f,s:f,s:s}", "t", jval_number(clock_wall()), "done",
@@ -326,7 +327,7 @@ static void end_progress(Pool *p)
     write_bar(p, &s);
 }
 
-/* --- the sweep ------------------------------------------------------------------------- */
+/* --- the sweep -------------------------------------------------------------------- */
 
 static bool work(Pool *p, Err *err)
 {
@@ -382,8 +383,8 @@ static void group_keys(const Pool *p, const Runs *r, Str *out)
         size_t n = strcspn(s, ",");
         snprintf(name, sizeof name, "%.*s", (int)n, s);
         snprintf(full, sizeof full, "settings.%s", name);
-        bool plain = r->n == 0 || runs_value(&r->row[0], name) ==
-                                      runs_value(&r->row[0], full);
+        bool plain =
+            r->n == 0 || runs_value(&r->row[0], name) == runs_value(&r->row[0], full);
         str_addf(out, "%s%s", out->len ? "," : "", plain ? name : full);
         s += n + (s[n] == ',');
     }
@@ -474,14 +475,14 @@ static Exit sweep(Pool *p)
 {
     Err err = {0};
     if (!pool_init(p, &err) || !survey(p, &err) || !take_signals(&err))
-        return command_fail(err.code == ERR_INTERRUPT ? EXIT_STOPPED : EXIT_BROKEN, "%s",
-                            err.msg);
+        return command_fail(err.code == ERR_INTERRUPT ? EXIT_STOPPED : EXIT_BROKEN,
+                            "%s", err.msg);
     if (!work(p, &err))
         return command_fail(EXIT_BROKEN, "%s", err.msg);
     return conclude(p);
 }
 
-/* --- a batch script for Slurm ------------------------------------------------------------ */
+/* --- a batch script for Slurm ----------------------------------------------------- */
 
 static void add_quoted(const char *s, Str *out)
 {
@@ -505,7 +506,8 @@ static Exit print_slurm(const Pool *p, const Operands *ops)
     char cwd[PATH_MAX] = ".", self[PATH_MAX] = "cleave";
     Str t;
     Err err = {0};
-    size_t tasks = p->o->tasks > 0 ? (size_t)p->o->tasks : (p->grid.n - 1) / p->jobs + 1;
+    size_t tasks =
+        p->o->tasks > 0 ? (size_t)p->o->tasks : (p->grid.n - 1) / p->jobs + 1;
     tasks = tasks > p->grid.n ? p->grid.n : tasks;
     tasks = tasks > 1000 && p->o->tasks == 0 ? 1000 : tasks;
     str_init(&t);
@@ -556,7 +558,7 @@ Exit command_sweep(const Operands *ops, const void *config)
               sweep_expand(text, n, ops->item + 1, ops->n - 1, &p->grid, &err) &&
               sweep_share(&p->rank, &p->size, &err);
     mem_free(text);
-    Exit code = !ok              ? command_fail(EXIT_USAGE, "%s", err.msg)
+    Exit code = !ok           ? command_fail(EXIT_USAGE, "%s", err.msg)
                 : p->o->slurm ? print_slurm(p, ops)
                               : sweep(p);
     pool_done(p);

@@ -1,7 +1,7 @@
-/* verify.c -- `cleave verify`: the command of a report's ledger as a `cleave run` of its
- * own, in the folder it was given in and with the same instruction set, and its values
- * against the claimed intervals. Only `cleave run` is ever started, whatever the report
- * says. */
+/* verify.c -- `cleave verify`: the command of a report's ledger as a `cleave run` of
+ * its own, in the folder it was given in and with the same instruction set, and its
+ * values against the claimed intervals. Only `cleave run` is ever started, whatever
+ * the report says. */
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
@@ -39,7 +39,7 @@ static void take_signals(void)
         sigaction(watched[i], &take, NULL);
 }
 
-/* --- what to run ------------------------------------------------------------------------ */
+/* --- what to run ------------------------------------------------------------------ */
 
 /* The folder of a file, as an absolute path. */
 static bool folder_of(const char *path, char dst[PATH_MAX], Err *err)
@@ -75,10 +75,11 @@ static bool find_script(const json_t *run, const char *cwd, const char *folder,
     }
     if (path_join(dst, PATH_MAX, folder, "script.lua", NULL) && has_mark(dst, mark))
         return true;
-    return err_set(err, ERR_OPTION,
-                   "'%.500s' is not the script of this report any more, and '%.500s' holds "
-                   "no copy of it",
-                   script, folder);
+    return err_set(
+        err, ERR_OPTION,
+        "'%.500s' is not the script of this report any more, and '%.500s' holds "
+        "no copy of it",
+        script, folder);
 }
 
 typedef struct Job {
@@ -101,7 +102,7 @@ static bool start(Job *j, Err *err)
     }
     snprintf(threads, sizeof threads, "%lld",
              (long long)jval_get_int(j->run, "threads", 0));
-    const char *fixed[] = {"cleave", "run",    "--threads", threads,  "--isa",
+    const char *fixed[] = {"cleave", "run",    "--threads", threads, "--isa",
                            isa,      "--runs", j->runs,     "--"};
     _Static_assert(ARRAY_LEN(fixed) == FIXED_ARGS, "room for the arguments");
     for (size_t i = 0; i < FIXED_ARGS; i++)
@@ -136,8 +137,9 @@ static Exit run_again(Job *j, char dir[CHILD_LINE], Err *err)
     char said[CHILD_LINE];
     child_complaint(&j->child, said);
     err_set(err, ERR_STATE, passed ? "stopped" : "the run failed: %.900s", said);
-    return passed ? EXIT_STOPPED : code == EXIT_SCRIPT || code == EXIT_USAGE ? EXIT_SCRIPT
-                                                                            : EXIT_BROKEN;
+    return passed                                      ? EXIT_STOPPED
+           : code == EXIT_SCRIPT || code == EXIT_USAGE ? EXIT_SCRIPT
+                                                       : EXIT_BROKEN;
 }
 
 /* A folder for the new run: the one asked for, or a temporary one. */
@@ -149,17 +151,19 @@ static bool make_place(Job *j, const VerifyOptions *o, Err *err)
     if (!j->keep) {
         snprintf(j->runs, sizeof j->runs, "%.4000s/cleave-verify-XXXXXX",
                  tmp && tmp[0] == '/' ? tmp : "/tmp");
-        return mkdtemp(j->runs) || err_set(err, ERR_IO, "cannot make the folder '%s': %s",
-                                           j->runs, strerror(errno));
+        return mkdtemp(j->runs) ||
+               err_set(err, ERR_IO, "cannot make the folder '%s': %s", j->runs,
+                       strerror(errno));
     }
     if (o->runs[0] == '/')
         return text_copy(j->runs, sizeof j->runs, o->runs);
-    return getcwd(cwd, sizeof cwd) && path_join(j->runs, sizeof j->runs, cwd, o->runs, err);
+    return getcwd(cwd, sizeof cwd) &&
+           path_join(j->runs, sizeof j->runs, cwd, o->runs, err);
 }
 
 /* Values by key from a new run. */
-static Exit fresh_values(const json_t *ledger, const char *folder, const VerifyOptions *o,
-                         json_t **values, Err *err)
+static Exit fresh_values(const json_t *ledger, const char *folder,
+                         const VerifyOptions *o, json_t **values, Err *err)
 {
     char dir[CHILD_LINE];
     Job *j = mem_zalloc(sizeof *j, err);
@@ -183,7 +187,7 @@ static Exit fresh_values(const json_t *ledger, const char *folder, const VerifyO
     return code;
 }
 
-/* --- judging ----------------------------------------------------------------------------- */
+/* --- judging ---------------------------------------------------------------------- */
 
 static const char *judge(const json_t *claim, const json_t *found)
 {
@@ -254,9 +258,10 @@ Exit command_verify(const Operands *ops, const void *config)
     } else if (ledger) {
         code = fresh_values(ledger, folder, o, &values, &err);
     }
-    bool ok = values && show_claims(json_object_get(ledger, "claims"), values, &bad,
-                                    &style, &err) &&
-              show_end(&err);
+    bool ok =
+        values &&
+        show_claims(json_object_get(ledger, "claims"), values, &bad, &style, &err) &&
+        show_end(&err);
     json_decref(values);
     json_decref(ledger);
     if (ok)

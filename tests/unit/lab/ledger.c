@@ -9,9 +9,12 @@
 #include "support.h"
 
 static const char run_json[] =
-    "{\"state\":\"done\",\"script\":\"s.lua\",\"argv\":[\"cleave\",\"run\",\"s.lua\",\"seed=3\"],"
-    "\"cwd\":\"/\",\"isa\":\"avx2\",\"threads\":2,\"settings\":{\"seed\":3,\"note\":\"a|b\"},"
-    "\"claims\":[{\"text\":\"t --> <!--\",\"value\":1.5,\"lo\":1,\"hi\":2,\"flag\":false},"
+    "{\"state\":\"done\",\"script\":\"s.lua\",\"argv\":[\"cleave\",\"run\",\"s.lua\","
+    "\"seed=3\"],"
+    "\"cwd\":\"/"
+    "\",\"isa\":\"avx2\",\"threads\":2,\"settings\":{\"seed\":3,\"note\":\"a|b\"},"
+    "\"claims\":[{\"text\":\"t --> "
+    "<!--\",\"value\":1.5,\"lo\":1,\"hi\":2,\"flag\":false},"
     "{\"text\":\"same\",\"value\":1,\"lo\":1,\"hi\":1,\"flag\":true},"
     "{\"text\":\"same\",\"value\":0,\"lo\":0,\"hi\":0,\"flag\":true}],"
     "\"result\":[{\"name\":\"a\",\"acc\":0.97,\"n\":12,\"nan\":\"nan\",\"text\":\"x\","
@@ -55,7 +58,9 @@ static void what_is_written_is_read(void **state)
     assert_has(text, "| note | a\\|b |");
     assert_has(text, "## Environment");
     assert_has(text, "| isa | avx2 |");
-    assert_has(text, "| a.acc | 0.97 | 0.9699 to 0.9701 | run | 3 | cleave run s.lua seed=3 |");
+    assert_has(
+        text,
+        "| a.acc | 0.97 | 0.9699 to 0.9701 | run | 3 | cleave run s.lua seed=3 |");
     assert_has(text, "| same | fails | the same |");
     assert_true(strstr(strstr(text, "<!-- cleave-ledger"), "-->") == text + n - 4);
     free(text);
@@ -101,10 +106,18 @@ static void damaged_ledgers_are_refused(void **state)
         "<!-- cleave-ledger\n{}\n-->",
         "<!-- cleave-ledger\n[]\n-->",
         "<!-- cleave-ledger\n{\"version\":1\n-->",
-        "<!-- cleave-ledger\n{\"version\":2,\"run\":{\"argv\":[\"a\",\"b\",\"c\"]},\"claims\":[]}\n-->",
-        "<!-- cleave-ledger\n{\"version\":1,\"run\":{\"argv\":[\"a\",\"b\"]},\"claims\":[]}\n-->",
-        "<!-- cleave-ledger\n{\"version\":1,\"run\":{\"argv\":[\"a\",\"b\",3]},\"claims\":[]}\n-->",
-        "<!-- cleave-ledger\n{\"version\":1,\"run\":{\"argv\":[\"a\",\"b\",\"c\"]},\"claims\":[{\"key\":\"k\","
+        "<!-- "
+        "cleave-ledger\n{\"version\":2,\"run\":{\"argv\":[\"a\",\"b\",\"c\"]},"
+        "\"claims\":[]}\n-->",
+        "<!-- "
+        "cleave-ledger\n{\"version\":1,\"run\":{\"argv\":[\"a\",\"b\"]},\"claims\":[]}"
+        "\n-->",
+        "<!-- "
+        "cleave-ledger\n{\"version\":1,\"run\":{\"argv\":[\"a\",\"b\",3]},\"claims\":[]"
+        "}\n-->",
+        "<!-- "
+        "cleave-ledger\n{\"version\":1,\"run\":{\"argv\":[\"a\",\"b\",\"c\"]},"
+        "\"claims\":[{\"key\":\"k\","
         "\"value\":\"nan\",\"lo\":0,\"hi\":1}]}\n-->",
     };
     (void)state;
@@ -120,12 +133,19 @@ static void intervals_are_the_fourth_digit(void **state)
 {
     static const struct {
         double v, unit;
-    } row[] = {{0.97, 1e-4}, {123.4, 0.1}, {-5, 1e-3}, {1e-20, 1e-23}, {0, 1e-9}};
+    } row[] = {
+        {0.97,  1e-4 },
+        {123.4, 0.1  },
+        {-5,    1e-3 },
+        {1e-20, 1e-23},
+        {0,     1e-9 }
+    };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
         double lo, hi;
         ledger_interval(row[i].v, false, &lo, &hi);
-        assert_true(fabs(hi - row[i].v - row[i].unit) <= 1e-6 * row[i].unit + 1e-16 * fabs(row[i].v));
+        assert_true(fabs(hi - row[i].v - row[i].unit) <=
+                    1e-6 * row[i].unit + 1e-16 * fabs(row[i].v));
         assert_true(lo < row[i].v && row[i].v < hi);
         ledger_interval(row[i].v, true, &lo, &hi);
         assert_true(lo == row[i].v && hi == row[i].v);

@@ -38,15 +38,18 @@ static void write_study(void)
         double lr, acc;
         int seed;
     } run[] = {
-        {"20260101-000001-a-xaaaa1", 0.1, 0.5, 1}, {"20260101-000002-a-xaaaa2", 0.1, 0.7, 2},
-        {"20260101-000003-a-xbbbb3", 0.2, 0.6, 1}, {"20260101-000004-a-xbbbb4", 0.2, 0.9, 2},
+        {"20260101-000001-a-xaaaa1", 0.1, 0.5, 1},
+        {"20260101-000002-a-xaaaa2", 0.1, 0.7, 2},
+        {"20260101-000003-a-xbbbb3", 0.2, 0.6, 1},
+        {"20260101-000004-a-xbbbb4", 0.2, 0.9, 2},
         {"20260101-000005-a-xbbbb5", 0.2, 0.9, 2},
     };
     for (size_t i = 0; i < ARRAY_LEN(run); i++) {
         char json[600], metrics[300];
         snprintf(json, sizeof json,
                  "{\"state\":\"done\",\"start\":\"2026-01-01T00:00:0%zu\","
-                 "\"settings\":{\"lr\":%g,\"seed\":%d,\"tag\":\"t%d\",\"deep\":{\"er\":%zu}},"
+                 "\"settings\":{\"lr\":%g,\"seed\":%d,\"tag\":\"t%d\",\"deep\":{\"er\":"
+                 "%zu}},"
                  "\"result\":[{\"name\":\"m\",\"acc\":%g},{\"loss\":\"nan\"}]}",
                  i + 1, run[i].lr, run[i].seed, run[i].seed, i, run[i].acc);
         snprintf(metrics, sizeof metrics,
@@ -71,12 +74,15 @@ static void keys_have_values(void **state)
     open_runs(&r);
     assert_int_equal(r.n, 5);
     const RunRow *row = &r.row[2];
-    assert_true(runs_number(row, "lr") == 0.2 && runs_number(row, "settings.lr") == 0.2);
+    assert_true(runs_number(row, "lr") == 0.2 &&
+                runs_number(row, "settings.lr") == 0.2);
     assert_true(runs_number(row, "deep.er") == 2);
-    assert_true(runs_number(row, "m.acc") == 0.6 && runs_number(row, "result.m.acc") == 0.6);
+    assert_true(runs_number(row, "m.acc") == 0.6 &&
+                runs_number(row, "result.m.acc") == 0.6);
     assert_true(runs_number(row, "loss") == 1.2); /* the last whole line */
     assert_true(runs_number(row, "step") == 1 && runs_number(row, "number") == 3);
-    assert_true(isnan(runs_number(row, "tag")) && isnan(runs_number(row, "result.2.loss")));
+    assert_true(isnan(runs_number(row, "tag")) &&
+                isnan(runs_number(row, "result.2.loss")));
     assert_null(runs_value(row, "nothing"));
     assert_string_equal(json_string_value(runs_value(row, "name")), "a");
     assert_string_equal(row->state, "done");
@@ -221,8 +227,8 @@ static void curves_and_bands(void **state)
     assert_true(isnan(c[0].curve[1].value[0]));
     double *band = runs_band(c, 2, "loss", &n, &err);
     assert_int_equal(n, 2);
-    assert_true(band[0] == 0 && band[1] == 1);               /* steps */
-    assert_true(fabs(band[2] - 0.6) < 1e-12);                /* mean */
+    assert_true(band[0] == 0 && band[1] == 1); /* steps */
+    assert_true(fabs(band[2] - 0.6) < 1e-12);  /* mean */
     assert_true(fabs(band[3] - 1.2) < 1e-12);
     assert_true(fabs(band[4] - (0.6 - student_t95(1) * 0.1)) < 1e-9); /* low */
     assert_true(fabs(band[7] - (1.2 + student_t95(1) * 0.2)) < 1e-9); /* high */
@@ -244,7 +250,8 @@ static void the_index_is_believed_until_the_file_changes(void **state)
     assert_int_equal(r.parsed, 0);
     assert_true(runs_number(&r.row[3], "m.acc") == 0.9);
     runs_close(&r);
-    write_run("20260101-000002-a-xaaaa2", "{\"state\":\"failed\",\"start\":\"2026-02\"}", NULL);
+    write_run("20260101-000002-a-xaaaa2",
+              "{\"state\":\"failed\",\"start\":\"2026-02\"}", NULL);
     open_runs(&r);
     assert_int_equal(r.parsed, 1);
     assert_string_equal(r.row[4].state, "failed"); /* it starts last now */

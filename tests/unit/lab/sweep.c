@@ -69,8 +69,9 @@ static void mark_of(const char *text, const char *a, const char *b, char dst[17]
     const char *grid[] = {a, b};
     Sweep s;
     Err err = {0};
-    assert_ok(sweep_expand(text, strlen(text), (char *const *)grid, b ? 2 : 1, &s, &err),
-              err);
+    assert_ok(
+        sweep_expand(text, strlen(text), (char *const *)grid, b ? 2 : 1, &s, &err),
+        err);
     assert_int_equal(s.n, 1);
     strcpy(dst, s.point[0].mark);
     sweep_done(&s);
@@ -105,12 +106,20 @@ static void share_is(size_t rank, size_t size)
 
 static void unset_all(void)
 {
-    static const char *const names[] = {
-        "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",   "PMI_RANK",
-        "PMI_SIZE",             "SLURM_PROCID",           "SLURM_NTASKS",
-        "SLURM_STEP_NUM_TASKS", "SLURM_ARRAY_TASK_ID",    "SLURM_ARRAY_TASK_COUNT",
-        "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_STEP",  "SLURM_JOB_ID",
-        "SLURM_STEP_ID",        "SLURM_STEPID"};
+    static const char *const names[] = {"OMPI_COMM_WORLD_RANK",
+                                        "OMPI_COMM_WORLD_SIZE",
+                                        "PMI_RANK",
+                                        "PMI_SIZE",
+                                        "SLURM_PROCID",
+                                        "SLURM_NTASKS",
+                                        "SLURM_STEP_NUM_TASKS",
+                                        "SLURM_ARRAY_TASK_ID",
+                                        "SLURM_ARRAY_TASK_COUNT",
+                                        "SLURM_ARRAY_TASK_MIN",
+                                        "SLURM_ARRAY_TASK_STEP",
+                                        "SLURM_JOB_ID",
+                                        "SLURM_STEP_ID",
+                                        "SLURM_STEPID"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         unsetenv(names[i]);
 }

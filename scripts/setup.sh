@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what cleave needs and this machine lacks: setup.sh run|test|bench|fuzz|peer ...
+# Installs what cleave needs and this machine lacks: setup.sh run|test|reproduce|bench|fuzz|peer ...
 # Debian and its relatives: apt. Anywhere else: names what is missing and stops.
 set -u
 need=''
@@ -25,10 +25,16 @@ for what in "$@"; do
     [ -e /usr/share/terminfo/x/xterm-direct ] || need="$need ncurses-term"
     [ -e /usr/lib/python3/dist-packages/numpy ] || need="$need python3-numpy"
     ;;
+  reproduce)
+    cmd mpirun openmpi-bin; cmd sbatch slurm-client
+    [ -e /usr/sbin/slurmctld ] || need="$need slurmctld"
+    [ -e /usr/sbin/slurmd ] || need="$need slurmd"
+    [ -e /usr/sbin/munged ] || need="$need munge"
+    ;;
   bench) cmd gcc gcc ;;
   fuzz) cmd clang clang ;;
   peer) [ -e /usr/lib/python3/dist-packages/torch ] || need="$need python3-torch libopenblas0-openmp" ;;
-  *) echo "setup.sh: unknown purpose '$what'; use run, test, bench, fuzz or peer" >&2; exit 2 ;;
+  *) echo "setup.sh: unknown purpose '$what'; use run, test, reproduce, bench, fuzz or peer" >&2; exit 2 ;;
   esac
 done
 [ -n "$need" ] || exit 0

@@ -29,7 +29,16 @@ jq -rs '
       | [$name, $metric, (.m | fmt), (.h | fmt), ($n | tostring)] | @tsv)
 ' $list | column -t
 
-echo
-echo 'kill -9 at 200 random moments of a run, and sweeps alone, in a pool and under mpirun'
-KILLS=200 BUILD="$BUILD" sh tests/sh/kill.sh
-BUILD="$BUILD" sh tests/sh/sweep.sh | grep -v '^ok'
+# judge NAME COMMAND...: whole-program tests that take long or need more than `make test` has
+judge() {
+  echo
+  echo "$1"
+  shift
+  "$@" >"$runs/judged.tap" 2>&1 || { cat "$runs/judged.tap"; exit 1; }
+  grep -v '^ok .*[^)]$' "$runs/judged.tap" || true
+}
+export BUILD
+sh scripts/setup.sh run test reproduce
+judge 'kill -9 at 200 random moments of a run' env KILLS=200 sh tests/sh/kill.sh
+judge 'a sweep alone, in a pool, under mpirun, killed and started again' sh tests/sh/sweep.sh
+judge 'the same as a Slurm array on one node' sh tests/slurm.sh

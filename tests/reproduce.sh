@@ -41,4 +41,4 @@ export BUILD
 sh scripts/setup.sh run test reproduce
 judge 'kill -9 at 200 random moments of a run' env KILLS=200 sh tests/sh/kill.sh
 judge 'a sweep alone, in a pool, under mpirun, killed and started again' sh tests/sh/sweep.sh
-judge 'the same as a Slurm array on one node' sh tests/slurm.sh
+judge 'the same as a Slurm array on one node' sh tests/sh/slurm.sh

@@ -1,19 +1,17 @@
 #!/bin/sh
 # The script that `cleave sweep --slurm` prints, on a Slurm of one node that this test starts
-# for itself (its own configuration, ports and folders) and ends again; part of
-# `make reproduce`. Needs root and the packages slurmctld, slurmd, slurm-client, munge.
-. "$(dirname "$0")/sh/tap.inc"
-for c in slurmctld slurmd sbatch munged; do
-  command -v $c >/dev/null 2>&1 || PATH=$PATH:/usr/sbin
-  command -v $c >/dev/null 2>&1 || {
-    echo "1..0 # SKIP $c is not installed"
-    exit 0
-  }
-done
-[ "$(id -u)" = 0 ] || {
-  echo '1..0 # SKIP only root can start Slurm'
-  exit 0
+# for itself (its own configuration, ports and folders) and ends again. Skipped without root
+# and the packages slurmctld, slurmd, slurm-client and munge, which `make reproduce` installs.
+. "$(dirname "$0")/tap.inc"
+PATH=$PATH:/usr/sbin
+skip() {
+  check "a Slurm array # SKIP $1" true
+  plan_end
 }
+for c in slurmctld slurmd sbatch munged; do
+  command -v $c >/dev/null 2>&1 || skip "$c is not installed"
+done
+[ "$(id -u)" = 0 ] || skip 'only root can start Slurm'
 host=$(hostname -s)
 daemons=''
 stop() {

@@ -118,8 +118,8 @@ static bool await_ready(int fd, Err *err)
         n += (size_t)got;
     }
     said[n] = '\0';
-    if (strcmp(said, "ok") == 0)
-        return true;
+    if (strcmp(said, "ok") == 0 || strcmp(said, "taken") == 0)
+        return true; /* taken: somebody else's kernel was faster */
     return err_set(err, ERR_STATE, "%s",
                    n ? said : "the kernel ended while it was starting");
 }
@@ -200,6 +200,25 @@ static Client *client_make(const SessionPlace *p, Err *err)
     return c;
 }
 
+/* Connects to the kernel that lives, waiting for one that is just beginning or ending, or
+ * starts one. */
+static bool reach(Client *c, const char *file, const ClientOptions *opt, Err *err)
+{
+    double end = clock_now() + START_SECONDS;
+    do {
+        if (!session_alive(&c->place)) {
+            if (opt->no_start)
+                return err_set(err, ERR_STATE, "no session of '%s' lives", file);
+            if (!start_kernel(&c->place, opt->core, err))
+                return false;
+        }
+        if (attach(c, err))
+            return true;
+        clock_sleep(0.02, NULL);
+    } while (clock_now() < end);
+    return false;
+}
+
 Client *client_open(const char *file, const ClientOptions *opt, Err *err)
 {
     static const ClientOptions none = {0};
@@ -211,20 +230,11 @@ Client *client_open(const char *file, const ClientOptions *opt, Err *err)
     Client *c = client_make(&place, err);
     if (!c)
         return NULL;
-    bool ok = true;
     c->read_only = opt->read_only;
     default_name(c->name);
     if (opt->name)
         text_copy(c->name, sizeof c->name, opt->name);
-    if (!session_alive(&c->place))
-        ok = opt->no_start ? err_set(err, ERR_STATE, "no session of '%s' lives", file)
-                           : start_kernel(&c->place, opt->core, err) ||
-                                 session_alive(&c->place); /* somebody was faster */
-    /* whoever was faster may not listen yet */
-    for (int i = 0; ok && !attach(c, err); i++) {
-        ok = i < 50 && session_alive(&c->place);
-        clock_sleep(0.02, NULL);
-    }
+    bool ok = reach(c, file, opt, err);
     if (ok)
         return c;
     client_close(c);

@@ -62,9 +62,6 @@ static const char *const status_name[] = {
 static void finish(Session *k, int cell, ScriptEnd end, double secs, json_t *taken_result,
                    const Err *why)
 {
-    if (taken_result)
-        journal_event(k->journal, "result",
-                      json_pack("{s:i,s:o}", "cell", cell, "result", taken_result), NULL);
     if (end == SCRIPT_FAILED || end == SCRIPT_USAGE)
         journal_event(k->journal, "error",
                       json_pack("{s:i,s:o,s:o}", "cell", cell, "msg", jval_str(why->msg),
@@ -75,6 +72,9 @@ static void finish(Session *k, int cell, ScriptEnd end, double secs, json_t *tak
                            status_name[end], "secs", secs);
     document_apply(k->doc, ev, NULL);
     json_decref(ev);
+    if (taken_result) /* behind the end, as a run writes it */
+        journal_event(k->journal, "result",
+                      json_pack("{s:i,s:o}", "cell", cell, "result", taken_result), NULL);
     if (end != SCRIPT_DONE && k->stop_on_error && k->doc->n_queue > 0) {
         char text[64];
         snprintf(text, sizeof text, "cell %d %s", cell, status_name[end]);

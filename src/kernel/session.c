@@ -381,7 +381,8 @@ Exit session_run(const SessionArgs *a)
     setvbuf(stdout, NULL, _IOLBF, 0);
     take_signals(k);
     if (!open_session(k, a, &err) || !start_threads(k, &err)) {
-        tell_ready(a->ready_fd, err.msg);
+        bool taken = k->lock_fd < 0 && err.code == ERR_STATE;
+        tell_ready(a->ready_fd, taken ? "taken" : err.msg);
         if (k->run)
             run_finish(k->run, "failed", NULL, NULL);
         return k->lock_fd < 0 ? EXIT_USAGE : EXIT_BROKEN;

@@ -7,7 +7,8 @@
 
 typedef struct SessionArgs {
     const char *file;    /* of the notebook */
-    int ready_fd;        /* told "ok" or one sentence, then closed; -1: nobody waits */
+    int ready_fd;        /* told "ok", "taken" (a kernel lives) or one sentence,
+                            then closed; -1: nobody waits */
     double idle_seconds; /* a session in which nothing ever ran ends after this long
                             without a viewer; 0: never */
     char **argv;         /* of this process, for the watcher to start the kernel with */

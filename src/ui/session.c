@@ -17,6 +17,7 @@
 
 #define ASK_SECONDS  2.0
 #define STOP_SECONDS 5.0
+enum { PIPE_WIDTH = 1000 }; /* lines for other programs are not wrapped */
 static const char default_notebook[] = "notebook.lua";
 
 /* --- opening ---------------------------------------------------------------------------- */
@@ -123,7 +124,7 @@ Exit command_ls(const Operands *ops, const void *config)
     Listing l = {0};
     if (!session_list(&list, &n, &err))
         return command_fail(EXIT_BROKEN, "%s", err.msg);
-    bool ok = style_detect(NULL, 0, &style, &err);
+    bool ok = style_detect(NULL, isatty(STDOUT_FILENO) ? 0 : PIPE_WIDTH, &style, &err);
     for (size_t i = 0; ok && i < ARRAY_LEN(head); i++)
         ok = listing_column(&l, head[i], &err);
     for (int i = 0; ok && i < n; i++)

@@ -8,8 +8,14 @@ check 'and a version' grep -qE '^cleave [0-9]+\.[0-9]+\.[0-9]+$' out
 cp out version
 go version
 check 'version says the same' cmp out version
+CLEAVE_RUNTIME_DIR=$scratch/run
+export CLEAVE_RUNTIME_DIR
 go
-check 'no command gives 2 and the overview' same "$rc $(grep -c 'cleave run ' err)" '2 1'
+check 'no command opens a notebook, a line at a time here' same "$rc $(cat out err)" '0 '
+go ls
+check 'which is a session' has out notebook
+go kill notebook
+check 'that can be ended' same "$rc" 0
 go --help
 check '--help gives 0' same "$rc" 0
 for c in $(sed -n 's/^  cleave \([a-z]*\) .*/\1/p' out); do

@@ -71,7 +71,6 @@ usage 'write name=value' run empty.lua 2x=1
 usage 'no amount of memory' run --mem lots empty.lua
 usage 'unknown level' run --level pink empty.lua
 usage "--isa" run --isa vax empty.lua
-usage 'cleave run empty.lua' empty.lua
 check 'no folder was made for any of them' [ ! -e runs ]
 
 cat >settings.lua <<'END'

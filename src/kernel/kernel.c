@@ -66,6 +66,15 @@ static void take_signals(void)
     sigprocmask(SIG_UNBLOCK, &taken, NULL); /* the parent started us with them blocked */
 }
 
+static void ignore_signals(void)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigemptyset(&ignore.sa_mask);
+    sigaction(SIGINT, &ignore, NULL);
+    sigaction(SIGTERM, &ignore, NULL);
+    intr_clear();
+}
+
 /* The last resort: the error stream the process was born with. */
 static Exit broken(const Err *err)
 {
@@ -196,6 +205,8 @@ static ScriptEnd run_cells(Run *r, Script *s, const Document *d, const int *befo
     for (int i = 0; i < d->n && ok && end == SCRIPT_DONE; i++) {
         if (d->cell[i]->type != CELL_CODE)
             continue;
+        if (atomic_load(&asked)) /* between two cells, when nothing was running */
+            return SCRIPT_STOPPED;
         double start = clock_now();
         cell_headline(d->cell[i], line, sizeof line);
         ok = journal_begin_cell(j, d->cell[i]->id, line, err);
@@ -203,14 +214,16 @@ static ScriptEnd run_cells(Run *r, Script *s, const Document *d, const int *befo
         *result = NULL;
         if (ok)
             end = run_cell(s, d, i, before[i], chunk, result, why);
-        if (end == SCRIPT_DONE && i + 1 == d->n && !script_settings_taken(s, why))
-            end = SCRIPT_USAGE;
         if (end == SCRIPT_FAILED || end == SCRIPT_USAGE)
-            record_error(j, d->cell[i]->id, why->msg, script_trace(s), err);
+            record_error(j, d->cell[i]->id, why->msg,
+                         end == SCRIPT_USAGE ? "" : script_trace(s), err);
         fflush(stdout);
         ok = ok && journal_end_cell(j, outcome[end].state, clock_now() - start, err);
     }
-    return end;
+    if (!ok || end != SCRIPT_DONE || script_settings_taken(s, why))
+        return end;
+    record_error(j, MAIN_CELL, why->msg, "", err);
+    return SCRIPT_USAGE;
 }
 
 /* Runs the script and records how it ended; *err is a failure to record. */
@@ -236,6 +249,8 @@ static ScriptEnd run_script(Run *r, const KernelArgs *a, json_t **result, Err *e
         atomic_store(&running, s);
         end = run_cells(r, s, d, before, chunk.s, result, &why, err);
         atomic_store(&running, NULL);
+    } else if (why.code == ERR_INTERRUPT) {
+        end = SCRIPT_STOPPED;
     } else {
         record_error(run_journal(r), MAIN_CELL, why.msg, "", err);
     }
@@ -262,7 +277,7 @@ static Exit run_and_record(Run *r, const KernelArgs *a)
         return broken(&err);
     ScriptEnd end = run_script(r, a, &result, &err);
     ticker_stop(ticker);
-    intr_clear(); /* what follows must not be cut short by it */
+    ignore_signals(); /* what follows must not be cut short by one */
     bool ok = err.code == ERR_NONE && journal_healthy(j, &err) && account(r, &err);
     /* a record with a hole must not read as done; where the disk is full even this
      * fails, and the parent marks the run as crashed */

@@ -385,10 +385,7 @@ static int run_job(lua_State *L)
     if (status != LUA_OK) {
         note_failure(L, job, status);
         keep_trace(L, job->s);
-    } else if (!job->is_cell && !lb->config_seen && job->s->n_settings) {
-        err_set(job->err, ERR_OPTION,
-                "settings were given, but the script declares none with "
-                "cl.config");
+    } else if (!job->is_cell && !script_settings_taken(job->s, job->err)) {
         job->end = SCRIPT_USAGE;
     } else if (job->want_result && !(job->is_cell && job->is_expression) &&
                !lua_isnil(L, -1)) {

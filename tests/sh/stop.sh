@@ -56,6 +56,14 @@ for s in loop pcalls coroutines sleeps forward; do
   check 'what it printed is there' same "$(head -n 1 out)" started
   check 'and the last line is the folder' same "$(last_run)" "$(echo runs/*)"
 done
+codes=
+for s in .005 .01 .015 .02 .025 .03 .04 .05 .07 .1; do
+  timeout --preserve-status -s INT $s "$cleave" run sleeps.lua >out 2>err
+  codes="$codes [$?]"
+done
+echo "$codes" >codes
+check 'an interrupt while a run starts is no error of the script' lacks codes '[1]'
+check 'nor a crash' lacks codes '[3]'
 start sleeps.lua
 kill -TERM "$parent"
 finish

@@ -271,21 +271,31 @@ json_t *script_variables(Script *s, double deadline, Err *err)
     return NULL;
 }
 
+static bool ends_early(lua_State *L, const char *text, size_t n, bool *whole)
+{
+    size_t len = 0;
+    int status = luaL_loadbufferx(L, text, n, "=", "t");
+    const char *msg = status == LUA_ERRSYNTAX ? lua_tolstring(L, -1, &len) : "";
+    bool early = len >= 5 && strcmp(msg + len - 5, "<eof>") == 0;
+    *whole = status == LUA_OK;
+    lua_pop(L, 1);
+    return early;
+}
+
 bool script_wants_more(const char *text, size_t n)
 {
     lua_State *L = luaL_newstate();
-    bool more = false;
-    if (L && luaL_loadbufferx(L, text, n, "=", "t") == LUA_ERRSYNTAX) {
-        size_t len;
-        const char *msg = lua_tolstring(L, -1, &len);
-        more = len >= 5 && strcmp(msg + len - 5, "<eof>") == 0;
-        lua_pushliteral(L, "return ");
-        lua_pushlstring(L, text, n);
-        lua_concat(L, 2);
-        const char *value = lua_tolstring(L, -1, &len);
-        more = more && luaL_loadbufferx(L, value, len, "=", "t") != LUA_OK;
+    Str value;
+    bool whole = false, is_value = false, more = false;
+    str_init(&value);
+    str_add(&value, "return ");
+    str_addn(&value, text, n);
+    if (L && !value.oom) {
+        more = ends_early(L, value.s, value.len, &is_value);
+        more = ends_early(L, text, n, &whole) || more;
     }
+    str_done(&value);
     if (L)
         lua_close(L);
-    return more;
+    return more && !whole && !is_value;
 }

@@ -19,6 +19,19 @@ END_LUA
 # one moment between 0 and 0.6 s after the start, spread evenly and not repeated
 moment() { awk -v i="$1" 'BEGIN { printf "%.4f", (i * 0.61803398875) % 1 * 0.6 }'; }
 
+# kernels of this test: a parent that dies while it starts one leaves it at work
+kernels() {
+  for p in $(pgrep -f -- '--kernel-run.*busy.lua'); do
+    [ "$(readlink /proc/"$p"/cwd)" = "$scratch" ] && echo "$p"
+  done
+}
+kill_all() {
+  while k=$(kernels) && [ -n "$k" ]; do
+    kill -KILL $k 2>/dev/null
+    sleep 0.01
+  done
+}
+
 broken=0
 say() {
   broken=$((broken + 1))
@@ -38,13 +51,13 @@ while [ $i -lt "$kills" ]; do
   # the kernel alone; or both at once, so that nobody is left to mark the run
   if [ $((i % 2)) = 0 ]; then
     who=kernel
-    [ -n "$kernel" ] && kill -KILL "$kernel"
-    [ -n "$kernel" ] || kill -KILL $parent
+    kill -KILL ${kernel:-$parent} 2>/dev/null
   else
     who=both
     kill -KILL $parent $kernel 2>/dev/null
   fi
   wait $parent 2>/dev/null
+  kill_all
   for d in runs/*/; do
     [ -d "$d" ] || continue # killed before the folder was made
     [ -s "$d/run.json" ] || bare=$((bare + 1))

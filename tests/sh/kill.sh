@@ -10,7 +10,7 @@ local said = assert(io.open(cl.config { said = "said" }.said, "a"))
 said:setvbuf("no")
 for i = 1, 1e9 do
   cl.metric(i, { loss = 1 / i, long_name_of_a_metric = i })
-  said:write(i, "\n")
+  said:write(i .. "\n")
   if i % 10 == 0 then print("line " .. i) end
   if i % 50 == 0 then cl.show { { a = i, b = 2 } } end
   if i % 200 == 0 then cl.sleep(0.001) end

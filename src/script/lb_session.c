@@ -218,6 +218,11 @@ static int cl_metric(lua_State *L)
                             "needed",
                             CAP);
         names[n] = lua_tostring(L, -2);
+        if (strcmp(names[n], "step") == 0 || strcmp(names[n], "t") == 0)
+            return lb_error(L, ERR_OPTION,
+                            "cl.metric: '%s' is a column of the record itself; choose "
+                            "another name",
+                            names[n]);
         v[n++] = t ? tensor_item(&t->t) : lua_tonumber(L, -1);
         lua_pop(L, 1);
     }

@@ -19,6 +19,7 @@ end)
 test("metrics that are no numbers are refused", function()
   raises(function() cl.metric(1, { loss = "low" }) end, "cl.metric", "named numbers")
   raises(function() cl.metric("x", {}) end, "number")
+  raises(function() cl.metric(1, { step = 2 }) end, "cl.metric", "another name")
 end)
 
 test("text reaches the log before print returns", function()

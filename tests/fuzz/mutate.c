@@ -2,6 +2,7 @@
  * mutate.h; LAST is a file that always holds the current input. mutate NAME @FILE
  * parses one saved input and says what came of it. mutate alone lists the names. */
 #include "journal_target.h"
+#include "runs_target.h"
 #include "targets.h"
 
 /* Row i of all targets; NULL beyond the last. */
@@ -9,7 +10,8 @@ static const FuzzTarget *target(size_t i)
 {
     if (i < ARRAY_LEN(fuzz_targets))
         return &fuzz_targets[i];
-    return i == ARRAY_LEN(fuzz_targets) ? &journal_target : NULL;
+    i -= ARRAY_LEN(fuzz_targets);
+    return i == 0 ? &journal_target : i == 1 ? &runs_target : NULL;
 }
 
 static int replay(const FuzzTarget *t, const char *path)
@@ -28,6 +30,7 @@ static int replay(const FuzzTarget *t, const char *path)
         free(seed[i - 1].data);
     bool ok = t->parse(d, n, &err);
     journal_clean();
+    runs_clean();
     printf("%s: %s\n", path, ok ? "accepted" : err.msg);
     return 0;
 }
@@ -52,5 +55,6 @@ int main(int argc, char **argv)
            (unsigned long long)st.inputs, (unsigned long long)st.accepted,
            ok ? "" : "; input breaks a rule: ", st.fault);
     journal_clean();
+    runs_clean();
     return ok ? 0 : 1;
 }

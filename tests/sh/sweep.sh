@@ -65,7 +65,8 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.execv(sys.argv[1], sys.argv[1:])' "$cleave" sweep --runs stopped toy.lua seed=1..5 \
     lr=0.1,0.2 pause=0.1 -j 2 >out 2>err </dev/null &
   pid=$!
-  within 20 sh -c '[ "$(grep -l done stopped/*/run.json | wc -l)" -ge 2 ]'
+  within 20 sh -c '[ "$(grep -l done stopped/*/run.json | wc -l)" -ge 2 ] &&
+    grep -l "\"running\"" stopped/*/run.json'
   kill -INT $pid
   wait $pid
 }

@@ -159,11 +159,6 @@ Val g_sum_axis(Graph *g, Val x, int axis, bool keep)
     return reduce(g, "sum", x, axis, keep);
 }
 
-Val g_mean_axis(Graph *g, Val x, int axis, bool keep)
-{
-    return reduce(g, "mean", x, axis, keep);
-}
-
 Val g_reshape(Graph *g, Val x, int ndim, const int64_t *dim)
 {
     OpAttr a = {.n_list = ndim};

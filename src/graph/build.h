@@ -29,7 +29,6 @@ Val g_einsum(Graph *g, const char *spec, Val a, Val b); /* "bi,ij->bj" */
 Val g_sum(Graph *g, Val x);                             /* all elements */
 Val g_mean(Graph *g, Val x);
 Val g_sum_axis(Graph *g, Val x, int axis, bool keep);
-Val g_mean_axis(Graph *g, Val x, int axis, bool keep);
 Val g_reshape(Graph *g, Val x, int ndim, const int64_t *dim);
 Val g_transpose(Graph *g, Val x); /* 2-D */
 Val g_cross_entropy(Graph *g, Val logits, Val labels);  /* mean over the batch */

@@ -70,16 +70,6 @@ Spec plan_input_spec(const Plan *p, int i)
     return p->input[i].spec;
 }
 
-int plan_output_count(const Plan *p)
-{
-    return p->n_output;
-}
-
-const char *plan_output_name(const Plan *p, int i)
-{
-    return p->output[i].name;
-}
-
 int plan_output_index(const Plan *p, const char *name)
 {
     for (int i = 0; i < p->n_output; i++)

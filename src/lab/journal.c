@@ -145,11 +145,6 @@ fail:
     return NULL;
 }
 
-const char *journal_dir(const Journal *j)
-{
-    return j->dir;
-}
-
 void journal_capture_std(Journal *j)
 {
     j->capture = true;

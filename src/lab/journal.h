@@ -22,7 +22,6 @@ typedef struct Journal Journal;
  * ends a torn last line first, so that nothing is ever glued to it. */
 Journal *journal_open(const char *dir, Err *err);
 void journal_close(Journal *j); /* flushes; NULL is fine */
-const char *journal_dir(const Journal *j);
 /* From the next journal_begin_cell() on, descriptors 1 and 2 of the process go to the
  * cell's log too, so what C libraries print is kept, in order, even if the process is
  * killed. */

@@ -162,8 +162,7 @@ static Figure *rebuild_text(Rebuild *r, const json_t *ev, Err *err)
     return figure_text(jval_get(ev, "text", ""), err);
 }
 
-/* --- plots and bars ------------------------------------------------------------------
- */
+/* --- plots and bars --------------------------------------------------------------- */
 
 static void set_range(FigAxis *a, const json_t *o)
 {
@@ -269,8 +268,7 @@ static Figure *rebuild_bars(Rebuild *r, const json_t *ev, Err *err)
                          fill_plot(f, ev, err));
 }
 
-/* --- names on two sides
- * --------------------------------------------------------------- */
+/* --- names on two sides ----------------------------------------------------------- */
 
 static Figure *rebuild_heat(Rebuild *r, const json_t *ev, Err *err)
 {
@@ -314,8 +312,7 @@ static Figure *rebuild_bipartite(Rebuild *r, const json_t *ev, Err *err)
     return finish(f, ok);
 }
 
-/* --- metrics and pages
- * ---------------------------------------------------------------- */
+/* --- metrics and pages ------------------------------------------------------------ */
 
 static bool add_between(Figure *f, const json_t *o, Err *err)
 {
@@ -393,8 +390,7 @@ static Figure *rebuild_any(Rebuild *r, const json_t *ev, Err *err)
                          (!caption || figure_set_caption(f, caption, err)));
 }
 
-/* --- the blob
- * -------------------------------------------------------------------------- */
+/* --- the blob --------------------------------------------------------------------- */
 
 static bool inside(const char *path)
 {

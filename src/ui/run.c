@@ -46,8 +46,7 @@ static bool take_signals(Err *err)
     return true;
 }
 
-/* --- starting the kernel -------------------------------------------------------------
- */
+/* --- starting the kernel ---------------------------------------------------------- */
 
 static void drop_argv(char **argv)
 {
@@ -111,8 +110,7 @@ static pid_t spawn(char **argv, Err *err)
     return -1;
 }
 
-/* --- following it
- * ---------------------------------------------------------------------- */
+/* --- following it ----------------------------------------------------------------- */
 
 typedef struct Follow {
     pid_t pid;
@@ -190,8 +188,7 @@ static int follow(Follow *f)
     return status;
 }
 
-/* --- the end
- * ---------------------------------------------------------------------------- */
+/* --- the end ---------------------------------------------------------------------- */
 
 static void say_death(const Follow *f, int status, const char *dir, char *dst,
                       size_t cap)

@@ -220,59 +220,6 @@ bool dict_activations(const Dictionary *d, const Tensor *x, Tensor *act, Tensor 
     return ok;
 }
 
-typedef struct Rank {
-    double size;
-    int64_t r;
-} Rank;
-
-static int by_size(const void *x, const void *y)
-{
-    const Rank *a = x, *b = y;
-    if (a->size != b->size)
-        return a->size < b->size ? 1 : -1;
-    return a->r < b->r ? -1 : 1;
-}
-
-static bool permute_rows(Tensor *t, const Rank *order, Err *err)
-{
-    Tensor new = {0};
-    size_t row = tensor_bytes(t) / (size_t)t->dim[0];
-    if (!tensor_copy(t, &new, err))
-        return false;
-    for (int64_t r = 0; r < t->dim[0]; r++)
-        memcpy((char *)t->data + (size_t)r * row,
-               (char *)new.data + (size_t)order[r].r *row, row);
-    tensor_release(&new);
-    return true;
-}
-
-bool dict_order(Dictionary *d, const Tensor *x, Err *err)
-{
-    Tensor act = {0};
-    Rank *order = mem_array((size_t)d->R, sizeof *order, err);
-    bool ok = order && dict_activations(d, x, &act, NULL, err);
-    int64_t N = ok ? x->dim[0] : 0;
-    for (int64_t r = 0; ok && r < d->R; r++) {
-        double s = 0, s2 = 0;
-        for (int64_t i = 0; i < N; i++) {
-            double v = (double)f32(&act)[i * d->R + r];
-            s += v;
-            s2 += v * v;
-        }
-        double mean = N ? s / (double)N : 0, var = N ? s2 / (double)N - mean * mean : 0;
-        order[r] = (Rank){sqrt(fmax(var, 0)) * norm(f32(&d->head) + r * d->C, d->C), r};
-    }
-    if (ok) {
-        qsort(order, (size_t)d->shown, sizeof *order, by_size);
-        qsort(order + d->shown, (size_t)(d->R - d->shown), sizeof *order, by_size);
-        ok = permute_rows(&d->a, order, err) && permute_rows(&d->b, order, err) &&
-             permute_rows(&d->head, order, err) && permute_rows(&d->owner, order, err);
-    }
-    tensor_release(&act);
-    mem_free(order);
-    return ok;
-}
-
 bool dict_save(const Dictionary *d, const char *path, Err *err)
 {
     TensorSet *s = tset_new(err);

@@ -18,9 +18,9 @@ const OptRow dict_options[] = {
     {"family", OPT_ENUM, offsetof(DictCfg, family), "cp", 0, 0, "cp split",
      "Parameters of a component: a and b, or p and n with (x.p)^2 - (x.n)^2."},
     {"start", OPT_ENUM, offsetof(DictCfg, start), "eigen", 0, 0,
-     "eigen gauge stroke random",
+     "eigen gauge stroke random given",
      "Where the fit begins: the optimum of the one-hot limit, the same in a random "
-     "gauge, stroke templates, or noise."},
+     "gauge, stroke templates, noise, or a dictionary (dictionary:refit)."},
     {"metric", OPT_ENUM, offsetof(DictCfg, metric), "data", 0, 0, "data plain",
      "What similarity means: weights as images meet them, or all alike."},
     {"steps", OPT_INT, offsetof(DictCfg, steps), "400", 0, 10000000, NULL,
@@ -109,6 +109,39 @@ static bool start_stroke(DictFit *f, const Tensor *anchors, Err *err)
     return ok;
 }
 
+/* A dictionary with one-class heads; their size and sign go into the factors. */
+static bool start_given(DictFit *f, const Dictionary *d, Err *err)
+{
+    if (!d || d->shown != f->R || d->C != f->b->C || d->I != f->b->I)
+        return err_set(err, ERR_OPTION,
+                       "start 'given' needs a dictionary of %lld displayed components "
+                       "that fits the network",
+                       (long long)f->R);
+    if (!dict_new(f->R, d->C, d->I, &f->dict, err))
+        return false;
+    for (int64_t r = 0; r < f->R; r++) {
+        int64_t c = ((int32_t *)d->owner.data)[r], used = 0;
+        const float *h = (float *)d->head.data + r * d->C;
+        for (int64_t k = 0; k < d->C; k++)
+            used += h[k] != 0;
+        if (used != 1)
+            return err_set(err, ERR_OPTION,
+                           "component %lld speaks for %lld classes; this fit needs "
+                           "one-class heads",
+                           (long long)r, (long long)used);
+        float root = sqrtf(fabsf(h[c]));
+        ((float *)f->dict.head.data)[r * d->C + c] = 1;
+        for (int64_t i = r * d->I; i < (r + 1) * d->I; i++) {
+            ((float *)f->dict.a.data)[i] = root * ((float *)d->a.data)[i];
+            ((float *)f->dict.b.data)[i] =
+                (h[c] < 0 ? -root : root) * ((float *)d->b.data)[i];
+        }
+    }
+    dict_find_owners(&f->dict);
+    dict_balance(&f->dict);
+    return true;
+}
+
 static bool make_start(DictFit *f, const DictData *d, Err *err)
 {
     const char *start = f->cfg.start;
@@ -117,6 +150,8 @@ static bool make_start(DictFit *f, const DictData *d, Err *err)
         return dict_start_random(f->R, f->b->C, f->b->I, seed, &f->dict, err);
     if (!strcmp(start, "stroke"))
         return start_stroke(f, d->anchors, err);
+    if (!strcmp(start, "given"))
+        return start_given(f, d->given, err);
     return start_eigen(f, err) &&
            (strcmp(start, "gauge") || dict_gauge(&f->dict, seed, err));
 }

@@ -14,7 +14,7 @@
 typedef struct DictCfg {
     int64_t components, steps, seed, batch;
     char family[OPT_STR_CAP]; /* cp split */
-    char start[OPT_STR_CAP];  /* eigen gauge stroke random */
+    char start[OPT_STR_CAP];  /* eigen gauge stroke random given */
     char metric[OPT_STR_CAP]; /* data plain */
     char schedule[OPT_STR_CAP];
     double lr, emphasis, distill;
@@ -33,6 +33,8 @@ typedef struct DictData {
     /* f32 [2R,I] for start = "stroke": rows r are a, rows R+r are b; NULL: the stroke
      * bank. */
     const Tensor *anchors;
+    /* for start = "given": one-class heads, as many components as asked for */
+    const Dictionary *given;
     int64_t height, width;
 } DictData;
 

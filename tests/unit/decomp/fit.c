@@ -250,6 +250,32 @@ static void gradients_match_differences(void **state)
     case_done(&k);
 }
 
+static void a_given_start(void **state)
+{
+    (void)state;
+    Err err = {0};
+    Case k = case_random(11, 3, 4, 5, 12, 5);
+    DictCfg c = settings(5);
+    DictData data = {.S = &k.S, .given = &k.d, .height = 3, .width = 4};
+    Dictionary d;
+    strcpy(c.start, "given");
+    d32(&k.d.head)[0] = -2; /* size and sign of heads go into the factors */
+    DictFit *f = fit_new(&c, &k, &data);
+    assert_ok(dictfit_finish(f, &d, &err), err);
+    double was = similarity_of(&k.d, &k.b, &k.S);
+    assert_near(similarity_of(&d, &k.b, &k.S), fabs(was), 1e-6);
+    assert_true(fabs(was) > 1e-3);
+    dictfit_free(f);
+    dict_done(&d);
+    d32(&k.d.head)[1] = 1;
+    assert_null(dictfit_new(&c, &k.b, &data, &err));
+    assert_has(err.msg, "one-class");
+    c.components = 4;
+    assert_null(dictfit_new(&c, &k.b, &data, &err));
+    assert_has(err.msg, "4 displayed");
+    case_done(&k);
+}
+
 /* --- fitting ---------------------------------------------------------------------- */
 
 /* Adam steps on the fit's own parameters; returns the last loss. */
@@ -501,6 +527,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_formula_case),
         cmocka_unit_test(similarity_is_dense),
+        cmocka_unit_test(a_given_start),
         cmocka_unit_test(distillation_by_hand),
         cmocka_unit_test(gradients_match_differences),
         cmocka_unit_test(random_starts_reach_the_limit),

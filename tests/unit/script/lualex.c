@@ -74,7 +74,7 @@ static void wants_more(void **state)
     } cases[] = {
         {"for i = 1, 2 do", true}, {"x = 1", false},     {"1 +", true},
         {"x", false},              {"x = [[a", true},    {"x = )", false},
-        {"f(", true},              {"x = 'open", false}, {"", false},
+        {"f(", true},              {"x = 'open\n", false}, {"", false},
         {"return 1", false},       {"function f()", true}, {"--[[ a", true},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -20,8 +20,9 @@ endif
 PKGS := ncursesw lua5.4 openblas libpng zlib jansson libzip cairo
 PKG_OK := $(shell pkg-config --exists $(PKGS) 2>/dev/null && echo yes)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-# cairo is loaded when the first figure is written (src/figure/paper.c)
-PKG_LIBS := $(shell pkg-config --libs $(filter-out cairo,$(PKGS)) 2>/dev/null)
+# openblas is opened at the first product (src/tensor/openblas.c), cairo when the first figure is
+# written (src/figure/paper.c)
+PKG_LIBS := $(shell pkg-config --libs $(filter-out cairo openblas,$(PKGS)) 2>/dev/null)
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wundef -Wwrite-strings -Wredundant-decls \
         -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wvla \

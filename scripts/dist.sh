@@ -17,9 +17,10 @@ strip -g "$stage/bin/cleave"
 ln -s share/cleave/scripts "$stage/scripts"
 for f in README.md LICENSE; do [ ! -e $f ] || cp $f "$stage"; done
 
-# libcairo is loaded by name when the first figure is written, so ldd does not see it
+# libopenblas and libcairo are opened by name when they are first needed, so ldd does not see them
 cairo=$(${CC:-cc} -print-file-name=libcairo.so.2)
-{ echo "cairo => $cairo"; ldd "$BUILD/dist-cleave" "$cairo"; } |
+blas=$(${CC:-cc} -print-file-name=libopenblas.so.0)
+{ echo "cairo => $cairo"; echo "blas => $blas"; ldd "$BUILD/dist-cleave" "$cairo" "$blas"; } |
   awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
   grep -Ev '/(libc|libm|libdl|librt|libpthread|libresolv)\.so|/ld-linux' >"$BUILD/dist/libraries"
 while read -r lib; do

@@ -20,6 +20,8 @@ bool gemm_any(bool f64, bool ta, bool tb, int64_t M, int64_t N, int64_t K,
         bool trans = N == 1 ? ta : !tb;
         int64_t outputs = N == 1 ? M : N, ld = N == 1 ? lda : ldb;
         const void *mat = N == 1 ? A : B, *vec = N == 1 ? B : A;
+        if (!blas_ready(err))
+            return false;
         int64_t rows = trans ? K : outputs, cols = trans ? outputs : K;
         if (f64)
             blas_gemv_f64(trans, rows, cols, 1.0, mat, ld, vec, beta, C);
@@ -237,8 +239,9 @@ static bool shape_dot(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err 
 
 static bool run_dot(const OpArgs *x, Err *err)
 {
-    (void)err;
     int64_t n = tensor_count(x->in[0]);
+    if (!blas_ready(err))
+        return false;
     if (tensor_is_f64(x->in[0]))
         *(double *)x->out[0]->data =
             n ? blas_dot_f64(n, x->in[0]->data, x->in[1]->data) : 0.0;

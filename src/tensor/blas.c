@@ -18,7 +18,6 @@
  * read when beta = 0: it may be uninitialised. */
 #include "tensor/blas.h"
 
-#include <cblas.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -27,6 +26,7 @@
 #include <strings.h>
 
 #include "base/intr.h"
+#include "tensor/openblas.h"
 #include "tensor/pool.h"
 
 #define SPLIT_FLOPS 1e6    /* pays from here on: 8x784x128 is 1.6e6 */
@@ -99,8 +99,7 @@ static bool core_is_avx512(const char *core)
 
 static void init_once(void)
 {
-    openblas_set_num_threads(1);
-    const char *core = openblas_get_corename();
+    const char *core = blas_core();
     has_small_path = core_is_avx512(core);
     if (!cpu_has_avx512() || has_small_path)
         return;
@@ -119,14 +118,19 @@ void blas_init(void)
     pthread_once(&once, init_once);
 }
 
+bool blas_ready(Err *err)
+{
+    return openblas_ready(err);
+}
+
 const char *blas_core(void)
 {
-    return openblas_get_corename();
+    return openblas_ready(NULL) ? openblas()->openblas_get_corename() : "none";
 }
 
 const char *blas_version(void)
 {
-    return openblas_get_config();
+    return openblas_ready(NULL) ? openblas()->openblas_get_config() : "none";
 }
 
 const char *blas_notice(void)
@@ -156,11 +160,11 @@ static void gemm_tile(const Gemm *g, int64_t m0, int64_t n0, int64_t k0, int64_t
     enum CBLAS_TRANSPOSE tb = g->trans_b ? CblasTrans : CblasNoTrans;
     int lda = (int)g->lda, ldb = (int)g->ldb, ldc = (int)g->ldc;
     if (g->is_f64)
-        cblas_dgemm(CblasRowMajor, ta, tb, m, n, (int)k, g->alpha, a, lda, b, ldb, beta,
-                    c, ldc);
+        openblas()->cblas_dgemm(CblasRowMajor, ta, tb, m, n, (int)k, g->alpha, a, lda,
+                                b, ldb, beta, c, ldc);
     else
-        cblas_sgemm(CblasRowMajor, ta, tb, m, n, (int)k, (float)g->alpha, a, lda, b,
-                    ldb, (float)beta, c, ldc);
+        openblas()->cblas_sgemm(CblasRowMajor, ta, tb, m, n, (int)k, (float)g->alpha, a,
+                                lda, b, ldb, (float)beta, c, ldc);
 }
 
 static void gemm_chunk(int chunk, void *ctx)
@@ -278,7 +282,7 @@ static bool gemm_check(const Gemm *g, Err *err)
 static bool gemm_run(Gemm *g, Err *err)
 {
     blas_init();
-    if (!gemm_check(g, err))
+    if (!blas_ready(err) || !gemm_check(g, err))
         return false;
     if (g->M == 0 || g->N == 0)
         return true;
@@ -355,11 +359,11 @@ static void gemv_part(const Gemv *g, int64_t first, int64_t count)
         beta = 1;
     }
     if (g->is_f64)
-        cblas_dgemv(CblasRowMajor, t, m, n, g->alpha, a, (int)g->lda,
-                    (const void *)g->x, 1, beta, y, 1);
+        openblas()->cblas_dgemv(CblasRowMajor, t, m, n, g->alpha, a, (int)g->lda,
+                                (const void *)g->x, 1, beta, y, 1);
     else
-        cblas_sgemv(CblasRowMajor, t, m, n, (float)g->alpha, a, (int)g->lda,
-                    (const void *)g->x, 1, (float)beta, y, 1);
+        openblas()->cblas_sgemv(CblasRowMajor, t, m, n, (float)g->alpha, a, (int)g->lda,
+                                (const void *)g->x, 1, (float)beta, y, 1);
 }
 
 static void gemv_chunk(int chunk, void *ctx)
@@ -428,7 +432,8 @@ double blas_dot_f32(int64_t n, const float *x, const float *y)
     blas_init();
     double sum = 0;
     for (int64_t i = 0; i < n; i += DOT_BLOCK)
-        sum += (double)cblas_sdot((int)min64(DOT_BLOCK, n - i), x + i, 1, y + i, 1);
+        sum += (double)openblas()->cblas_sdot((int)min64(DOT_BLOCK, n - i), x + i, 1,
+                                              y + i, 1);
     return sum;
 }
 
@@ -437,6 +442,6 @@ double blas_dot_f64(int64_t n, const double *x, const double *y)
     blas_init();
     double sum = 0;
     for (int64_t i = 0; i < n; i += DOT_BLOCK)
-        sum += cblas_ddot((int)min64(DOT_BLOCK, n - i), x + i, 1, y + i, 1);
+        sum += openblas()->cblas_ddot((int)min64(DOT_BLOCK, n - i), x + i, 1, y + i, 1);
     return sum;
 }

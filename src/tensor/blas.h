@@ -31,5 +31,8 @@ double blas_dot_f64(int64_t n, const double *x, const double *y);
 const char *blas_core(void);
 const char *blas_version(void);
 const char *blas_notice(void);
+/* false with ERR_IO when OpenBLAS could not be opened, which the first call does. gemv and dot
+ * may be called only after true; gemm looks by itself. */
+bool blas_ready(Err *err);
 void blas_init(void); /* one thread; called once by main and tests, idempotent */
 #endif

@@ -22,35 +22,12 @@
 #include "base/intr.h"
 #include "base/mem.h"
 #include "tensor/blas.h"
-
-typedef const int *IntP;
-typedef const char *CharP;
-#define FORTRAN(p, real)                                                               \
-    void p##syevd_(CharP jobz, CharP uplo, IntP n, real *a, IntP lda, real *w,         \
-                   real *work, IntP lwork, int *iwork, IntP liwork, int *info, size_t, \
-                   size_t);                                                            \
-    void p##gesdd_(CharP jobz, IntP m, IntP n, real *a, IntP lda, real *s, real *u,    \
-                   IntP ldu, real *vt, IntP ldvt, real *work, IntP lwork, int *iwork,  \
-                   int *info, size_t);                                                 \
-    void p##geqrf_(IntP m, IntP n, real *a, IntP lda, real *tau, real *work,           \
-                   IntP lwork, int *info);                                             \
-    void p##orgqr_(IntP m, IntP n, IntP k, real *a, IntP lda, const real *tau,         \
-                   real *work, IntP lwork, int *info);                                 \
-    void p##potrf_(CharP uplo, IntP n, real *a, IntP lda, int *info, size_t);          \
-    void p##gelsd_(IntP m, IntP n, IntP nrhs, real *a, IntP lda, real *b, IntP ldb,    \
-                   real *s, const real *rcond, int *rank, real *work, IntP lwork,      \
-                   int *iwork, int *info);                                             \
-    void p##gesvx_(CharP fact, CharP trans, IntP n, IntP nrhs, real *a, IntP lda,      \
-                   real *af, IntP ldaf, int *ipiv, char *equed, real *r, real *c,      \
-                   real *b, IntP ldb, real *x, IntP ldx, real *rcond, real *ferr,      \
-                   real *berr, real *work, int *iwork, int *info, size_t, size_t,      \
-                   size_t);
-FORTRAN(s, float)
-FORTRAN(d, double)
+#include "tensor/openblas.h"
 
 /* Calls the routine of the matrix's dtype: the two differ only in pointer types, which
  * void * converts to. */
-#define CALL(is_f64, name, ...) ((is_f64) ? d##name(__VA_ARGS__) : s##name(__VA_ARGS__))
+#define CALL(is_f64, name, ...)                                                        \
+    ((is_f64) ? openblas()->d##name(__VA_ARGS__) : openblas()->s##name(__VA_ARGS__))
 
 enum { WORK_SLOTS = 8 };
 
@@ -102,7 +79,7 @@ static bool check_matrix(const char *what, const Tensor *a, bool square, Err *er
     if (a->dim[0] > INT_MAX / 4 || a->dim[1] > INT_MAX / 4)
         return err_set(err, ERR_SHAPE, "%s: %s is too large for LAPACK", what,
                        tensor_format_shape(a, shape));
-    return true;
+    return openblas_ready(err);
 }
 
 /* Every entry of a contiguous matrix is finite; `lower`: only the triangle that is

@@ -20,7 +20,7 @@ BEGIN {
     rank[part[1]] = part[2]
   }
   rank["main.c"] = 8
-  door("cblas.h", "tensor/blas.c")
+  door("cblas.h", "tensor/openblas.h")
   door("lapack.h", "")
   door("lapacke.h", "")
   door("curses.h", "ui/term.c")

@@ -253,6 +253,15 @@ static bool draw_page(Page *p, Canvas *c, Err *err)
     return canvas_need(c, 1, err) && draw_scale(p, c, err);
 }
 
+int figure_per_row(const Figure *f, const DrawStyle *style)
+{
+    Canvas c = {.style = *style, .width = at_least(style->width, 20)};
+    Page p = {.f = f, .end = f->n, .map = {style->level, style->light, f->is_signed}};
+    p.panels = f->is_signed && style->level == LEVEL_MONO ? 2 : 1;
+    choose_size(&p, &c);
+    return at_least(p.per_row, 1);
+}
+
 bool draw_images(Canvas *c, const Figure *f, int only, int max_rows, Err *err)
 {
     Page p = {.f = f, .map = {c->style.level, c->style.light, f->is_signed}};

@@ -164,6 +164,8 @@ bool figure_draw(const Figure *f, const DrawStyle *style, Grid *out, Err *err);
  * there is no such image. */
 bool figure_zoom(const Figure *f, int image, int max_rows, const DrawStyle *style,
                  Grid *out, Err *err);
+/* How many images figure_draw() puts in a row. */
+int figure_per_row(const Figure *f, const DrawStyle *style);
 /* PNG: 8x integer upscaling (more below 14 pixels a side, less above 128), the light
  * colour map, labels, colour bar, title and caption; written atomically. */
 bool figure_png(const Figure *f, const char *path, Err *err);

@@ -206,6 +206,17 @@ int32_t grid_colour(int32_t colour, Level level)
     return nearest_8(rgb);
 }
 
+int32_t grid_true(int32_t colour)
+{
+    int rgb[3];
+    if (colour < 16)
+        return colour;
+    if (colour >= 0x1000000)
+        return colour & 0xFFFFFF;
+    rgb_of_256(colour, rgb);
+    return rgb[0] << 16 | rgb[1] << 8 | rgb[2];
+}
+
 static void add_colour(Str *out, int32_t c, int base)
 {
     if (c == GRID_DEFAULT)

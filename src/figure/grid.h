@@ -52,6 +52,8 @@ bool grid_resize(Grid *g, int rows, Err *err);
 /* The nearest colour a level has: GRID_DEFAULT at LEVEL_MONO, 0..7 (or what is below 16
  * already) at LEVEL_ANSI, a palette index at LEVEL_256. */
 int32_t grid_colour(int32_t colour, Level level);
+/* A colour as 0xRRGGBB; palette entries below 16 as they are. GRID_DEFAULT stays. */
+int32_t grid_true(int32_t colour);
 /* Replaces every code point outside ASCII, for locales without UTF-8: box lines by - |
  * +, the rest by '?'. */
 void grid_ascii(Grid *g);

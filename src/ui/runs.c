@@ -21,7 +21,7 @@ enum { LEAD_ALWAYS = 4, MAX_COLUMNS = 400, GROUP_METRICS = 12 };
 
 /* --- the list --------------------------------------------------------------------- */
 
-static void short_cell(const RunRow *row, const char *key, bool brief, Str *t)
+void runs_cell(const RunRow *row, const char *key, bool brief, Str *t)
 {
     const json_t *v = runs_value(row, key);
     str_clear(t);
@@ -125,8 +125,7 @@ static json_t *split_list(const char *list)
     return keys;
 }
 
-/* The keys to show: those asked for, or all (CSV), or what tells the runs apart. */
-static json_t *choose_columns(const Runs *r, const RunsOptions *o)
+json_t *runs_columns(const Runs *r, const RunsOptions *o)
 {
     static const char *const order[] = {"run", "settings", "result", "metric"};
     if (o->columns[0])
@@ -158,7 +157,7 @@ static bool fill_list(const Runs *r, const json_t *keys, bool brief, Listing *s,
     str_init(&t);
     for (size_t i = 0; ok && i < r->n; i++) {
         for (size_t k = 0; ok && k < n; k++) {
-            short_cell(&r->row[i], json_string_value(json_array_get(keys, k)), brief,
+            runs_cell(&r->row[i], json_string_value(json_array_get(keys, k)), brief,
                        &t);
             ok = str_ok(&t, err) && listing_cell(s, t.s, err);
         }
@@ -186,7 +185,7 @@ static bool show_list(const Runs *r, size_t all, const RunsOptions *o,
 {
     Listing s = {0};
     Str t;
-    json_t *keys = choose_columns(r, o);
+    json_t *keys = runs_columns(r, o);
     bool ok = keys ? fill_list(r, keys, !o->csv, &s, err)
                    : err_set(err, ERR_MEMORY, "out of memory while listing runs");
     str_init(&t);

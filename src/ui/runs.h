@@ -18,4 +18,9 @@ Exit runs_show(const Runs *r, const Operands *ops, const RunsOptions *o,
                const PrintStyle *style);
 Exit runs_compare(const Runs *r, const Operands *ops, const RunsOptions *o,
                   const PrintStyle *style);
+/* The keys to show: those asked for, or all (CSV), or what tells the runs apart. The
+ * caller's; NULL: out of memory. */
+json_t *runs_columns(const Runs *r, const RunsOptions *o);
+/* One value as a cell of a table; `brief`: as short as people want it. */
+void runs_cell(const RunRow *row, const char *key, bool brief, Str *t);
 #endif

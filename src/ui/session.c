@@ -14,6 +14,7 @@
 #include "kernel/session.h"
 #include "lab/jval.h"
 #include "ui/show.h"
+#include "ui/viewer.h"
 
 #define ASK_SECONDS  2.0
 #define STOP_SECONDS 5.0
@@ -56,6 +57,8 @@ static Exit view(const char *file, const SessionOptions *o, bool start)
     if (!c)
         return command_fail(err.code == ERR_OPTION ? EXIT_USAGE : EXIT_BROKEN, "%s",
                             err.msg);
+    if (viewer_possible(&style))
+        return viewer_run(c, &style, o->ro, NULL);
     return plain_view(c, &style);
 }
 

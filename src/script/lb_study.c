@@ -1,10 +1,15 @@
 /* lb_study.c -- families of dictionaries, the runs of the published study, and what is
  * asked of dictionaries afterwards. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "decomp/classic.h"
 #include "decomp/family.h"
+#include "decomp/gauge.h"
+#include "decomp/match.h"
+#include "decomp/rank.h"
 #include "lab/fit.h"
 #include "script/lb_dict.h"
 
@@ -135,6 +140,410 @@ static int decomp_published(lua_State *L)
     return 1;
 }
 
+/* --- the gauge -------------------------------------------------------------------- */
+
+static int dict_move(lua_State *L)
+{
+    Err err;
+    GaugeCfg cfg;
+    GaugeReport r;
+    lb_check_dict(L, 1);
+    lua_settop(L, 2);
+    lb_options(L, 2, "dictionary:move", gauge_options, gauge_n_options, &cfg);
+    LInter *b = lb_inter_of(L, 1);
+    int64_t h = b->height, w = b->width;
+    LDict *out = lb_copy_dict(L, 1);
+    if (!gauge_move(&out->d, &cfg, h, w, &r, &err))
+        return lb_raise(L, &err);
+    lua_createtable(L, 0, 3);
+    lua_pushnumber(L, r.before);
+    lua_setfield(L, -2, "before");
+    lua_pushnumber(L, r.after);
+    lua_setfield(L, -2, "after");
+    lua_pushinteger(L, r.start);
+    lua_setfield(L, -2, "start");
+    lb_pace(L);
+    return 2;
+}
+
+static int dict_turn(lua_State *L)
+{
+    Err err;
+    static const char *const kinds[] = {"plus", "minus", "boost", NULL};
+    lb_check_dict(L, 1);
+    lua_Integer digit = luaL_checkinteger(L, 2);
+    int kind = luaL_checkoption(L, 3, NULL, kinds);
+    lua_Integer i = luaL_checkinteger(L, 4), j = luaL_checkinteger(L, 5);
+    double angle = luaL_checknumber(L, 6);
+    LDict *out = lb_copy_dict(L, 1);
+    return gauge_turn(&out->d, digit, (GaugeTurn)kind, i - 1, j - 1, angle, &err)
+               ? 1
+               : lb_raise(L, &err);
+}
+
+/* --- ranks, parts, refits --------------------------------------------------------- */
+
+static int dict_rank(lua_State *L)
+{
+    Err err;
+    LDict *d = lb_check_dict(L, 1);
+    const char *by = luaL_checkstring(L, 2);
+    Dataset *set = lua_isnoneornil(L, 3) ? NULL : lb_check_dataset(L, 3);
+    lua_settop(L, 3);
+    LInter *b = lb_inter_of(L, 1);
+    LTensor *x = set ? lb_push_pixels(L, set) : NULL;
+    LTensor *score = lb_push_tensor(L);
+    if (!tensor_new(F64, 1, &d->d.R, &score->t, &err) ||
+        !dict_scores(&d->d, by, x ? &x->t : NULL, set ? &set->labels : NULL, b->height,
+                     b->width, score->t.data, &err) ||
+        !dict_sort(&d->d, score->t.data, &err))
+        return lb_raise(L, &err);
+    lua_settop(L, 1);
+    lb_pace(L);
+    return 1;
+}
+
+static int dict_top_fn(lua_State *L)
+{
+    Err err;
+    LDict *d = lb_check_dict(L, 1);
+    lua_Integer k = luaL_checkinteger(L, 2);
+    lua_settop(L, 2);
+    lb_inter_of(L, 1);
+    LDict *out = lb_push_dict(L, 3);
+    return dict_top(&d->d, k, &out->d, &err) ? 1 : lb_raise(L, &err);
+}
+
+static int dict_first(lua_State *L)
+{
+    Err err;
+    LDict *d = lb_check_dict(L, 1);
+    lua_Integer n = luaL_checkinteger(L, 2);
+    lua_settop(L, 2);
+    lb_inter_of(L, 1);
+    LDict *out = lb_push_dict(L, 3);
+    bool *keep = mem_zalloc(sizeof *keep * (size_t)d->d.R, &err);
+    if (!keep)
+        return lb_raise(L, &err);
+    for (int64_t r = 0; r < n && r < d->d.shown; r++)
+        keep[r] = true;
+    bool ok = dict_take(&d->d, keep, &out->d, &err);
+    mem_free(keep);
+    return ok ? 1 : lb_raise(L, &err);
+}
+
+/* The options of cl.decomp.dictionary but for start and components. */
+static int dict_refit(lua_State *L)
+{
+    Err err;
+    DictCfg cfg;
+    LDict *d = lb_check_dict(L, 1);
+    lua_settop(L, 2);
+    lb_options(L, 2, "dictionary:refit", dict_options, dict_n_options, &cfg);
+    snprintf(cfg.start, sizeof cfg.start, "given");
+    cfg.components = d->d.shown;
+    LInter *b = lb_inter_of(L, 1); /* 3 */
+    lua_pushvalue(L, 1);           /* 4 */
+    lua_copy(L, 3, 1);             /* the examples are those of index 1 */
+    DictData data = lb_data_of(b);
+    data.given = &d->d;
+    if (cfg.distill > 0)
+        lb_distill_examples(L, b, 8192, &data);
+    LDict *out = lb_push_dict(L, 1);
+    TrainHooks hooks = lb_fit_hooks(L);
+    DictFit *fit = dictfit_new(&cfg, &b->b, &data, &err);
+    bool ok = fit &&
+              fit_dictionary(fit, &cfg, data.x ? data.x->dim[0] : 0, &hooks,
+                             &out->report, &err) &&
+              dictfit_finish(fit, &out->d, &err);
+    dictfit_free(fit);
+    if (!ok)
+        return lb_raise(L, &err);
+    lb_pace(L);
+    return lb_interrupted_after(L, &out->report);
+}
+
+/* --- matching --------------------------------------------------------------------- */
+
+typedef struct MatchCfg {
+    char by[OPT_STR_CAP], method[OPT_STR_CAP], view[OPT_STR_CAP];
+    bool classes;
+} MatchCfg;
+static const OptRow match_options[] = {
+    {"by", OPT_ENUM, offsetof(MatchCfg, by), "activations", 0, 0, "activations patterns",
+     "What is compared: correlation of activations on images, or |cosine| of the "
+     "displayed patterns."},
+    {"method", OPT_ENUM, offsetof(MatchCfg, method), "hungarian", 0, 0,
+     "hungarian greedy", "How pairs are chosen."},
+    {"view", OPT_ENUM, offsetof(MatchCfg, view), "filters", 0, 0, "filters patterns",
+     "Patterns as weights, or as what they respond to."},
+    {"classes", OPT_BOOL, offsetof(MatchCfg, classes), "true", 0, 0, NULL,
+     "Only components of one digit are matched."},
+};
+static const size_t n_match_options = ARRAY_LEN(match_options);
+
+/* Mean of the matched scores among pairs whose classes are `shift` apart; -1: any. */
+static double matched(lua_State *L, const Tensor *score, const MatchCfg *cfg,
+                      const Dictionary *x, const Dictionary *y, int64_t shift)
+{
+    Err err;
+    double mean = (double)NAN;
+    Tensor some = {0};
+    int32_t *column = mem_array((size_t)score->dim[0], sizeof *column, &err);
+    bool ok = column && tensor_copy(score, &some, &err);
+    if (ok && shift >= 0)
+        score_restrict(&some, x, y, shift, score->dim[0] / x->R);
+    ok = ok && (cfg->method[0] == 'g' ? match_greedy(&some, column, &err)
+                                      : match_hungarian(&some, column, &err));
+    if (ok)
+        mean = match_mean(&some, column);
+    mem_free(column);
+    tensor_release(&some);
+    if (!ok)
+        lb_raise(L, &err);
+    return mean;
+}
+
+static int dict_match(lua_State *L)
+{
+    Err err;
+    MatchCfg cfg;
+    LDict *x = lb_check_dict(L, 1), *y = lb_check_dict(L, 2);
+    Dataset *set = lua_isnoneornil(L, 3) ? NULL : lb_check_dataset(L, 3);
+    lua_settop(L, 4);
+    lb_options(L, 4, "dictionary:match", match_options, n_match_options, &cfg);
+    LInter *b = lb_inter_of(L, 1);
+    LTensor *score = lb_push_tensor(L);
+    bool ok;
+    if (!strcmp(cfg.by, "activations")) {
+        if (!set)
+            return lb_error(L, ERR_OPTION,
+                            "dictionary:match by activations needs a data set");
+        ok = score_activations(&x->d, &y->d, &lb_push_pixels(L, set)->t, &score->t, &err);
+    } else {
+        const Tensor *S = !strcmp(cfg.view, "patterns") && b->S.data ? &b->S : NULL;
+        ok = score_patterns_of(&x->d, &y->d, S, &score->t, &err);
+    }
+    if (!ok)
+        return lb_raise(L, &err);
+    double null = 0;
+    lua_pushnumber(L, matched(L, &score->t, &cfg, &x->d, &y->d, cfg.classes ? 0 : -1));
+    int64_t used = 0;
+    for (int64_t shift = 1; shift < x->d.C; shift++) {
+        double v = matched(L, &score->t, &cfg, &x->d, &y->d, shift);
+        null += isfinite(v) ? v : 0;
+        used += isfinite(v);
+    }
+    lua_pushnumber(L, used ? null / (double)used : (double)NAN);
+    lb_pace(L);
+    return 2;
+}
+
+/* --- consensus -------------------------------------------------------------------- */
+
+typedef struct ConsensusCfg {
+    char by[OPT_STR_CAP];
+    double threshold;
+    int64_t n;
+} ConsensusCfg;
+static const OptRow consensus_options[] = {
+    {"by", OPT_ENUM, offsetof(ConsensusCfg, by), "patterns", 0, 0,
+     "patterns responses activations",
+     "What components are compared by: the stronger displayed pattern, the same through "
+     "the data metric, or activations on images."},
+    {"threshold", OPT_NUM, offsetof(ConsensusCfg, threshold), "0.23", 0, 1, NULL,
+     "Least |cosine| with the centroid of a group to join it."},
+    {"n", OPT_INT, offsetof(ConsensusCfg, n), "28", 1, 100000, NULL,
+     "Components of each dictionary, the first ones."},
+};
+static const size_t n_consensus_options = ARRAY_LEN(consensus_options);
+
+/* The pattern of the larger eigenvalue of component r: the plus one is (a+b)/|a+b| of
+ * balanced factors, and its eigenvalue is the larger one when a.b >= 0. */
+static int64_t stronger(const Dictionary *d, int64_t r)
+{
+    double dot = 0;
+    for (int64_t i = 0; i < d->I; i++)
+        dot += (double)((float *)d->a.data)[r * d->I + i] *
+               (double)((float *)d->b.data)[r * d->I + i];
+    return 2 * r + (dot < 0);
+}
+
+/* Rows [n,D] of a dictionary's first components from t: patterns [2R,I] or [N,R]. */
+static void put_rows(const Dictionary *d, int64_t n, const Tensor *t, bool columns,
+                     float *out)
+{
+    int64_t D = columns ? t->dim[0] : d->I;
+    const float *x = t->data;
+    for (int64_t r = 0; r < n; r++) {
+        double mean = 0, norm = 0;
+        float *row = out + r * D;
+        for (int64_t i = 0; i < D; i++)
+            row[i] = columns ? x[i * d->R + r] : x[stronger(d, r) * D + i];
+        for (int64_t i = 0; columns && i < D; i++)
+            mean += (double)row[i] / (double)D;
+        for (int64_t i = 0; i < D; i++)
+            norm += pow((double)row[i] - mean, 2);
+        for (int64_t i = 0; i < D; i++)
+            row[i] = norm > 0 ? (float)(((double)row[i] - mean) / sqrt(norm)) : 0;
+    }
+}
+
+typedef struct Members {
+    LTensor *rows;      /* f32 [all,D] */
+    LTensor *owner, *from; /* i32 [all] */
+} Members;
+
+static int64_t shown_of(const LDict *d, int64_t n)
+{
+    return n < d->d.shown ? n : d->d.shown;
+}
+
+/* Pushes the rows of all dictionaries of the list at index 1. */
+static Members gather_members(lua_State *L, const ConsensusCfg *cfg, const Tensor *x)
+{
+    Err err;
+    int64_t all = 0, at = 0, n_dicts = (int64_t)luaL_len(L, 1), D = 0;
+    for (int64_t k = 1; k <= n_dicts; k++, lua_pop(L, 1)) {
+        lua_geti(L, 1, k);
+        LDict *d = lb_check_dict(L, lua_gettop(L));
+        if (k > 1 && !x && D != d->d.I)
+            lb_error(L, ERR_SHAPE, "cl.decomp.consensus: dictionaries of %d and %d pixels",
+                     (int)D, (int)d->d.I);
+        all += shown_of(d, cfg->n);
+        D = x ? x->dim[0] : d->d.I;
+    }
+    Members m = {lb_push_tensor(L), lb_push_tensor(L), lb_push_tensor(L)};
+    if (!tensor_new(F32, 2, (int64_t[]){all, D}, &m.rows->t, &err) ||
+        !tensor_new(I32, 1, &all, &m.owner->t, &err) ||
+        !tensor_new(I32, 1, &all, &m.from->t, &err))
+        lb_raise(L, &err);
+    for (int64_t k = 1; k <= n_dicts; k++) {
+        lua_geti(L, 1, k);
+        int dict = lua_gettop(L);
+        LDict *d = lb_check_dict(L, dict);
+        int64_t n = shown_of(d, cfg->n);
+        LInter *b = lb_inter_of(L, dict);
+        bool through = cfg->by[0] == 'r' && b->S.data;
+        LTensor *t = lb_push_tensor(L);
+        if (!(x ? dict_activations(&d->d, x, &t->t, NULL, &err)
+                : dict_patterns(&d->d, through ? &b->S : NULL, false, &t->t, &err)))
+            lb_raise(L, &err);
+        put_rows(&d->d, n, &t->t, x != NULL, (float *)m.rows->t.data + at * D);
+        for (int64_t r = 0; r < n; r++, at++) {
+            ((int32_t *)m.owner->t.data)[at] = ((int32_t *)d->d.owner.data)[r];
+            ((int32_t *)m.from->t.data)[at] = (int32_t)k;
+        }
+        lua_settop(L, dict - 1);
+    }
+    return m;
+}
+
+/* { { digit, support, likeness }, ... } */
+static int decomp_consensus(lua_State *L)
+{
+    Err err;
+    ConsensusCfg cfg;
+    Consensus c;
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 3);
+    lb_options(L, 2, "cl.decomp.consensus", consensus_options, n_consensus_options, &cfg);
+    bool images = !strcmp(cfg.by, "activations");
+    if (images && lua_isnil(L, 3))
+        return lb_error(L, ERR_OPTION,
+                        "cl.decomp.consensus by activations needs a data set");
+    luaL_argcheck(L, luaL_len(L, 1) > 0, 1, "a list of dictionaries");
+    const Tensor *x = images ? &lb_push_pixels(L, lb_check_dataset(L, 3))->t : NULL;
+    Members m = gather_members(L, &cfg, x);
+    if (!consensus_new(&m.rows->t, m.owner->t.data, m.from->t.data, cfg.threshold, &c,
+                       &err))
+        return lb_raise(L, &err);
+    lua_createtable(L, (int)c.n_groups, 0);
+    for (int64_t k = 0; k < c.n_groups; k++) {
+        lua_createtable(L, 0, 3);
+        lua_pushinteger(L, c.owner[k]);
+        lua_setfield(L, -2, "digit");
+        lua_pushinteger(L, c.support[k]);
+        lua_setfield(L, -2, "support");
+        if (!isnan(c.likeness[k])) {
+            lua_pushnumber(L, c.likeness[k]);
+            lua_setfield(L, -2, "likeness");
+        }
+        lua_rawseti(L, -2, (lua_Integer)k + 1);
+    }
+    consensus_done(&c);
+    lb_pace(L);
+    return 1;
+}
+
+/* --- classics --------------------------------------------------------------------- */
+
+static int inter_als(lua_State *L)
+{
+    Err err;
+    AlsCfg cfg;
+    Als a;
+    LInter *b = lb_check_inter(L, 1);
+    lua_settop(L, 2);
+    lb_options(L, 2, "interaction:als", als_options, als_n_options, &cfg);
+    LDict *out = lb_push_dict(L, 1);
+    if (!interaction_als(&b->b, &cfg, &out->d, &a, &err))
+        return lb_raise(L, &err);
+    out->report.steps = a.sweeps;
+    lua_pushnumber(L, a.error);
+    als_done(&a);
+    lb_pace(L);
+    return 2;
+}
+
+static int inter_hosvd(lua_State *L)
+{
+    Err err;
+    Hosvd h;
+    Tensor X = {0}, Q = {0};
+    LInter *b = lb_check_inter(L, 1);
+    int64_t rank[3];
+    for (int k = 0; k < 3; k++)
+        rank[k] = luaL_optinteger(L, 2 + k, k == 2 ? rank[1] : 0);
+    lua_settop(L, 1);
+    LTensor *sigma[2] = {lb_push_tensor(L), lb_push_tensor(L)};
+    bool ok = interaction_compress(&b->b, &X, &Q, &err) &&
+              hosvd_fit(&X, rank, &h, &err);
+    tensor_release(&X);
+    tensor_release(&Q);
+    if (!ok)
+        return lb_raise(L, &err);
+    sigma[0]->t = tensor_retain(&h.sigma[0]);
+    sigma[1]->t = tensor_retain(&h.sigma[1]);
+    lua_pushnumber(L, h.error);
+    lua_insert(L, 2);
+    hosvd_done(&h);
+    lb_pace(L);
+    return 3;
+}
+
+static int inter_minus(lua_State *L)
+{
+    Err err;
+    LInter *b = lb_check_inter(L, 1);
+    LDict *d = lb_check_dict(L, 2);
+    LInter *out = lb_push_inter(L);
+    if (!interaction_minus(&b->b, &d->d, &out->b, &err))
+        return lb_raise(L, &err);
+    out->noise = b->noise;
+    out->share = b->share;
+    out->height = b->height;
+    out->width = b->width;
+    if (b->S.data)
+        out->S = tensor_retain(&b->S);
+    if (b->unlit.data)
+        out->unlit = tensor_retain(&b->unlit);
+    lua_getiuservalue(L, 1, 1);
+    lua_setiuservalue(L, -2, 1);
+    lb_pace(L);
+    return 1;
+}
+
 const LbFn lb_study_fns[] = {
     {"cl.decomp.fit", "(B, { family = \"cp\", ... } or { preset = NAME, ... })",
      "Fits a dictionary of a family to the interaction tensor. Defaults come from the "
@@ -149,5 +558,47 @@ const LbFn lb_study_fns[] = {
      "The runs of the published study: name, family, settings, and the numbers it "
      "reported; gini and locality are of the unbalanced display.",
      decomp_published, NULL, NULL, NULL},
+    {"dictionary:move", "({ criterion = \"sparsity\", ... })",
+     "The same tensor in the gauge that is best by a criterion: inside a class components "
+     "move along O(n,n), so similarity does not change. Also returns { before, after, "
+     "start } of the criterion.",
+     dict_move, gauge_options, &gauge_n_options, "sparse = dict:move { steps = 300 }"},
+    {"dictionary:turn", "(digit, \"plus\" | \"minus\" | \"boost\", i, j, angle)",
+     "One parameter of the gauge of a digit: turns the plus (minus) patterns of its i-th "
+     "and j-th components into each other, or boosts the plus of i with the minus of j; "
+     "the tensor stays. Components count from 1.",
+     dict_turn, NULL, NULL, NULL},
+    {"dictionary:rank", "(by, dataset)",
+     "Sorts the displayed components, best first, by effect or selectivity (which need a "
+     "data set), sigma, locality or gini; returns the dictionary.",
+     dict_rank, NULL, NULL, "dict:rank(\"locality\")"},
+    {"dictionary:top", "(k)", "A dictionary of the first k components of every class.",
+     dict_top_fn, NULL, NULL, NULL},
+    {"dictionary:first", "(n)", "A dictionary of the first n displayed components.",
+     dict_first, NULL, NULL, "dict:rank(\"sigma\"):first(64):refit()"},
+    {"dictionary:refit", "({ steps = 400, ... })",
+     "Fits again from this dictionary, as after pruning; options of "
+     "cl.decomp.dictionary, of which start and components are given.",
+     dict_refit, dict_options, &dict_n_options, NULL},
+    {"dictionary:match", "(other, dataset, { by = \"activations\", ... })",
+     "Mean score of the best one-to-one matching of components of two dictionaries, and "
+     "its null: the same matching between components of different digits.",
+     dict_match, match_options, &n_match_options, "mean, null = d1:match(d2, mnist.test)"},
+    {"cl.decomp.consensus", "({ dict, ... }, { threshold = 0.23, n = 28 }, dataset)",
+     "Groups of components that recur over dictionaries: a list of { digit, support, "
+     "likeness } by falling support. The data set is needed by activations only.",
+     decomp_consensus, consensus_options, &n_consensus_options, NULL},
+    {"interaction:als", "({ components = 64, ... })",
+     "CP by alternating least squares with a line search, in the plain metric: the "
+     "textbook reference. Returns a dictionary with free heads and the relative error "
+     "before symmetrising.",
+     inter_als, als_options, &als_n_options, NULL},
+    {"interaction:hosvd", "(classes = 0, pixels = 0)",
+     "Higher-order SVD cut to so many directions of classes and pixels (0: all): relative "
+     "error, and the singular values of both unfoldings.",
+     inter_hosvd, NULL, NULL, NULL},
+    {"interaction:minus", "(dictionary)",
+     "What a dictionary leaves of the tensor, as an interaction tensor.", inter_minus,
+     NULL, NULL, NULL},
 };
 const size_t lb_n_study_fns = ARRAY_LEN(lb_study_fns);

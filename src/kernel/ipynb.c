@@ -203,8 +203,8 @@ static bool add_cell(Document *d, const json_t *o, int number, Err *err)
          cell_put(&c->text, text.s, err) &&
          cell_put(&c->title, jval_get(json_object_get(o, "metadata"), "title", ""), err);
     if (ok && !cell_type_parse(jval_get(o, "cell_type", ""), &c->type))
-        ok = err_set(err, ERR_FORMAT, "cell %d is of the type '%.40s'; code, markdown and "
-                     "raw are known", number, jval_get(o, "cell_type", ""));
+        ok = err_set(err, ERR_FORMAT, "cell %d has an unknown cell_type; code, markdown "
+                     "and raw are known", number);
     if (ok)
         one_line(c->title);
     ok = ok && document_put(d, c, d->n, err);

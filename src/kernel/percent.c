@@ -49,14 +49,18 @@ static const char *marker_rest(const char *s, size_t n)
     return i == n || is_space(s[i]) ? s + i : NULL;
 }
 
-/* Only blanks stand before it on its line. */
-static bool begins_line(const Lex *l, size_t *start)
+/* Only blanks stand before it on its line, and nothing behind. Lua's lines end at a
+ * carriage return too, a file's here do not: code behind one must not vanish in a
+ * marker. */
+static bool is_line(const Lex *l, size_t *start)
 {
-    size_t at = l->from;
+    size_t at = l->from, end = l->to;
     while (at > 0 && (l->s[at - 1] == ' ' || l->s[at - 1] == '\t'))
         at--;
     *start = at;
-    return at == 0 || l->s[at - 1] == '\n' || l->s[at - 1] == '\r';
+    if (end < l->n && l->s[end] == '\r')
+        end++;
+    return (at == 0 || l->s[at - 1] == '\n') && (end == l->n || l->s[end] == '\n');
 }
 
 /* The next marker from where the lexer is: its line is [*from, *to). */
@@ -72,7 +76,7 @@ static bool next_marker(Lex *l, size_t *from, size_t *to)
             }
         }
         if (l->kind == LEX_COMMENT && marker_rest(l->s + l->from, l->to - l->from) &&
-            begins_line(l, from)) {
+            is_line(l, from)) {
             *to = line_end(l->s, l->n, l->from);
             if (valid_utf8(l->s + *from, *to - *from))
                 return true;

@@ -66,7 +66,9 @@ static bool long_bracket(Lex *l)
         level++;
     if (peek(l, 1 + level) != '[')
         return false;
-    for (size_t q = l->pos + level + 2; q < l->n; q++) {
+    size_t bit = level < 63 ? level : 63;
+    bool hopeless = bit < 63 && (l->unclosed >> bit & 1);
+    for (size_t q = hopeless ? l->n : l->pos + level + 2; q < l->n; q++) {
         size_t k = 0;
         if (l->s[q] != ']')
             continue;
@@ -78,6 +80,7 @@ static bool long_bracket(Lex *l)
         }
         q += k;
     }
+    l->unclosed |= 1ull << bit;
     l->pos = l->n;
     l->open = true;
     return true;

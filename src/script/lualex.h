@@ -24,6 +24,8 @@ typedef struct Lex {
     size_t from, to; /* the bytes of the current token */
     LexKind kind;
     bool open;       /* it is unfinished: its closing quote or bracket is missing */
+    unsigned long long unclosed; /* bit i: long brackets of level i close no more, so
+                                    that looking for their ends stays linear */
 } Lex;
 
 void lex_start(Lex *l, const char *s, size_t n);

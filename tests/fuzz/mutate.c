@@ -2,6 +2,7 @@
  * mutate.h; LAST is a file that always holds the current input. mutate NAME @FILE
  * parses one saved input and says what came of it. mutate alone lists the names. */
 #include "journal_target.h"
+#include "kernel_target.h"
 #include "runs_target.h"
 #include "targets.h"
 
@@ -11,6 +12,9 @@ static const FuzzTarget *target(size_t i)
     if (i < ARRAY_LEN(fuzz_targets))
         return &fuzz_targets[i];
     i -= ARRAY_LEN(fuzz_targets);
+    if (i < ARRAY_LEN(kernel_targets))
+        return &kernel_targets[i];
+    i -= ARRAY_LEN(kernel_targets);
     return i == 0 ? &journal_target : i == 1 ? &runs_target : NULL;
 }
 

@@ -290,7 +290,8 @@ def flood_is_bounded():
     before = time.monotonic()
     v.call("status")
     assert time.monotonic() - before < 0.5, "a request waits for a flooding cell"
-    assert v.status()["rss"] < 60e6, v.status()["rss"]
+    if "-san" not in CLEAVE:  # a sanitizer keeps what was freed
+        assert v.status()["rss"] < 60e6, v.status()["rss"]
     v.call("interrupt")
     v.idle()
     same(v.done(cell), "stopped")

@@ -67,6 +67,7 @@ static const char *const files[] = {
     "-- %% [markdown]\n-- one\n--\n",
     "-- %% [markdown]\n--  %% percent\n",
     "x = 'unfinished\n-- %%\ny = 1\n",
+    "-- %% [raw]\r--%% t\r\n-- %%\rcode()\n-- %%\r\nx\r\n",
 };
 
 static void same_bytes_test(void **state)

@@ -254,7 +254,7 @@ usage "did you mean 'show'" runs shw 1
 usage 'takes one run' runs show
 usage 'takes two or more' runs compare 3
 usage 'takes one or more' runs remove
-usage 'no run' runs show 99
+usage 'no run' runs show oil
 usage 'begin with' runs show 20
 usage 'no run has' runs --sort -nothing
 usage 'no run has' runs --group nothing

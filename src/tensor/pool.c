@@ -25,7 +25,7 @@
 /* Two halves of a 10 us job take 5.2 us when the worker still spins and 18 us when it
  * sleeps: waking costs the caller 12 us under virtualisation. Spinning for about that
  * long can lose at most what it would have saved, and gives a wanted core back soon. */
-enum { POOL_MAX = 64, POOL_DEFAULT_MAX = 8, SPIN_NS = 20000 };
+enum { POOL_DEFAULT_MAX = 8, SPIN_NS = 20000 };
 
 static struct {
     _Alignas(64) atomic_uint_least64_t ticket; /* job << 32 | unclaimed */

@@ -9,6 +9,8 @@
 #define CLEAVE_TENSOR_POOL_H
 #include "base/err.h"
 
+enum { POOL_MAX = 64 }; /* threads at most */
+
 typedef void PoolFn(int chunk, void *ctx);
 void pool_run(int n_chunks, PoolFn *fn, void *ctx);
 /* Threads in use, the caller included. Default: cores this process may use, at most 8;

@@ -24,7 +24,7 @@ static Exit command_version(const Operands *ops, const void *config);
 #define CORE_ROWS                                                                      \
     THREADS_ROW, MACHINE_ROWS
 #define THREADS_ROW                                                                    \
-    {"threads", OPT_INT, offsetof(CoreOptions, threads), "0", 0, 256, NULL,            \
+    {"threads", OPT_INT, offsetof(CoreOptions, threads), "0", 0, POOL_MAX, NULL,       \
      "threads to compute with; 0: one a core, at most 8. Results do not depend on it"}
 #define MACHINE_ROWS                                                                   \
     {"isa", OPT_STR, offsetof(CoreOptions, isa), "", 0, 0, NULL,                       \

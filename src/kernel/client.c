@@ -216,7 +216,8 @@ static bool reach(Client *c, const char *file, const ClientOptions *opt, Err *er
             return true;
         clock_sleep(0.02, NULL);
     } while (clock_now() < end);
-    return false;
+    return err_prefix(err, "the kernel of '%s' lives but cannot be reached (kill -USR1 "
+                      "makes its socket anew)", file);
 }
 
 Client *client_open(const char *file, const ClientOptions *opt, Err *err)

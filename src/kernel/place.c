@@ -48,6 +48,14 @@ bool private_folder(const char *dir, Err *err)
                    dir, why);
 }
 
+bool private_folder_of(const char *path, Err *err)
+{
+    char dir[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - path) : 0, path);
+    return private_folder(dir, err);
+}
+
 static bool home_folder(const char *variable, const char *below, char *dst, size_t cap,
                         Err *err)
 {
@@ -140,11 +148,52 @@ static bool real_file(const char *file, char dst[PATH_MAX], Err *err)
     return path_join(dst, PATH_MAX, real, slash ? slash + 1 : file, err);
 }
 
+/* A folder that came with somebody's files may hold links that lead our writes
+ * elsewhere; `levels` below it are looked at too. */
+static bool no_links(const char *dir, int levels, Err *err)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    bool ok = true;
+    DIR *d = opendir(dir);
+    if (!d)
+        return err_set(err, ERR_IO, "cannot read '%s': %s", dir, strerror(errno));
+    for (struct dirent *e; ok && (e = readdir(d));) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+            !path_join(path, sizeof path, dir, e->d_name, NULL) || lstat(path, &st) != 0)
+            continue;
+        if (S_ISDIR(st.st_mode) && levels > 0)
+            ok = no_links(path, levels - 1, err);
+        else if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+            ok = err_set(err, ERR_IO,
+                         "'%s' is a link or no plain file, so it cannot be part of a "
+                         "session's journal; remove it",
+                         path);
+        else if (S_ISREG(st.st_mode) && st.st_nlink > 1)
+            ok = err_set(err, ERR_IO,
+                         "'%s' has other names too, so it cannot be part of a session's "
+                         "journal; remove it",
+                         path);
+    }
+    closedir(d);
+    return ok;
+}
+
+static bool is_link(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
 static bool journal_folder(SessionPlace *p, const char *hash, Err *err)
 {
     char dir[PATH_MAX], state[PATH_MAX], name[NAME_MAX + 20];
     const char *base = strrchr(p->file, '/') + 1;
     snprintf(dir, sizeof dir, "%.*s/.cleave", (int)(base - p->file - 1), p->file);
+    if (is_link(dir))
+        return err_set(err, ERR_IO,
+                       "'%s' is a link, so it cannot hold the journal of '%s'", dir,
+                       p->file);
     bool beside = path_join(p->dir, sizeof p->dir, dir, base, NULL) &&
                   dir_make(p->dir, NULL) && access(p->dir, W_OK | X_OK) == 0;
     if (!beside) {
@@ -162,7 +211,7 @@ static bool journal_folder(SessionPlace *p, const char *hash, Err *err)
     if ((st.st_mode & 077) != 0 && chmod(p->dir, 0700) != 0)
         return err_set(err, ERR_IO, "cannot make '%s' private: %s", p->dir,
                        strerror(errno));
-    return true;
+    return no_links(p->dir, 1, err);
 }
 
 bool session_peek(const char *file, SessionPlace *p, Err *err)

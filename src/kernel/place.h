@@ -5,6 +5,8 @@
 
 /* Makes the folder (0700) or checks it: no link, ours, closed to others. */
 bool private_folder(const char *dir, Err *err);
+/* The same for the folder of a path. */
+bool private_folder_of(const char *path, Err *err);
 /* Takes the session's lock for the life of the process: its descriptor, or -1 with
  * ERR_STATE when a kernel lives. */
 int session_lock(const SessionPlace *p, Err *err);

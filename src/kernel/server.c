@@ -216,6 +216,16 @@ static int patience(const Session *k)
     return left <= 0 ? 0 : left > 1e6 ? 1000000000 : (int)ceil(left * 1e3);
 }
 
+static void listen_again(Session *k)
+{
+    k->relisten = false;
+    close(k->listen_fd);
+    k->listen_fd = -1;
+    if (private_folder_of(k->place.socket, NULL) && heal(k->place.socket, NULL))
+        listen_at(k, NULL);
+    session_write_record(&k->place, NULL);
+}
+
 static void hear(Session *k, const struct pollfd *p, int n_polled)
 {
     uint64_t count;
@@ -257,7 +267,9 @@ void server_loop(Session *k)
         pthread_mutex_lock(&k->lock);
         if (got > 0)
             hear(k, p, n);
-        else if (got == 0 && patience(k) == 0)
+        if (k->relisten)
+            listen_again(k);
+        if (got == 0 && patience(k) == 0)
             k->ending = true;
     }
     pthread_mutex_unlock(&k->lock);

@@ -234,6 +234,16 @@ static void on_end(int signo)
     }
 }
 
+/* The way back for a session whose socket somebody removed. */
+static void on_relisten(int signo)
+{
+    (void)signo;
+    if (the_session) {
+        the_session->relisten = true;
+        session_wake(the_session);
+    }
+}
+
 void session_wake(Session *k)
 {
     int saved = errno;
@@ -246,8 +256,10 @@ static void take_signals(Session *k)
 {
     struct sigaction end = {.sa_handler = on_end, .sa_flags = SA_RESTART};
     struct sigaction ignore = {.sa_handler = SIG_IGN};
+    struct sigaction again = {.sa_handler = on_relisten, .sa_flags = SA_RESTART};
     the_session = k;
     sigemptyset(&end.sa_mask);
+    sigaction(SIGUSR1, &again, NULL);
     sigaction(SIGTERM, &end, NULL);
     sigaction(SIGINT, &ignore, NULL);
     sigaction(SIGHUP, &ignore, NULL);

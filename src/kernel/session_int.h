@@ -6,6 +6,7 @@
 #define CLEAVE_KERNEL_SESSION_INT_H
 #include <jansson.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "kernel/document.h"
 #include "kernel/place.h"
@@ -55,8 +56,9 @@ typedef struct Session {
     int listen_fd, wake_fd, notify_fd;
     double idle_seconds;
     double lonely_since; /* clock_now() when the last viewer left */
-    bool ending;
+    atomic_bool ending; /* set by a signal, or when the session is over */
     bool again; /* end so that the watcher starts another kernel */
+    atomic_bool relisten; /* SIGUSR1: somebody removed the socket */
 } Session;
 
 /* Records an event and applies it to the document; the lock is held. body is taken. */

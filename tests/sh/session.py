@@ -494,6 +494,35 @@ def stale_sockets_are_healed():
 
 
 @test
+def a_removed_socket_comes_back():
+    write("a.lua", "-- %%\n")
+    v = Viewer()
+    os.unlink(v.socket_path)
+    os.kill(v.pid(), signal.SIGUSR1)
+    until("it is there again", lambda: os.path.exists(v.socket_path))
+    same(Viewer().status()["pid"], v.pid())
+
+
+@test
+def links_in_a_journal_folder_are_refused():
+    write("a.lua", "-- %%\n")
+    write("victim", "precious")
+    os.makedirs(".cleave/a.lua/figures")
+    for name in ("events.jsonl", "out-1.log", "figures/003.png", "heartbeat"):
+        os.symlink(os.path.realpath("victim"), ".cleave/a.lua/" + name)
+        refused("is a link")
+        os.unlink(".cleave/a.lua/" + name)
+    os.link("victim", ".cleave/a.lua/events.jsonl")
+    refused("has other names")
+    shutil.rmtree(".cleave")
+    os.mkdir("elsewhere")
+    os.symlink("elsewhere", ".cleave")
+    refused("is a link")
+    same(read("victim"), "precious")
+    same(os.listdir("elsewhere"), [])
+
+
+@test
 def hostile_frames_close_one_connection_only():
     write("a.lua", "-- %%\n")
     v = Viewer()

@@ -293,24 +293,6 @@ static int inter_similarity(lua_State *L)
 
 /* --- dictionaries -------------------------------------------------------------------------------- */
 
-static bool on_metric(void *ctx, int64_t step, const char *const *names, const double *v, int n,
-                      Err *err)
-{
-    Run *run = ctx;
-    return !run || journal_metric(run_journal(run), step, names, v, n, err);
-}
-
-static bool on_progress(void *ctx, double done, double total, const char *text, Err *err)
-{
-    Run *run = ctx;
-    return !run || journal_progress(run_journal(run), done, total, text, err);
-}
-
-TrainHooks lb_fit_hooks(lua_State *L)
-{
-    return (TrainHooks){ .ctx = lb_of(L)->run, .metric = on_metric, .progress = on_progress };
-}
-
 LDict *lb_push_dict(lua_State *L, int inter)
 {
     inter = lua_absindex(L, inter);

@@ -40,6 +40,7 @@ DictData lb_data_of(LInter *b);
 void lb_distill_examples(lua_State *L, LInter *b, int64_t n, DictData *data);
 /* f32 [N,I] pixels of a data set, pushed as a tensor. */
 LTensor *lb_push_pixels(lua_State *L, const Dataset *d);
+/* Metrics and progress of a training go to the run. */
 TrainHooks lb_fit_hooks(lua_State *L);
 /* 1, or the error of an interrupted fit. */
 int lb_interrupted_after(lua_State *L, const TrainReport *r);

@@ -2,9 +2,10 @@
  * of models; parameters are states that share the network's memory. */
 #include <string.h>
 
+#include "base/intr.h"
 #include "lab/train.h"
 #include "model/rows.h"
-#include "script/lb_objects.h"
+#include "script/lb_dict.h"
 
 LModel *lb_check_model(lua_State *L, int arg)
 {
@@ -47,8 +48,36 @@ static int new_bilinear(lua_State *L)
     return 1;
 }
 
+/* hidden = 128 and hidden = { 500, 128 } are what the text "500,128" says. */
+static void widths_as_text(lua_State *L, int arg)
+{
+    lua_settop(L, arg);
+    lb_take_option(L, arg, "hidden");
+    if (lua_istable(L, -1)) {
+        luaL_Buffer text;
+        int list = lua_gettop(L);
+        lua_Integer n = (lua_Integer)lua_rawlen(L, list);
+        luaL_buffinit(L, &text);
+        for (lua_Integer i = 1; i <= n; i++) {
+            if (i > 1)
+                luaL_addchar(&text, ',');
+            lua_rawgeti(L, list, i);
+            if (!lua_isinteger(L, -1))
+                lb_error(L, ERR_OPTION, "cl.model.mlp: a list of 'hidden' holds widths");
+            luaL_addvalue(&text);
+        }
+        luaL_pushresult(&text);
+    } else if (lua_isinteger(L, -1)) {
+        lua_tostring(L, -1);
+    }
+    if (!lua_isnil(L, -1))
+        lua_setfield(L, arg, "hidden");
+    lua_settop(L, arg);
+}
+
 static int new_mlp(lua_State *L)
 {
+    widths_as_text(L, 1);
     lb_make_model(L, 1, "cl.model.mlp", &model_mlp);
     return 1;
 }
@@ -122,6 +151,12 @@ static bool on_progress(void *ctx, double done, double total, const char *text,
     return !run || journal_progress(run_journal(run), done, total, text, err);
 }
 
+TrainHooks lb_fit_hooks(lua_State *L)
+{
+    return (TrainHooks){
+        .ctx = lb_of(L)->run, .metric = on_metric, .progress = on_progress};
+}
+
 static void push_report(lua_State *L, const TrainReport *r)
 {
     const struct {
@@ -169,15 +204,14 @@ static int cl_train(lua_State *L)
         train = lb_check_dataset(L, 2);
         lua_pushvalue(L, 2);
     }
-    Run *run = lb_of(L)->run;
-    TrainHooks hooks = {.ctx = run, .metric = on_metric, .progress = on_progress};
+    TrainHooks hooks = lb_fit_hooks(L);
     if (!train_model(m->m, train, test, &cfg, &hooks, &report, &err))
         return lb_raise(L, &err);
     m->noise = cfg.noise;
     m->noise_share = cfg.noise_share;
     lua_pushvalue(L, 4);
     lua_setiuservalue(L, 1, 1);
-    if (report.interrupted)
+    if (report.interrupted && intr_pending()) /* stop_at is no reason to raise */
         return lb_error(L, ERR_INTERRUPT, "interrupted");
     push_report(L, &report);
     return 1;
@@ -193,9 +227,10 @@ const LbFn lb_model_fns[] = {
      "can be taken "
      "apart by linear algebra.",
      new_bilinear, NULL, NULL, "net = cl.model.bilinear { seed = 1 }"},
-    {"cl.model.mlp", "({ hidden = \"128\", activation = \"relu\", ... })",
-     "A multilayer perceptron with ReLU, exact GELU or GeGLU.", new_mlp, NULL, NULL,
-     "net = cl.model.mlp { hidden = \"128\" }"},
+    {"cl.model.mlp", "({ hidden = 128, activation = \"relu\", ... })",
+     "A multilayer perceptron with ReLU, exact GELU or GeGLU. hidden is also a number or a "
+     "list: 128, { 500, 128 }.",
+     new_mlp, NULL, NULL, "net = cl.model.mlp { hidden = 128 }"},
     {"cl.model.load", "(path)", "A network saved by net:save().", load_model, NULL,
      NULL, NULL},
     {"model:save", "(path)", "Writes parameters and settings as .safetensors.",

@@ -51,6 +51,17 @@ test("samplers", function()
   raises(function() cl.sampler(10, { size = 1 }) end, "no option 'size'")
 end)
 
+test("widths of a perceptron", function()
+  local two = tostring(cl.model.mlp { hidden = "16,8" })
+  local options = { hidden = { 16, 8 } }
+  equal(tostring(cl.model.mlp(options)), two)
+  equal(options.hidden[1], 16)
+  equal(tostring(cl.model.mlp { hidden = 16 }), tostring(cl.model.mlp { hidden = "16" }))
+  equal(tostring(cl.model.mlp { hidden = {} }), tostring(cl.model.mlp { hidden = "" }))
+  raises(function() cl.model.mlp { hidden = { 1.5 } } end, "holds widths")
+  raises(function() cl.model.mlp { hidden = -1 } end, "'hidden' is '-1'")
+end)
+
 local net = cl.model.bilinear { embed = 16, hidden = 24, seed = 1 }
 
 test("training a network", function()
@@ -59,6 +70,9 @@ test("training a network", function()
   equal(report.steps, 18)
   equal(report.epochs, 3)
   equal(report.interrupted, false)
+  local short = cl.train(cl.model.bilinear { embed = 4, hidden = 4 }, train, { batch = 100, stop_at = 2 })
+  equal(short.steps, 2)
+  equal(short.interrupted, true)
   local acc, nll = net:accuracy(test_set)
   assert(acc > before and acc > 0.3, acc)
   near(acc, report.test_acc, 1e-9)

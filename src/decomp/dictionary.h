@@ -64,6 +64,12 @@ bool dict_rescale(Dictionary *d, const Interaction *b, const Tensor *S, Err *err
  * matrices, boosts N(0, 0.5^2)). Random: 0.02 N(0,1), owners round-robin. */
 bool dict_start_eigen(const Spectrum *s, int64_t R, Dictionary *out, Err *err);
 bool dict_gauge(Dictionary *d, uint64_t seed, Err *err);
+/* The tensor of the displayed components, factored; heads of any kind. */
+bool dict_interaction(const Dictionary *d, Interaction *out, Err *err);
+/* The same displayed tensor in the gauge of its own eigenvectors in the metric (S NULL:
+ * plain), where no two components of a class overlap: dictionaries that differ by a
+ * gauge become equal. One-class heads; balanced; ordered by class and value. */
+bool dict_canonical(const Dictionary *d, const Tensor *S, Dictionary *out, Err *err);
 /* Anchors f32 [2R,I] as factors, rows r are a and rows R+r are b; owners by
  * dict_assign_owners() with as many components a class as the limit in the metric (S
  * NULL: plain) hands out. */

@@ -140,6 +140,59 @@ bool dict_gauge(Dictionary *d, uint64_t seed, Err *err)
     return ok;
 }
 
+bool dict_interaction(const Dictionary *d, Interaction *out, Err *err)
+{
+    int64_t R = d->shown, I = d->I, F = 2 * R;
+    memset(out, 0, sizeof *out);
+    bool ok = tensor_new(F64, 2, (int64_t[]){F, I}, &out->embed, err) &&
+              tensor_zeros(F64, 3, (int64_t[]){d->C, F, F}, &out->core, err) &&
+              tensor_zeros(F64, 1, &d->C, &out->bias, err);
+    if (!ok) {
+        interaction_done(out);
+        return false;
+    }
+    out->C = d->C;
+    out->E = F;
+    out->I = I;
+    double *e = out->embed.data, *m = out->core.data;
+    for (int64_t i = 0; i < R * I; i++) {
+        e[i] = (double)((float *)d->a.data)[i];
+        e[R * I + i] = (double)((float *)d->b.data)[i];
+    }
+    for (int64_t c = 0; c < d->C; c++)
+        for (int64_t r = 0; r < R; r++)
+            m[(c * F + r) * F + R + r] = m[(c * F + R + r) * F + r] =
+                0.5 * (double)((float *)d->head.data)[r * d->C + c];
+    return true;
+}
+
+static bool one_class(const Dictionary *d, Err *err)
+{
+    for (int64_t r = 0; r < d->shown; r++) {
+        int64_t used = 0;
+        for (int64_t c = 0; c < d->C; c++)
+            used += ((float *)d->head.data)[r * d->C + c] != 0;
+        if (used > 1)
+            return err_set(err, ERR_OPTION,
+                           "component %lld speaks for %lld classes; the canonical gauge "
+                           "needs one-class heads",
+                           (long long)r, (long long)used);
+    }
+    return true;
+}
+
+bool dict_canonical(const Dictionary *d, const Tensor *S, Dictionary *out, Err *err)
+{
+    Interaction t = {0};
+    Spectrum s = {0};
+    memset(out, 0, sizeof *out);
+    bool ok = one_class(d, err) && dict_interaction(d, &t, err) &&
+              spectrum_new(&t, S, &s, err) && dict_start_eigen(&s, d->shown, out, err);
+    interaction_done(&t);
+    spectrum_done(&s);
+    return ok;
+}
+
 bool dict_start_random(int64_t R, int64_t C, int64_t I, uint64_t seed, Dictionary *out,
                        Err *err)
 {

@@ -501,6 +501,51 @@ static void every_allocation_may_fail(void **state)
     scratch_remove(dir);
 }
 
+/* Two gauges of one tensor become one dictionary, of that tensor. */
+static void the_canonical_gauge(void **state)
+{
+    (void)state;
+    Err err = {0};
+    Case k = case_random(21, 3, 8, 9, 14, 9);
+    for (int way = 0; way < 2; way++) {
+        const Tensor *S = way ? &k.S : NULL;
+        Spectrum s;
+        Dictionary d, one, two;
+        Interaction t;
+        assert_ok(spectrum_new(&k.b, NULL, &s, &err), err);
+        assert_ok(dict_start_eigen(&s, 9, &d, &err), err);
+        assert_ok(dict_canonical(&d, S, &one, &err), err);
+        assert_ok(dict_interaction(&d, &t, &err), err);
+        for (int64_t c = 0; c < 3; c++) {
+            Tensor dense;
+            double *T = dense_parts(&d, c, 0, 9), *U = dense_parts(&one, c, 0, 9);
+            assert_ok(interaction_dense(&t, c, &dense, &err), err);
+            for (int i = 0; i < 196; i++) {
+                assert_near(T[i], d64(&dense)[i], 1e-9);
+                assert_near(T[i], U[i], 1e-5);
+            }
+            tensor_release(&dense);
+            free(T);
+            free(U);
+        }
+        assert_ok(dict_gauge(&d, 5, &err), err);
+        assert_ok(dict_canonical(&d, S, &two, &err), err);
+        assert_int_equal(one.R, two.R);
+        for (int64_t i = 0; i < tensor_count(&one.a); i++)
+            assert_near(t_at(&one.a, i), t_at(&two.a, i), 2e-4);
+        interaction_done(&t);
+        spectrum_done(&s);
+        dict_done(&d);
+        dict_done(&one);
+        dict_done(&two);
+    }
+    Dictionary none;
+    d32(&k.d.head)[1] = 1;
+    assert_false(dict_canonical(&k.d, NULL, &none, &err));
+    assert_has(err.msg, "one-class");
+    case_done(&k);
+}
+
 int main(void)
 {
     blas_init();
@@ -519,6 +564,7 @@ int main(void)
         cmocka_unit_test(order_by_effect),
         cmocka_unit_test(files_keep_every_bit),
         cmocka_unit_test(shapes_that_do_not_fit),
+        cmocka_unit_test(the_canonical_gauge),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -166,6 +166,20 @@ static int dict_move(lua_State *L)
     return 2;
 }
 
+static int dict_canonical_fn(lua_State *L)
+{
+    Err err;
+    LDict *d = lb_check_dict(L, 1);
+    lua_settop(L, 2);
+    LInter *b = lb_inter_of(L, 1); /* 3 */
+    bool data = lb_metric_arg(L, 2, b);
+    LDict *out = lb_push_dict(L, 3);
+    if (!dict_canonical(&d->d, data ? &b->S : NULL, &out->d, &err))
+        return lb_raise(L, &err);
+    lb_pace(L);
+    return 1;
+}
+
 static int dict_turn(lua_State *L)
 {
     Err err;
@@ -563,6 +577,10 @@ const LbFn lb_study_fns[] = {
      "move along O(n,n), so similarity does not change. Also returns { before, after, "
      "start } of the criterion.",
      dict_move, gauge_options, &gauge_n_options, "sparse = dict:move { steps = 300 }"},
+    {"dictionary:canonical", "(metric = \"data\")",
+     "The displayed tensor in the gauge of its own eigenvectors: dictionaries that differ "
+     "by a gauge become the same one.",
+     dict_canonical_fn, NULL, NULL, NULL},
     {"dictionary:turn", "(digit, \"plus\" | \"minus\" | \"boost\", i, j, angle)",
      "One parameter of the gauge of a digit: turns the plus (minus) patterns of its i-th "
      "and j-th components into each other, or boosts the plus of i with the minus of j; "

@@ -84,7 +84,9 @@ void client_why_gone(Client *c, char *dst, size_t cap);
  * refused (ERR_STATE; the message is the kernel's) or does not come in time. Replies to
  * other requests are kept for client_receive(). */
 json_t *client_call(Client *c, json_t *taken_request, double seconds, Err *err);
-/* Whether the file of this session has a live kernel again; then connects to it. */
+/* Whether the file of this session has a live kernel again; then connects to it. Make
+ * the journal's reader and the document anew then: a long journal is written anew when a
+ * kernel begins. */
 bool client_reopen(Client *c, Err *err);
 /* Asks a live session something without becoming a viewer: the "ok" member of status,
  * restart, kill or shutdown. Waits for it. */

@@ -51,6 +51,7 @@ static bool add_metric(Cell *c, const json_t *ev, Err *err)
 {
     json_t *last = last_output(c, "metric"), *m = json_object_get(ev, "m");
     json_t *before = json_object_get(last, "m");
+    json_int_t n = jval_get_int(ev, "n", 1); /* one that was told again counts for all */
     const char *name;
     json_t *v;
     bool same = last && json_object_size(before) == json_object_size(m);
@@ -59,10 +60,10 @@ static bool add_metric(Cell *c, const json_t *ev, Err *err)
         same = same && json_object_get(before, name);
     }
     if (!same)
-        return append(c, json_pack("{s:s,s:i,s:O?,s:O?}", "ev", "metric", "n", 1, "step",
+        return append(c, json_pack("{s:s,s:I,s:O?,s:O?}", "ev", "metric", "n", n, "step",
                                    json_object_get(ev, "step"), "m", m),
                       err);
-    bool ok = jval_set(last, "n", json_integer(jval_get_int(last, "n", 0) + 1)) &&
+    bool ok = jval_set(last, "n", json_integer(jval_get_int(last, "n", 0) + n)) &&
               json_object_set(last, "step", json_object_get(ev, "step")) == 0 &&
               json_object_set(last, "m", m) == 0;
     return ok || out_of_memory(err);

@@ -169,7 +169,8 @@ static bool no_links(const char *dir, int levels, Err *err)
                          "'%s' is a link or no plain file, so it cannot be part of a "
                          "session's journal; remove it",
                          path);
-        else if (S_ISREG(st.st_mode) && st.st_nlink > 1)
+        else if (S_ISREG(st.st_mode) && st.st_nlink > 1 &&
+                 strncmp(e->d_name, "events", 6) != 0) /* while a journal is replaced */
             ok = err_set(err, ERR_IO,
                          "'%s' has other names too, so it cannot be part of a session's "
                          "journal; remove it",

@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/kern.h"
 #include "base/mem.h"
+#include "kernel/compact.h"
 #include "kernel/document_int.h"
 #include "kernel/session_int.h"
 #include "kernel/version.h"
@@ -315,7 +316,8 @@ static bool open_session(Session *k, const SessionArgs *a, Err *err)
         return err_set(err, ERR_IO, "cannot make an eventfd: %s", strerror(errno));
     k->doc = document_new(err);
     k->undo = json_array();
-    if (!k->doc || !k->undo || !replay(k, err))
+    if (!k->doc || !k->undo || !journal_compact(k->place.dir, COMPACT_AT, err) ||
+        !replay(k, err))
         return false;
     k->run = run_open(k->place.dir, err);
     if (!k->run)

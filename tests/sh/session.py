@@ -512,7 +512,7 @@ def links_in_a_journal_folder_are_refused():
         os.symlink(os.path.realpath("victim"), ".cleave/a.lua/" + name)
         refused("is a link")
         os.unlink(".cleave/a.lua/" + name)
-    os.link("victim", ".cleave/a.lua/events.jsonl")
+    os.link("victim", ".cleave/a.lua/out-1.log")
     refused("has other names")
     shutil.rmtree(".cleave")
     os.mkdir("elsewhere")

@@ -2,6 +2,8 @@
  * same events, and every allocation failing once. */
 #include "kernel/document.h"
 
+#include "kernel/compact.h"
+#include "lab/journal.h"
 #include "lab/jval.h"
 #include "support.h"
 
@@ -267,6 +269,92 @@ static void reload_test(void **state)
     document_free(d);
 }
 
+/* --- a journal told again ------------------------------------------------------------------- */
+
+static Document *replay(const char *dir, int *events)
+{
+    Err err = {0};
+    bool more;
+    json_t *ev;
+    Document *d = document_new(&err);
+    d->keep_outputs = true;
+    JournalReader *r = jreader_open(dir, &err);
+    int64_t seq = 0;
+    *events = 0;
+    while ((ev = jreader_next(r, &more, &err)) || more) {
+        assert_non_null(ev);
+        assert_true(jval_get_int(ev, "seq", 0) > seq);
+        seq = jval_get_int(ev, "seq", 0);
+        assert_ok(document_apply(d, ev, &err), err);
+        json_decref(ev);
+        ++*events;
+    }
+    jreader_close(r);
+    return d;
+}
+
+static void record(Journal *j, const char *json)
+{
+    Err err = {0};
+    json_t *ev = jval_parse(json, strlen(json), &err);
+    char kind[16];
+    strcpy(kind, jval_get(ev, "ev", ""));
+    json_object_del(ev, "ev");
+    assert_ok(journal_event(j, kind, ev, &err), err);
+}
+
+static void compact_test(void **state)
+{
+    (void)state;
+    char dir[64];
+    Err err = {0};
+    int before, after;
+    scratch_make(dir);
+    Journal *j = journal_open(dir, &err);
+    record(j, "{\"ev\":\"doc\",\"rev\":0,\"hash\":\"h0\",\"cells\":[{\"id\":1,\"text\":\"x\"},"
+              "{\"id\":2,\"text\":\"y\",\"head\":\"-- %%\\n\",\"tail\":\"\\n\"}]}");
+    record(j, "{\"ev\":\"text\",\"rev\":1,\"cell\":1,\"text\":\"x = 2\"}");
+    assert_ok(journal_begin_cell(j, 2, "y", &err), err);
+    for (int i = 0; i < 500; i++) {
+        static const char *const names[] = {"loss"};
+        double loss = 1.0 / (i + 1);
+        assert_ok(journal_metric(j, i, names, &loss, 1, &err), err);
+    }
+    assert_ok(journal_out(j, "text\n", 5, &err), err);
+    record(j, "{\"ev\":\"value\",\"text\":\"v\"}");
+    assert_ok(journal_end_cell(j, "failed", 0.5, &err), err);
+    record(j, "{\"ev\":\"draft\",\"cell\":2,\"text\":\"half\",\"viewer\":1}");
+    journal_close(j);
+    assert_ok(journal_compact(dir, 1 << 30, &err), err);
+    Document *a = replay(dir, &before);
+    assert_ok(journal_compact(dir, 1, &err), err);
+    Document *b = replay(dir, &after);
+    assert_true(before > 500 && after < 12);
+    assert_int_equal(a->rev, b->rev);
+    assert_int_equal(a->next, b->next);
+    assert_true(document_dirty(b));
+    assert_string_equal(b->saved_hash, "h0");
+    assert_string_equal(b->cell[1]->draft, "half");
+    assert_int_equal(b->cell[1]->state, CELL_FAILED);
+    json_t *x = document_to_json(a), *y = document_to_json(b);
+    assert_true(json_equal(x, y));
+    assert_int_equal(json_array_size(b->cell[1]->outputs), 3);
+    for (size_t i = 0; i < 3; i++) {
+        const json_t *p = json_array_get(a->cell[1]->outputs, i);
+        const json_t *q = json_array_get(b->cell[1]->outputs, i);
+        assert_string_equal(jval_get(p, "ev", ""), jval_get(q, "ev", ""));
+        assert_int_equal(jval_get_int(p, "n", 0), jval_get_int(q, "n", 0));
+        assert_int_equal(jval_get_int(p, "to", 0), jval_get_int(q, "to", 0));
+    }
+    json_decref(x), json_decref(y);
+    document_free(a), document_free(b);
+    j = journal_open(dir, &err); /* and it goes on */
+    record(j, "{\"ev\":\"kernel\",\"pid\":1}");
+    journal_close(j);
+    document_free(replay(dir, &after));
+    scratch_remove(dir);
+}
+
 /* --- names --------------------------------------------------------------------------------- */
 
 static void names(const char *lua, const char *want_reads, const char *want_assigns)
@@ -365,6 +453,7 @@ int main(void)
         cmocka_unit_test(edits_test),        cmocka_unit_test(execution_test),
         cmocka_unit_test(many_outputs_test), cmocka_unit_test(reload_test),
         cmocka_unit_test(names_test),        cmocka_unit_test(memory_test),
+        cmocka_unit_test(compact_test),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

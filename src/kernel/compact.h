@@ -1,0 +1,15 @@
+/* compact.h -- a journal that has grown long is written anew when a kernel begins: the
+ * document, what each cell shows, and nothing else. The long one stays beside it as
+ * events-<last number>.jsonl; logs, blobs and numbering go on. */
+#ifndef CLEAVE_KERNEL_COMPACT_H
+#define CLEAVE_KERNEL_COMPACT_H
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum { COMPACT_AT = 64 << 20 };
+
+/* Does nothing while events.jsonl in dir is shorter than `at` bytes. No kernel may be
+ * using it. */
+bool journal_compact(const char *dir, int64_t at, Err *err);
+#endif

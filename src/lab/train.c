@@ -235,23 +235,10 @@ static bool replay_to(Trainer *t, int64_t step, Err *err)
     return ok;
 }
 
-static bool finite_all(const Tensor *t)
-{
-    bool ok = true;
-    int64_t n = tensor_count(t);
-    if (t->dtype == F32)
-        for (int64_t i = 0; i < n; i++)
-            ok &= isfinite(((const float *)t->data)[i]) != 0;
-    else if (t->dtype == F64)
-        for (int64_t i = 0; i < n; i++)
-            ok &= isfinite(((const double *)t->data)[i]) != 0;
-    return ok;
-}
-
 static bool all_finite(const TensorSet *s)
 {
     for (int i = 0; i < tset_count(s); i++)
-        if (!finite_all(tset_at(s, i)))
+        if (!tensor_finite(tset_at(s, i)))
             return false;
     return true;
 }
@@ -267,7 +254,7 @@ static bool find_bad(const Trainer *t, double loss, char what[320])
     }
     for (int i = 0; i < tset_count(t->moments); i++) {
         const char *name = tset_name(t->moments, i), *dot = strrchr(name, '.');
-        if (finite_all(tset_at(t->moments, i)))
+        if (tensor_finite(tset_at(t->moments, i)))
             continue;
         if (strcmp(dot, ".m") == 0)
             snprintf(what, 320, "the gradient of '%.*s'", (int)(dot - name), name);
@@ -277,7 +264,7 @@ static bool find_bad(const Trainer *t, double loss, char what[320])
         return true;
     }
     for (int i = 0; i < tset_count(t->job->params); i++)
-        if (!finite_all(tset_at(t->job->params, i))) {
+        if (!tensor_finite(tset_at(t->job->params, i))) {
             snprintf(what, 320, "the parameter '%.200s'", tset_name(t->job->params, i));
             return true;
         }

@@ -2,7 +2,6 @@
  * draws, and every parameter is then overwritten: so its names and shapes are those of
  * its row, and a tensor that does not fit is found by comparing with what is already
  * there. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,15 +31,6 @@ static const char *list_names(const TensorSet *s, char *dst, size_t cap)
     return dst;
 }
 
-static bool finite_all(const Tensor *t)
-{
-    const float *x = t->data;
-    bool ok = true;
-    for (int64_t i = 0, n = tensor_count(t); i < n; i++)
-        ok &= isfinite(x[i]) != 0;
-    return ok;
-}
-
 static bool take_one(const ImportCfg *cfg, const TensorSet *from, const char *name,
                      Tensor *param, Err *err)
 {
@@ -67,7 +57,7 @@ static bool take_one(const ImportCfg *cfg, const TensorSet *from, const char *na
                        tensor_format_shape(&view, is), transpose ? " transposed" : "");
     if (!tensor_copy_into(&view, param, err))
         return false;
-    return finite_all(param) ||
+    return tensor_finite(param) ||
            err_set(err, ERR_NUMERIC, "'%.100s' holds NaN or infinity", source);
 }
 

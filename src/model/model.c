@@ -79,15 +79,6 @@ Model *model_new(const ModelRow *row, const void *config, Err *err)
 
 /* ---- parameters ------------------------------------------------------------------ */
 
-static bool finite_all(const Tensor *t)
-{
-    const float *x = t->data;
-    bool ok = true;
-    for (int64_t i = 0, n = tensor_count(t); i < n; i++)
-        ok &= isfinite(x[i]) != 0;
-    return ok;
-}
-
 static bool take(Model *m, const char *name, const Tensor *want, Err *err)
 {
     const Tensor *t = tset_get(m->from, name);
@@ -100,7 +91,7 @@ static bool take(Model *m, const char *name, const Tensor *want, Err *err)
                        tensor_format_shape(t, is), tensor_format_shape(want, must));
     if (!tensor_contiguous(t))
         return err_set(err, ERR_FORMAT, "the parameter '%s' is a strided view", name);
-    if (!finite_all(t))
+    if (!tensor_finite(t))
         return err_set(err, ERR_FORMAT, "the parameter '%s' holds NaN or infinity",
                        name);
     return tset_add(m->params, name, t, err);

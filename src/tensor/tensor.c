@@ -252,3 +252,16 @@ double tensor_item(const Tensor *t)
 {
     return tensor_count(t) > 0 ? load(t->dtype, t->data) : (double)NAN;
 }
+
+bool tensor_finite(const Tensor *t)
+{
+    bool ok = true;
+    int64_t n = tensor_count(t);
+    if (t->dtype == F32)
+        for (int64_t i = 0; i < n; i++)
+            ok &= isfinite(((const float *)t->data)[i]) != 0;
+    else if (t->dtype == F64)
+        for (int64_t i = 0; i < n; i++)
+            ok &= isfinite(((const double *)t->data)[i]) != 0;
+    return ok;
+}

@@ -79,4 +79,6 @@ bool tensor_convert(const Tensor *t, DType to, Tensor *out, Err *err);
 double tensor_get(const Tensor *t, const int64_t *index);
 void tensor_set(Tensor *t, const int64_t *index, double value);
 double tensor_item(const Tensor *t); /* first element; NaN when there is none */
+/* Of a contiguous tensor: no element is NaN or infinite. */
+bool tensor_finite(const Tensor *t);
 #endif

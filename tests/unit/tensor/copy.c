@@ -236,6 +236,29 @@ static void test_large(void **state)
     assert_int_equal(mem_live(), live);
 }
 
+static void test_finite(void **state)
+{
+    (void)state;
+    Err err = {0};
+    const double bad[] = {NAN, INFINITY, -INFINITY};
+    for (int dtype = F32; dtype <= F64; dtype++)
+        for (int64_t at = 0; at < 37; at += 9)
+            for (size_t k = 0; k < ARRAY_LEN(bad); k++) {
+                Tensor t;
+                assert_true(tensor_zeros((DType)dtype, 1, DIMS(37), &t, &err));
+                assert_true(tensor_finite(&t));
+                tensor_set(&t, &at, bad[k]);
+                assert_false(tensor_finite(&t));
+                tensor_release(&t);
+            }
+    Tensor none, whole;
+    assert_true(tensor_zeros(F32, 1, DIMS(0), &none, &err));
+    assert_true(tensor_zeros(I32, 1, DIMS(3), &whole, &err));
+    assert_true(tensor_finite(&none) && tensor_finite(&whole));
+    tensor_release(&none);
+    tensor_release(&whole);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +266,7 @@ int main(void)
         cmocka_unit_test(test_contiguous_conversions),
         cmocka_unit_test(test_gaps_untouched),
         cmocka_unit_test(test_overlap),
+        cmocka_unit_test(test_finite),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_large),
     };

@@ -146,6 +146,7 @@ fuzz:
 	@BUILD=$(BUILD) sh tests/fuzz/run.sh
 
 reproduce: all
+	@sh scripts/setup.sh run test
 	@BUILD=$(BUILD) sh tests/reproduce.sh
 
 man: all

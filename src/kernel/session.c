@@ -268,19 +268,25 @@ static void take_signals(Session *k)
     sigaction(SIGXFSZ, &ignore, NULL);
 }
 
-/* A live kernel on another machine that shares the folder. */
+/* A kernel on another machine that shares the folder. A session at rest has no heartbeat,
+ * so only that machine can tell whether it lives. */
 static bool lives_elsewhere(const Session *k, Err *err)
 {
-    char state[16], path[PATH_MAX];
-    if (!path_join(path, sizeof path, k->place.dir, "run.json", NULL) ||
-        !file_exists(path) || !run_state(k->place.dir, state, NULL) ||
-        strcmp(state, "running") != 0)
+    char path[PATH_MAX], here[256] = "";
+    if (!path_join(path, sizeof path, k->place.dir, "run.json", NULL) || !file_exists(path))
         return false;
     json_t *o = jval_read_file(path, FILE_MAX, NULL);
-    err_set(err, ERR_STATE, "a kernel for '%s' lives on %s; attach there",
-            k->place.file, jval_get(o, "host", "another machine"));
+    const char *host = jval_get(o, "host", "");
+    gethostname(here, sizeof here - 1);
+    bool elsewhere = o && strcmp(jval_get(o, "state", ""), "running") == 0 && host[0] &&
+                     strcmp(host, here) != 0;
+    if (elsewhere)
+        err_set(err, ERR_IO,
+                "a kernel for '%s' was started on %s and did not end: attach there, or "
+                "remove '%s' if that machine is gone",
+                k->place.file, host, path);
     json_decref(o);
-    return true;
+    return elsewhere;
 }
 
 static bool describe(Session *k, Err *err)

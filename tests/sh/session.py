@@ -504,6 +504,16 @@ def a_removed_socket_comes_back():
 
 
 @test
+def a_kernel_on_another_machine_is_respected():
+    write("a.lua", "-- %%\n")
+    os.makedirs(".cleave/a.lua")
+    write(".cleave/a.lua/run.json", '{"state":"running","host":"elsewhere","pid":1}')
+    refused("was started on elsewhere")
+    os.unlink(".cleave/a.lua/run.json")
+    same(cleave("a.lua", text="1 + 1\n", code=0).stdout, "2\n")
+
+
+@test
 def links_in_a_journal_folder_are_refused():
     write("a.lua", "-- %%\n")
     write("victim", "precious")

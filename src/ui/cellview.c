@@ -285,7 +285,7 @@ static void out_end(Out *o)
         add_text(o, "!!", "interrupted", ROLE_WARN, 1);
     else if (c->state == CELL_DIED)
         add_text(o, "!!", "the kernel ended while this ran", ROLE_ERROR, 1);
-    if (c->state < CELL_DONE || c->secs < 0.0005 || o->row == 0)
+    if (c->state < CELL_DONE || c->secs < 0.0005 || o->look->still || o->row == 0)
         return;
     if (c->secs < 60)
         snprintf(text, sizeof text, c->secs < 10 ? "%.2fs" : "%.1fs", c->secs);

@@ -26,6 +26,7 @@ typedef struct CellLook {
     DrawStyle draw;
     JournalReader *reader; /* for output text and pixels */
     bool highlight;
+    bool still; /* no times */
 } CellLook;
 /* Brings both grids up to date. Memory running out leaves them short. */
 void cellview_update(CellView *v, const Cell *c, const CellLook *look, int cols);

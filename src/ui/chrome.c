@@ -47,9 +47,9 @@ static void add_activity(const Ui *u, Str *t)
         str_add(t, "no kernel");
     } else if (c) {
         double secs = u->wall - c->started;
-        clock_hms(secs > 0 ? secs : 0, left);
-        str_addf(t, "%s [%lld] %s", u->interrupted > 0 ? "stopping" : "busy",
-                 (long long)c->exec, left);
+        clock_hms(secs > 0 && !u->still ? secs : 0, left);
+        str_addf(t, "%s [%d] %s", u->interrupted > 0 ? "stopping" : "busy", c->id,
+                 left);
         if (u->doc->n_queue > 0)
             str_addf(t, "  %d wait", u->doc->n_queue);
     } else {

@@ -13,6 +13,7 @@
 #include "kernel/version.h"
 #include "script/script.h"
 #include "tensor/pool.h"
+#include "ui/keys_man.h"
 #include "ui/session.h"
 
 enum { MAX_NAMES = 32 };
@@ -100,6 +101,8 @@ static const OptRow verify_options[] = {
 static const OptRow help_options[] = {
     {"mdoc", OPT_BOOL, offsetof(HelpOptions, mdoc), "false", 0, 0, NULL,
      "print the whole API reference as a manual page source"},
+    {"keys", OPT_BOOL, offsetof(HelpOptions, keys), "false", 0, 0, NULL,
+     "print the notebook's keys and commands as a manual page source"},
 };
 
 #define IDLE_ROW                                                                       \
@@ -122,6 +125,21 @@ static const OptRow kernel_options[] = {
     IDLE_ROW,
     {"ready", OPT_INT, offsetof(SessionOptions, ready), "-1", -1, 1000, NULL,
      "descriptor that is told when the kernel listens"},
+};
+
+static const OptRow play_options[] = {
+    CORE_ROWS,
+    IDLE_ROW,
+    {"script", OPT_STR, offsetof(PlayOptions, script), "", 0, 0, NULL,
+     "keys to press and screens to write"},
+    {"level", OPT_STR, offsetof(PlayOptions, level), "256", 0, 0, NULL,
+     "colours of the screen: mono, ansi, 256 or true"},
+    {"rows", OPT_INT, offsetof(PlayOptions, rows), "24", 1, 1000, NULL, "of the screen"},
+    {"cols", OPT_INT, offsetof(PlayOptions, cols), "80", 1, 1000, NULL, "of the screen"},
+    {"ascii", OPT_BOOL, offsetof(PlayOptions, ascii), "false", 0, 0, NULL,
+     "no characters beyond ASCII"},
+    {"light", OPT_BOOL, offsetof(PlayOptions, light), "false", 0, 0, NULL,
+     "a light background"},
 };
 
 const CommandRow command_rows[] = {
@@ -207,6 +225,10 @@ const CommandRow command_rows[] = {
     {"version", "",
      "print the version",
      "", 0, 0, NULL, 0, command_version},
+    {"ui", "--script FILE notebook.lua",
+     NULL,
+     "Plays a notebook without a terminal, for tests.\n",
+     1, 1, play_options, ARRAY_LEN(play_options), command_play},
     {"--kernel-run", "DIR script.lua [name=value ...]",
      NULL,
      "", 2, -1, core_options, ARRAY_LEN(core_options), command_kernel},
@@ -309,7 +331,9 @@ static Exit command_show_help(const Operands *ops, const void *config)
     Str t;
     str_init(&t);
     bool ok = true;
-    if (o->mdoc) {
+    if (o->keys) {
+        keys_man(&t);
+    } else if (o->mdoc) {
         ok = doc_mdoc(&t, &err);
     } else if (row) {
         command_help(row, &t);
@@ -468,6 +492,7 @@ static Exit dispatch(const CommandRow *row, int argc, char **argv, int first)
         BenchOptions bench;
         SessionOptions session;
         ExportOptions out;
+        PlayOptions play;
     } config;
     Err err = {0};
     bool help = false;

@@ -33,7 +33,7 @@ typedef struct BenchOptions {
     bool json, profile;
 } BenchOptions;
 typedef struct HelpOptions {
-    bool mdoc;
+    bool mdoc, keys;
 } HelpOptions;
 
 /* Where runs are, and how tables and figures about them are drawn. */

@@ -178,7 +178,9 @@ void complete_draw(Ui *u, int row, int col)
     int rows = c->n < ROWS ? c->n : ROWS, width = 16;
     int first = c->sel >= rows ? c->sel - rows + 1 : 0;
     for (int i = first; i < first + rows; i++) {
-        int w = clean_width(c->item[i].text) + clean_width(c->item[i].doc) + 4;
+        const char *doc = c->item[i].doc;
+        int w = clean_width(c->item[i].text) +
+                clean_width(doc[0] ? doc : c->item[i].kind) + 5;
         width = w > width ? w : width;
     }
     width = width < body.cols - 2 ? width : body.cols - 2;

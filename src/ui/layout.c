@@ -63,7 +63,10 @@ void layout_make(const LayoutWish *w, Layout *l)
     bool wide = w->cols >= WIDE && w->science;
     if (wide && (main == PANE_RUNS || main == PANE_PLOTS))
         main = PANE_NOTEBOOK;
-    Area log = cut_bottom(&body, w->rows >= TALL ? 8 : w->rows >= 20 ? 5 : 3);
+    /* pictures need the rows more than the log does */
+    bool picture = (main == PANE_IMAGES || main == PANE_PLOTS) && w->focus != PANE_LOG;
+    int log_rows = w->rows >= TALL ? 8 : picture ? 0 : w->rows >= 20 ? 5 : 3;
+    Area log = cut_bottom(&body, log_rows);
     Area strip = {0};
     bool images = w->rows >= TALL && w->images && main != PANE_IMAGES;
     if (images)

@@ -240,16 +240,13 @@ static void draw_line(Ui *u, Area a, int row, const LogLine *l, bool found)
     char stamp[32], cell[32];
     time_t secs = (time_t)l->t;
     struct tm tm;
-    const Cell *c = document_cell(u->doc, l->cell);
     int col = 0;
-    if (a.cols >= 60 && l->t > 0 && gmtime_r(&secs, &tm)) {
-        if (!u->utc)
-            localtime_r(&secs, &tm);
+    if (a.cols >= 60 && l->t > 0 && !u->still && localtime_r(&secs, &tm)) {
         snprintf(stamp, sizeof stamp, " %02d:%02d:%02d", tm.tm_hour, tm.tm_min, tm.tm_sec);
         col = paint_str(&u->paint, a, row, 0, stamp, ROLE_DIM);
     }
-    if (c && c->exec > 0) {
-        snprintf(cell, sizeof cell, " [%lld]", (long long)c->exec);
+    if (l->cell > 0) {
+        snprintf(cell, sizeof cell, " [%d]", l->cell);
         col += paint_str(&u->paint, a, row, col, cell, ROLE_DIM);
     }
     paint_cut(&u->paint, a, row, col + 1, l->text, a.cols - col - 1,

@@ -106,7 +106,7 @@ static CellView *updated(Ui *u, const Cell *c)
 {
     Notebook *b = state_of(u);
     CellLook look = {.paint = u->paint, .draw = u->draw, .reader = u->reader,
-                     .highlight = u->highlight};
+                     .highlight = u->highlight, .still = u->still};
     CellView *v = view_of(b, c->id);
     if (v)
         cellview_update(v, c, &look, b->cols);
@@ -192,7 +192,7 @@ static void keep_in_sight(Ui *u, int index)
 
 /* --- drawing ------------------------------------------------------------------------------ */
 
-static void gutter_text(const Ui *u, const Cell *c, char dst[16])
+static void gutter_text(const Cell *c, char dst[16])
 {
     char number[16] = " ";
     char mark = ' ';
@@ -205,8 +205,7 @@ static void gutter_text(const Ui *u, const Cell *c, char dst[16])
     else if (c->exec > 0 && (c->stale || c->edited))
         mark = '!';
     if (c->exec > 0 || c->state == CELL_RUNNING)
-        snprintf(number, sizeof number, "%lld",
-                 (long long)(c->exec > 0 ? c->exec : u->doc->execs));
+        snprintf(number, sizeof number, "%d", c->id); /* as errors and the log have it */
     if (c->type == CELL_CODE)
         snprintf(dst, 16, "[%s]%c", number, mark);
     else
@@ -220,7 +219,7 @@ static void draw_gutter(Ui *u, Area a, int y, const Cell *c, int height)
     Role role = c->state == CELL_RUNNING                             ? ROLE_GOOD
                 : c->state == CELL_FAILED || c->state == CELL_DIED ? ROLE_ERROR
                                                                      : ROLE_DIM;
-    gutter_text(u, c, text);
+    gutter_text(c, text);
     paint_str(&u->paint, a, y, 1, text, role);
     if (!selected)
         return;

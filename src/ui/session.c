@@ -14,12 +14,13 @@
 #include "kernel/session.h"
 #include "lab/jval.h"
 #include "ui/show.h"
+#include "ui/notebooks.h"
+#include "ui/scripted.h"
 #include "ui/viewer.h"
 
 #define ASK_SECONDS  2.0
 #define STOP_SECONDS 5.0
 enum { PIPE_WIDTH = 1000 }; /* lines for other programs are not wrapped */
-static const char default_notebook[] = "notebook.lua";
 
 /* --- opening ---------------------------------------------------------------------------- */
 
@@ -44,7 +45,8 @@ static void core_args(const SessionOptions *o, CoreArgs *a)
         a->argv[i] = a->text[i];
 }
 
-static Exit view(const char *file, const SessionOptions *o, bool start)
+static Exit view(const char *file, const SessionOptions *o, bool start,
+                 const char **next)
 {
     Err err = {0};
     PrintStyle style;
@@ -58,13 +60,48 @@ static Exit view(const char *file, const SessionOptions *o, bool start)
         return command_fail(err.code == ERR_OPTION ? EXIT_USAGE : EXIT_BROKEN, "%s",
                             err.msg);
     if (viewer_possible(&style))
-        return viewer_run(c, &style, o->ro, NULL);
+        return viewer_run(c, &style, o->ro, next);
     return plain_view(c, &style);
+}
+
+/* The tour, and after any notebook whose user asked for it. */
+static Exit view_and_next(const char *file, const SessionOptions *o, bool start)
+{
+    const char *next = NULL;
+    char path[PATH_MAX];
+    Err err = {0};
+    Exit code = view(file, o, start, &next);
+    if (!next)
+        return code;
+    if (!notebook_tour(path, sizeof path, &err))
+        return command_fail(EXIT_BROKEN, "%s", err.msg);
+    return view(path, o, true, NULL);
 }
 
 Exit command_open(const Operands *ops, const void *config)
 {
-    return view(ops->n > 0 ? ops->item[0] : default_notebook, config, true);
+    char path[PATH_MAX];
+    if (ops->n > 0)
+        return view_and_next(ops->item[0], config, true);
+    notebook_here(path, sizeof path);
+    return view_and_next(path, config, true);
+}
+
+Exit command_play(const Operands *ops, const void *config)
+{
+    const PlayOptions *o = config;
+    CoreArgs core;
+    Err err = {0};
+    DrawStyle draw = {.light = o->light, .utf8 = !o->ascii, .width = (int)o->cols};
+    core_args(&o->session, &core);
+    if (!o->script[0] || !level_parse(o->level, &draw.level))
+        return command_fail(EXIT_USAGE, "cleave ui needs --script FILE and a --level of "
+                                        "mono, ansi, 256 or true");
+    ClientOptions opt = {.core = core.argv, .name = "script"};
+    Client *c = client_open(ops->item[0], &opt, &err);
+    if (!c)
+        return command_fail(EXIT_BROKEN, "%s", err.msg);
+    return scripted_run(c, &draw, o->script, (int)o->rows, (int)o->cols);
 }
 
 Exit command_attach(const Operands *ops, const void *config)
@@ -77,7 +114,7 @@ Exit command_attach(const Operands *ops, const void *config)
         return command_fail(EXIT_USAGE,
                             "the session '%s' is not alive; cleave %s opens it again",
                             info.name, info.place.file);
-    return view(info.place.file, config, false);
+    return view_and_next(info.place.file, config, false);
 }
 
 /* --- ls ----------------------------------------------------------------------------------- */

@@ -13,6 +13,15 @@ typedef struct SessionOptions {
     int64_t ready;
 } SessionOptions;
 
+/* A notebook played from a script, on a screen that nobody sees. */
+typedef struct PlayOptions {
+    SessionOptions session; /* first */
+    char script[OPT_STR_CAP], level[OPT_STR_CAP];
+    int64_t rows, cols;
+    bool ascii, light;
+} PlayOptions;
+Exit command_play(const Operands *ops, const void *config);
+
 typedef struct ExportOptions {
     char output[OPT_STR_CAP];
     bool force;

@@ -133,7 +133,7 @@ struct Ui {
     char message[512];
     Role message_role;
     Waiting waiting[MAX_WAITING];
-    bool utc;            /* times of day in UTC, for tests */
+    bool still;          /* no times are shown: every dump of a test is the same */
     double now;          /* monotonic, set by the loop */
     double wall;         /* unix, of the same moment */
     double interrupted;  /* when an interrupt was asked for; 0: none */

@@ -17,27 +17,24 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "ui/link.h"
 #include "ui/screen.h"
 #include "ui/term.h"
-#include "ui/ui.h"
 
-enum { EVENTS_A_TURN = 500, CELL_MAX = 16 << 20 };
+enum { CELL_MAX = 16 << 20 };
 #define FRAME   (1.0 / 30)
 #define RESCAN  0.25 /* where the file system announces nothing */
 
 typedef struct Viewer {
-    Ui ui;
-    Client *client;
-    JournalReader *reader;
-    Document *doc;
+    Link link;
+    Ui *ui; /* of the link */
     Screen screen;
     const PrintStyle *style;
     char terminal[40];
+    const char *trouble;
     double drawn;   /* when the last frame was */
     bool typed;     /* a key came: draw without waiting */
-    bool more;      /* events are left */
     bool gone;      /* the terminal */
-    int watch;      /* descriptor of the journal; -1: look now and then */
 } Viewer;
 
 static int wake_pipe[2] = {-1, -1};
@@ -77,93 +74,9 @@ static void take_wakes(Viewer *v)
         int rows, cols;
         term_resize(&rows, &cols);
         screen_forget(&v->screen);
-        ui_resize(&v->ui, rows, cols, NULL);
+        ui_resize(v->ui, rows, cols, NULL);
         v->typed = true;
     }
-}
-
-/* --- the port ------------------------------------------------------------------------------- */
-
-static bool port_send(void *self, json_t *taken, int64_t *id, Err *err)
-{
-    return client_send(self, taken, id, err);
-}
-
-static json_t *port_receive(void *self, Err *err)
-{
-    return client_receive(self, err);
-}
-
-static const char *session_name(const Client *c)
-{
-    const char *slash = strrchr(client_place(c)->file, '/');
-    return slash ? slash + 1 : client_place(c)->file;
-}
-
-/* --- what comes ------------------------------------------------------------------------------- */
-
-static void take_events(Viewer *v)
-{
-    Err err = {0};
-    bool more = true;
-    v->watch = jreader_watch(v->reader);
-    v->more = false;
-    for (int i = 0; i < EVENTS_A_TURN; i++) {
-        json_t *ev = jreader_next(v->reader, &more, &err);
-        if (!ev && !more)
-            return;
-        if (ev)
-            ui_event(&v->ui, ev);
-        else
-            ui_say(&v->ui, ROLE_WARN, "%s", err.msg);
-        json_decref(ev);
-    }
-    v->more = true;
-}
-
-static void lose(Viewer *v)
-{
-    char text[700], why[500];
-    if (v->ui.lost || v->ui.ended)
-        return;
-    v->ui.lost = true;
-    client_why_gone(v->client, why, sizeof why);
-    snprintf(text, sizeof text,
-             "The kernel is gone\n\n%s\n\nThe notebook and all outputs are safe; variables "
-             "are lost. 00 or :restart starts another kernel.",
-             why);
-    ui_popup(&v->ui, "kernel", text);
-}
-
-static void take_replies(Viewer *v)
-{
-    json_t *reply;
-    Err err = {0};
-    while ((reply = v->ui.port.receive(v->ui.port.self, &err))) {
-        ui_reply(&v->ui, reply);
-        json_decref(reply);
-    }
-    if (!client_alive(v->client))
-        lose(v);
-}
-
-static void reopen(Viewer *v)
-{
-    Err err = {0};
-    char file[PATH_MAX];
-    text_copy(file, sizeof file, client_place(v->client)->file);
-    ClientOptions opt = {.read_only = v->ui.port.read_only};
-    v->ui.reopen = false;
-    Client *c = client_open(file, &opt, &err);
-    if (!c) {
-        ui_say(&v->ui, ROLE_ERROR, "%s", err.msg);
-        return;
-    }
-    client_close(v->client);
-    v->client = c;
-    v->ui.port.self = c;
-    v->ui.lost = false;
-    ui_say(&v->ui, ROLE_GOOD, "a new kernel runs");
 }
 
 /* --- leaving the screen for a while ------------------------------------------------------------- */
@@ -174,13 +87,13 @@ static void back_on_screen(Viewer *v)
     term_return();
     term_resize(&rows, &cols);
     screen_forget(&v->screen);
-    ui_resize(&v->ui, rows, cols, NULL);
+    ui_resize(v->ui, rows, cols, NULL);
     v->typed = true;
 }
 
 static void suspend(Viewer *v)
 {
-    v->ui.suspend = false;
+    v->ui->suspend = false;
     term_leave();
     signal(SIGTSTP, SIG_DFL);
     kill(0, SIGTSTP);
@@ -210,19 +123,19 @@ static bool run_editor(const char *path)
 
 static void edit_outside(Viewer *v)
 {
-    char *path = v->ui.editor_file, *text = NULL;
+    char *path = v->ui->editor_file, *text = NULL;
     size_t n;
     Err err = {0};
-    v->ui.editor_file = NULL;
+    v->ui->editor_file = NULL;
     term_leave();
     bool ok = run_editor(path);
     back_on_screen(v);
     if (!ok)
-        ui_say(&v->ui, ROLE_WARN, "the editor failed; the cell is as it was");
+        ui_say(v->ui, ROLE_WARN, "the editor failed; the cell is as it was");
     else if (!file_read_all(path, CELL_MAX, &text, &n, &err))
-        ui_say(&v->ui, ROLE_ERROR, "%s", err.msg);
+        ui_say(v->ui, ROLE_ERROR, "%s", err.msg);
     else
-        edit_apply_file(&v->ui, v->ui.editor_cell, text);
+        edit_apply_file(v->ui, v->ui->editor_cell, text);
     unlink(path);
     mem_free(text);
     mem_free(path);
@@ -233,26 +146,26 @@ static void edit_outside(Viewer *v)
 static void take_keys(Viewer *v)
 {
     KeyEvent k;
-    while (!v->ui.leave && term_key(&k, &v->gone)) {
-        ui_key(&v->ui, &k);
+    while (!v->ui->leave && term_key(&k, &v->gone)) {
+        ui_key(v->ui, &k);
         v->typed = true;
-        if (v->ui.to_clipboard.len > 0) {
-            if (!term_clipboard(v->ui.to_clipboard.s, v->ui.to_clipboard.len))
-                ui_say(&v->ui, ROLE_WARN, "this terminal has no clipboard that is known");
-            str_clear(&v->ui.to_clipboard);
+        if (v->ui->to_clipboard.len > 0) {
+            if (!term_clipboard(v->ui->to_clipboard.s, v->ui->to_clipboard.len))
+                ui_say(v->ui, ROLE_WARN, "this terminal has no clipboard that is known");
+            str_clear(&v->ui->to_clipboard);
         }
-        if (v->ui.suspend)
+        if (v->ui->suspend)
             suspend(v);
-        if (v->ui.editor_file)
+        if (v->ui->editor_file)
             edit_outside(v);
-        if (v->ui.reopen)
-            reopen(v);
-        if (v->ui.mouse_changed) {
-            v->ui.mouse_changed = false;
-            term_mouse(v->ui.mouse);
+        if (v->ui->reopen)
+            link_reopen(&v->link);
+        if (v->ui->mouse_changed) {
+            v->ui->mouse_changed = false;
+            term_mouse(v->ui->mouse);
         }
-        if (v->ui.redraw) {
-            v->ui.redraw = false;
+        if (v->ui->redraw) {
+            v->ui->redraw = false;
             screen_forget(&v->screen);
         }
     }
@@ -267,16 +180,16 @@ static bool writable(void)
 /* Draws when it is time to; returns the seconds until it is, < 0: nothing to draw. */
 static double draw(Viewer *v)
 {
-    if (!v->ui.dirty)
+    if (!v->ui->dirty)
         return -1;
-    double wait = v->drawn + FRAME - v->ui.now;
+    double wait = v->drawn + FRAME - v->ui->now;
     if (!v->typed && wait > 0)
         return wait;
     if (!writable())
         return FRAME; /* the next frame shows the newest state */
-    ui_draw(&v->ui);
-    screen_show(&v->screen, &v->ui.grid, v->ui.cursor_row, v->ui.cursor_col);
-    v->drawn = v->ui.now;
+    ui_draw(v->ui);
+    screen_show(&v->screen, &v->ui->grid, v->ui->cursor_row, v->ui->cursor_col);
+    v->drawn = v->ui->now;
     v->typed = false;
     return -1;
 }
@@ -288,41 +201,37 @@ static double sooner(double a, double b)
 
 static void turn(Viewer *v)
 {
-    v->ui.now = clock_now();
-    v->ui.wall = clock_wall();
     take_wakes(v);
     if (v->gone)
         return;
-    take_events(v);
-    take_replies(v);
-    log_read(&v->ui);
+    link_take(&v->link);
     take_keys(v);
-    if (v->gone || v->ui.leave)
+    if (v->gone || v->ui->leave)
         return;
-    double wait = ui_timeout(&v->ui);
+    double wait = ui_timeout(v->ui);
     if (wait >= 0 && wait <= 0.001) {
-        ui_tick(&v->ui);
-        wait = ui_timeout(&v->ui);
+        ui_tick(v->ui);
+        wait = ui_timeout(v->ui);
     }
     wait = sooner(wait, draw(v));
-    if (v->more || log_behind(&v->ui))
+    if (v->link.more || log_behind(v->ui))
         wait = 0;
-    if (v->watch < 0)
+    if (v->link.watch < 0)
         wait = sooner(wait, RESCAN);
-    bool alive = !v->ui.lost && client_fd(v->client) >= 0;
+    bool alive = !v->ui->lost && client_fd(v->link.client) >= 0;
     struct pollfd p[] = {
         {.fd = STDIN_FILENO, .events = POLLIN},
         {.fd = wake_pipe[0], .events = POLLIN},
-        {.fd = v->watch, .events = POLLIN},
-        {.fd = alive ? client_fd(v->client) : -1,
-         .events = (short)(POLLIN | (alive && client_pending(v->client) ? POLLOUT : 0))},
-        {.fd = runs_watch(&v->ui), .events = POLLIN},
+        {.fd = v->link.watch, .events = POLLIN},
+        {.fd = alive ? client_fd(v->link.client) : -1,
+         .events = (short)(POLLIN | (alive && client_pending(v->link.client) ? POLLOUT : 0))},
+        {.fd = runs_watch(v->ui), .events = POLLIN},
     };
     poll(p, ARRAY_LEN(p), wait < 0 ? -1 : (int)(wait * 1e3 + 0.999));
     if (p[0].revents & (POLLHUP | POLLERR | POLLNVAL))
         v->gone = true;
     if (p[4].revents & POLLIN)
-        runs_announced(&v->ui);
+        runs_announced(v->ui);
 }
 
 /* --- beginning and end ------------------------------------------------------------------------------ */
@@ -341,64 +250,41 @@ static void describe(Viewer *v, const TermScreen *t, DrawStyle *draw)
              : draw->level == LEVEL_ANSI ? "8c"
                                          : "mono",
              draw->utf8 ? "" : " ascii");
-    v->ui.terminal = v->terminal;
     if (t->stand_in)
-        v->ui.trouble = "TERM unknown, taken as xterm";
+        v->trouble = "TERM unknown, taken as xterm";
     else if (no_color && no_color[0])
-        v->ui.trouble = "NO_COLOR";
+        v->trouble = "NO_COLOR";
     else if (!draw->utf8)
-        v->ui.trouble = "locale without UTF-8";
+        v->trouble = "locale without UTF-8";
 }
 
-static bool start(Viewer *v, bool read_only, Err *err)
+static bool start(Viewer *v, Client *taken, bool read_only, Err *err)
 {
     TermScreen t;
-    DrawStyle style = v->style->draw;
-    Port port = {.self = v->client, .send = port_send, .receive = port_receive,
-                 .session = session_name(v->client), .read_only = read_only};
-    v->doc = document_new(err);
-    v->reader = v->doc ? jreader_open(client_dir(v->client), err) : NULL;
-    if (!v->reader || !take_signals(err))
-        return false;
-    v->doc->keep_outputs = true;
-    if (!term_open(&t, err))
-        return false;
-    DrawStyle level = style;
-    describe(v, &t, &level);
-    Ui *u = &v->ui;
-    if (!ui_init(u, &port, v->reader, v->doc, &level, err)) {
-        term_close();
+    DrawStyle level = v->style->draw;
+    if (!take_signals(err) || !term_open(&t, err)) {
+        client_close(taken);
         return false;
     }
     describe(v, &t, &level);
-    text_copy(u->file, sizeof u->file, port.session);
+    if (!link_open(&v->link, taken, &level, read_only, err))
+        return false;
+    v->ui->terminal = v->terminal;
+    v->ui->trouble = v->trouble;
     screen_init(&v->screen, level.level, level.utf8);
-    u->now = clock_now();
-    u->wall = clock_wall();
-    return ui_resize(u, t.rows, t.cols, err);
-}
-
-/* The journal so far, so that the first frame is whole. */
-static void catch_up(Viewer *v)
-{
-    do {
-        take_events(v);
-    } while (v->more);
-    v->ui.message[0] = '\0';
-    if (v->doc->n > 0 && !v->ui.sel)
-        ui_select(&v->ui, v->doc->cell[0]->id);
+    return ui_resize(v->ui, t.rows, t.cols, err);
 }
 
 static void say_goodbye(const Viewer *v)
 {
-    if (v->gone || v->ui.ended || v->ui.next_file)
+    if (v->gone || v->ui->ended || v->ui->next_file)
         return;
-    if (v->ui.lost)
+    if (v->ui->lost)
         printf("The kernel of %s has ended; cleave %s starts it again.\n",
-               v->ui.port.session, client_place(v->client)->file);
+               v->ui->port.session, client_place(v->link.client)->file);
     else
         printf("The session of %s goes on; come back with: cleave attach %s\n",
-               v->ui.port.session, v->ui.port.session);
+               v->ui->port.session, v->ui->port.session);
 }
 
 bool viewer_possible(const PrintStyle *style)
@@ -409,36 +295,28 @@ bool viewer_possible(const PrintStyle *style)
 
 Exit viewer_run(Client *taken, const PrintStyle *style, bool read_only, const char **next)
 {
-    Viewer v = {.client = taken, .style = style, .watch = -1};
+    Viewer v = {.style = style};
     Err err = {0};
     Exit code = EXIT_OK;
-    if (!start(&v, read_only, &err)) {
+    v.ui = &v.link.ui;
+    if (!start(&v, taken, read_only, &err)) {
         term_close();
         code = command_fail(EXIT_BROKEN, "%s", err.msg);
         goto done;
     }
-    catch_up(&v);
+    link_catch_up(&v.link);
     v.typed = true;
-    while (!v.ui.leave && !v.gone)
+    while (!v.ui->leave && !v.gone)
         turn(&v);
-    if (!v.ui.lost) {
-        edit_keep(&v.ui);
-        for (int i = 0; i < 50 && client_pending(v.client); i++) {
-            json_decref(client_receive(v.client, NULL));
-            clock_sleep(0.002, NULL);
-        }
-    }
+    link_flush(&v.link);
     if (v.gone)
         _exit(EXIT_OK); /* nobody is there: no escape sequences, no waiting */
     term_close();
     say_goodbye(&v);
     if (next)
-        *next = v.ui.next_file;
+        *next = v.ui->next_file;
 done:
-    ui_done(&v.ui);
+    link_close(&v.link);
     screen_done(&v.screen);
-    jreader_close(v.reader);
-    document_free(v.doc);
-    client_close(v.client);
     return code;
 }

@@ -16,9 +16,10 @@ local fit = cl.train(net, mnist, { epochs = cfg.epochs, noise = cfg.noise, seed 
 local B = net:interaction()
 
 -- %% spectrum: how many eigenvectors hold 90 % of a digit's energy
-local rows = {}
+local rows, curves = {}, {}
 for digit = 0, 9 do
   local value = B:eigen(digit)
+  if digit % 3 == 0 then curves[#curves + 1] = { y = value, name = "digit " .. digit } end
   local energy = value:square():totable()
   local total = value:square():sum():item()
   table.sort(energy, function(a, b) return a > b end)
@@ -32,7 +33,9 @@ end
 cl.show(cl.table(rows, {
   columns = { "digit", "needed", "largest", "smallest" },
   title = "Eigenvectors that hold 90 % of each digit's energy (data metric)",
-}), "spectrum")
+}), "needed")
+curves.title, curves.xlabel, curves.ylabel = "Eigenspectrum of four digits", "eigenvector", "eigenvalue"
+cl.show(cl.plot(curves), "spectrum")
 
 -- %% top eigenvectors of each digit
 local pictures, labels = {}, {}

@@ -294,8 +294,7 @@ static void draw(Ui *u, Area a, bool focus)
         else if (r->filter && r->all > 0)
             str_add(&t, "no run fits the filter");
         else
-            str_addf(&t, "no runs in %s/: cleave run FILE.lua makes them, and cl.run in a "
-                         "cell", r->root);
+            str_addf(&t, "no runs in %s/: cleave run and cleave sweep make them", r->root);
         paint_cut(&u->paint, a, 0, 1, t.s, a.cols - 2, r->trouble[0] ? ROLE_ERROR : ROLE_DIM);
         str_done(&t);
         return;

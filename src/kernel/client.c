@@ -1,5 +1,5 @@
-/* client.c -- the viewers' end of the socket. A kernel that has to be started tells over
- * a pipe when it listens, or why it cannot. */
+/* client.c -- the viewers' end of the socket. A kernel that has to be started tells
+ * over a pipe when it listens, or why it cannot. */
 #include "kernel/client.h"
 
 #include <errno.h>
@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,7 +40,7 @@ struct Client {
     json_t *kept; /* replies that client_call() passed over */
 };
 
-/* --- starting ------------------------------------------------------------------------------ */
+/* --- starting --------------------------------------------------------------------- */
 
 static int connect_to(const char *path, Err *err)
 {
@@ -94,8 +94,8 @@ static bool spawn(const char *file, char *const *core, int ready, Err *err)
     int code = posix_spawn(&pid, "/proc/self/exe", &files, &attr, argv, environ);
     posix_spawnattr_destroy(&attr);
     posix_spawn_file_actions_destroy(&files);
-    return code == 0 ||
-           err_set(err, ERR_STATE, "cannot start the kernel process: %s", strerror(code));
+    return code == 0 || err_set(err, ERR_STATE, "cannot start the kernel process: %s",
+                                strerror(code));
 }
 
 /* Reads what a starting kernel says, until it closes the pipe. */
@@ -141,19 +141,22 @@ static bool start_kernel(const SessionPlace *p, char *const *core, Err *err)
     return ok;
 }
 
-/* --- a client ------------------------------------------------------------------------------ */
+/* --- a client --------------------------------------------------------------------- */
 
 static void default_name(char dst[64])
 {
     const char *tty = isatty(STDIN_FILENO) ? ttyname(STDIN_FILENO) : NULL;
-    text_copy(dst, 64, !tty ? "no terminal" : strncmp(tty, "/dev/", 5) == 0 ? tty + 5 : tty);
+    text_copy(dst, 64,
+              !tty                            ? "no terminal"
+              : strncmp(tty, "/dev/", 5) == 0 ? tty + 5
+                                              : tty);
 }
 
 static bool greet(Client *c, Err *err)
 {
-    json_t *hello = json_pack("{s:s,s:i,s:o,s:b}", "req", "hello", "proto",
-                              PROTOCOL_VERSION, "name", jval_str(c->name), "ro",
-                              c->read_only);
+    json_t *hello =
+        json_pack("{s:s,s:i,s:o,s:b}", "req", "hello", "proto", PROTOCOL_VERSION,
+                  "name", jval_str(c->name), "ro", c->read_only);
     json_t *ok = client_call(c, hello, START_SECONDS, err);
     if (!ok)
         return false;
@@ -200,8 +203,8 @@ static Client *client_make(const SessionPlace *p, Err *err)
     return c;
 }
 
-/* Connects to the kernel that lives, waiting for one that is just beginning or ending, or
- * starts one. */
+/* Connects to the kernel that lives, waiting for one that is just beginning or ending,
+ * or starts one. */
 static bool reach(Client *c, const char *file, const ClientOptions *opt, Err *err)
 {
     double end = clock_now() + START_SECONDS;
@@ -216,8 +219,10 @@ static bool reach(Client *c, const char *file, const ClientOptions *opt, Err *er
             return true;
         clock_sleep(0.02, NULL);
     } while (clock_now() < end);
-    return err_prefix(err, "the kernel of '%s' lives but cannot be reached (kill -USR1 "
-                      "makes its socket anew)", file);
+    return err_prefix(err,
+                      "the kernel of '%s' lives but cannot be reached (kill -USR1 "
+                      "makes its socket anew)",
+                      file);
 }
 
 Client *client_open(const char *file, const ClientOptions *opt, Err *err)
@@ -288,7 +293,7 @@ bool client_pending(const Client *c)
     return c->fd >= 0 && c->sent < c->out.len;
 }
 
-/* --- requests and replies ----------------------------------------------------------------------- */
+/* --- requests and replies --------------------------------------------------------- */
 
 json_t *client_request(const char *name, const char *fmt, ...)
 {
@@ -306,7 +311,8 @@ json_t *client_request(const char *name, const char *fmt, ...)
 static void flush(Client *c)
 {
     while (client_pending(c)) {
-        ssize_t got = send(c->fd, c->out.s + c->sent, c->out.len - c->sent, MSG_NOSIGNAL);
+        ssize_t got =
+            send(c->fd, c->out.s + c->sent, c->out.len - c->sent, MSG_NOSIGNAL);
         if (got > 0)
             c->sent += (size_t)got;
         else if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -416,8 +422,9 @@ json_t *client_call(Client *c, json_t *taken_request, double seconds, Err *err)
         }
         double left = end - clock_now();
         if (c->fd < 0 || left <= 0) {
-            err_set(err, ERR_STATE, c->fd < 0 ? "the kernel is gone"
-                                              : "the kernel did not answer in time");
+            err_set(err, ERR_STATE,
+                    c->fd < 0 ? "the kernel is gone"
+                              : "the kernel did not answer in time");
             return NULL;
         }
         short events = (short)(POLLIN | (client_pending(c) ? POLLOUT : 0));
@@ -429,7 +436,8 @@ json_t *client_call(Client *c, json_t *taken_request, double seconds, Err *err)
     }
 }
 
-json_t *session_ask(const SessionPlace *p, const char *request, double seconds, Err *err)
+json_t *session_ask(const SessionPlace *p, const char *request, double seconds,
+                    Err *err)
 {
     json_t *ok = NULL;
     Client *c = client_make(p, err);
@@ -442,7 +450,7 @@ json_t *session_ask(const SessionPlace *p, const char *request, double seconds, 
     return ok;
 }
 
-/* --- a kernel that is gone ------------------------------------------------------------------------ */
+/* --- a kernel that is gone -------------------------------------------------------- */
 
 /* The last state of the journal, and why. */
 static bool last_state(const char *dir, char state[16], char *why, size_t cap)

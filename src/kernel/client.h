@@ -37,21 +37,21 @@ bool session_peek(const char *file, SessionPlace *p, Err *err);
 bool session_alive(const SessionPlace *p);
 
 typedef struct SessionInfo {
-    char name[64];       /* what ls and attach use: the file's name without .lua, made
+    char name[64]; /* what ls and attach use: the file's name without .lua, made
                             different by -2, -3 ... where two are equal */
     SessionPlace place;
     int64_t pid;
-    double started;      /* unix seconds */
+    double started; /* unix seconds */
     bool alive;
 } SessionInfo;
-/* Sessions with a record, live ones first, newest first. *list is freed with mem_free().
- * Records of dead sessions that ended properly are taken away. */
+/* Sessions with a record, live ones first, newest first. *list is freed with
+ * mem_free(). Records of dead sessions that ended properly are taken away. */
 bool session_list(SessionInfo **list, int *n, Err *err);
 /* By name or by file; NULL or "": the newest live one. */
 bool session_find(const char *name, SessionInfo *info, Err *err);
 
 typedef struct ClientOptions {
-    const char *name;  /* shown to other viewers; NULL: the terminal's name */
+    const char *name; /* shown to other viewers; NULL: the terminal's name */
     bool read_only;
     bool no_start;     /* fail when no kernel lives */
     char *const *core; /* "--threads=2" ... for a kernel that is started; NULL: none */
@@ -60,11 +60,11 @@ typedef struct ClientOptions {
 typedef struct Client Client;
 /* Waits at most 5 s for a kernel that has to be started (usually 10 ms). */
 Client *client_open(const char *file, const ClientOptions *opt, Err *err);
-void client_close(Client *c); /* the session goes on; NULL is fine */
+void client_close(Client *c);            /* the session goes on; NULL is fine */
 const char *client_dir(const Client *c); /* for jreader_open() */
 const SessionPlace *client_place(const Client *c);
-int client_id(const Client *c);          /* this viewer's id in `viewers`, `draft` */
-int64_t client_pid(const Client *c);     /* the kernel's */
+int client_id(const Client *c);      /* this viewer's id in `viewers`, `draft` */
+int64_t client_pid(const Client *c); /* the kernel's */
 
 /* For poll(): POLLIN, and POLLOUT while client_pending(). */
 int client_fd(const Client *c);
@@ -80,17 +80,18 @@ bool client_alive(const Client *c);
 /* One sentence why it is gone, from the journal where it says so (its last state),
  * waiting up to half a second for that. */
 void client_why_gone(Client *c, char *dst, size_t cap);
-/* Sends and waits for the reply: the "ok" member, the caller's. NULL with err when it is
- * refused (ERR_STATE; the message is the kernel's) or does not come in time. Replies to
- * other requests are kept for client_receive(). */
+/* Sends and waits for the reply: the "ok" member, the caller's. NULL with err when it
+ * is refused (ERR_STATE; the message is the kernel's) or does not come in time.
+ * Replies to other requests are kept for client_receive(). */
 json_t *client_call(Client *c, json_t *taken_request, double seconds, Err *err);
 /* Whether the file of this session has a live kernel again; then connects to it. Make
- * the journal's reader and the document anew then: a long journal is written anew when a
- * kernel begins. */
+ * the journal's reader and the document anew then: a long journal is written anew when
+ * a kernel begins. */
 bool client_reopen(Client *c, Err *err);
 /* Asks a live session something without becoming a viewer: the "ok" member of status,
  * restart, kill or shutdown. Waits for it. */
-json_t *session_ask(const SessionPlace *p, const char *request, double seconds, Err *err);
+json_t *session_ask(const SessionPlace *p, const char *request, double seconds,
+                    Err *err);
 /* Ends a kernel that does not react, by SIGKILL; its journal stays. */
 bool session_kill(const SessionPlace *p, Err *err);
 #endif

@@ -67,8 +67,8 @@ static bool tell_cell(Retell *r, const Cell *c, Err *err)
         return ok; /* the next kernel's beginning tells that it died */
     const char *status = cell_state_name(c->ended);
     return ok && tell(r, "done", c->started + c->secs,
-                      json_pack("{s:i,s:s,s:f}", "cell", c->id, "status", status, "secs",
-                                c->secs),
+                      json_pack("{s:i,s:s,s:f}", "cell", c->id, "status", status,
+                                "secs", c->secs),
                       err);
 }
 
@@ -105,7 +105,8 @@ static bool read_all(const char *dir, Document *d, Retell *r, Err *err)
 }
 
 /* The long journal gets another name, then the new one takes its place. */
-static bool swap(const char *dir, const char *path, const char *fresh, int64_t seq, Err *err)
+static bool swap(const char *dir, const char *path, const char *fresh, int64_t seq,
+                 Err *err)
 {
     char kept[PATH_MAX], name[48];
     snprintf(name, sizeof name, "events-%lld.jsonl", (long long)seq);

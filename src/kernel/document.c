@@ -11,7 +11,7 @@
 
 enum { GONE_MAX = 64 };
 
-/* --- cells --------------------------------------------------------------------------- */
+/* --- cells ------------------------------------------------------------------------ */
 
 bool cell_put(char **slot, const char *s, Err *err)
 {
@@ -91,7 +91,7 @@ void cell_headline(const Cell *c, char *dst, size_t cap)
     dst[n] = '\0';
 }
 
-/* --- documents ------------------------------------------------------------------------ */
+/* --- documents -------------------------------------------------------------------- */
 
 Document *document_new(Err *err)
 {
@@ -166,7 +166,7 @@ static Cell *take_out(Document *d, int index)
     return c;
 }
 
-/* --- cells as JSON --------------------------------------------------------------------- */
+/* --- cells as JSON ---------------------------------------------------------------- */
 
 static json_t *hex_text(const char *s, size_t n)
 {
@@ -278,7 +278,7 @@ static void inherit(Cell *c, Cell *old)
     c->assigns = json_incref(old->assigns);
 }
 
-/* --- the queue ------------------------------------------------------------------------ */
+/* --- the queue -------------------------------------------------------------------- */
 
 static void unqueue(Document *d, int id)
 {
@@ -307,11 +307,12 @@ static void settle(Document *d)
     }
 }
 
-/* --- events --------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------- */
 
 static bool no_cell(const json_t *ev, Err *err)
 {
-    return err_set(err, ERR_FORMAT, "event %lld ('%s') names cell %lld, which is not there",
+    return err_set(err, ERR_FORMAT,
+                   "event %lld ('%s') names cell %lld, which is not there",
                    (long long)jval_get_int(ev, "seq", 0), jval_get(ev, "ev", ""),
                    (long long)jval_get_int(ev, "cell", 0));
 }
@@ -350,13 +351,13 @@ static bool on_doc(Document *d, const json_t *ev, Err *err)
 {
     Document *new = document_new(err);
     const json_t *cells = json_object_get(ev, "cells");
-    bool ok = new && cell_put(&new->lead, jval_get(ev, "lead", NULL), err);
+    bool ok = new &&cell_put(&new->lead, jval_get(ev, "lead", NULL), err);
     for (size_t i = 0; ok && i < json_array_size(cells); i++) {
         const json_t *o = json_array_get(cells, i);
         int id = (int)jval_get_int(o, "id", 0);
         if (id <= 0 || document_cell(new, id)) {
-            ok = err_set(err, ERR_FORMAT, "a document has the cell id %d twice or below 1",
-                         id);
+            ok = err_set(err, ERR_FORMAT,
+                         "a document has the cell id %d twice or below 1", id);
             break;
         }
         Cell *c = cell_from_json(o, id, err), *old = document_cell(d, id);
@@ -456,7 +457,8 @@ static bool on_delete(Document *d, const json_t *ev, Err *err)
 
 static bool on_move(Document *d, const json_t *ev, Err *err)
 {
-    int i = document_index(d, (int)jval_get_int(ev, "cell", 0)), to = place_after(d, ev);
+    int i = document_index(d, (int)jval_get_int(ev, "cell", 0)),
+        to = place_after(d, ev);
     if (i < 0 || to < 0)
         return no_cell(ev, err);
     int was_last = last_id(d);

@@ -1,4 +1,5 @@
-/* document_int.h -- what document.c, outputs.c and percent.c share. Inside kernel/ only. */
+/* document_int.h -- what document.c, outputs.c and percent.c share. Inside kernel/
+ * only. */
 #ifndef CLEAVE_KERNEL_DOCUMENT_INT_H
 #define CLEAVE_KERNEL_DOCUMENT_INT_H
 #include "kernel/document.h"

@@ -1,5 +1,5 @@
-/* export.c -- opening a notebook with its outputs, what all writers need of outputs, and
- * the choice of the writer. */
+/* export.c -- opening a notebook with its outputs, what all writers need of outputs,
+ * and the choice of the writer. */
 #include "kernel/export.h"
 
 #include <stdio.h>
@@ -11,7 +11,7 @@
 
 enum { FILE_MAX = 64 << 20, PNG_MAX = 64 << 20 };
 
-/* --- opening ---------------------------------------------------------------------------- */
+/* --- opening ---------------------------------------------------------------------- */
 
 static bool replay(Notebook *nb, Err *err)
 {
@@ -78,8 +78,8 @@ bool notebook_open(const char *file, Notebook *nb, Err *err)
         return false;
     nb->doc->keep_outputs = true;
     bool ok = file_is_dir(file) ? open_run(file, nb, err)
-                                : session_peek(file, &nb->place, err) && replay(nb, err) &&
-                                      take_file(nb, err);
+                                : session_peek(file, &nb->place, err) &&
+                                      replay(nb, err) && take_file(nb, err);
     if (ok)
         return true;
     notebook_close(nb);
@@ -94,7 +94,7 @@ void notebook_close(Notebook *nb)
     nb->reader = NULL;
 }
 
-/* --- outputs --------------------------------------------------------------------------------- */
+/* --- outputs ---------------------------------------------------------------------- */
 
 static void add_clean(const char *s, size_t n, Str *out)
 {
@@ -122,7 +122,8 @@ static bool add_range(const Notebook *nb, int cell, int64_t from, size_t n, Str 
 bool output_text(const Notebook *nb, const Cell *c, const json_t *out_entry, size_t max,
                  Str *out, Err *err)
 {
-    int64_t from = jval_get_int(out_entry, "from", 0), to = jval_get_int(out_entry, "to", 0);
+    int64_t from = jval_get_int(out_entry, "from", 0),
+            to = jval_get_int(out_entry, "to", 0);
     if (!nb->reader || to <= from)
         return true;
     size_t n = (size_t)(to - from);
@@ -156,7 +157,8 @@ bool output_png64(const Notebook *nb, const json_t *figure, Str *out, Err *err)
     size_t n;
     const char *png = jval_get(figure, "png", "");
     if (!png[0] || png[0] == '/' || strstr(png, ".."))
-        return err_set(err, ERR_FORMAT, "a figure has no picture in the session's folder");
+        return err_set(err, ERR_FORMAT,
+                       "a figure has no picture in the session's folder");
     if (!path_join(path, sizeof path, nb->place.dir, png, err) ||
         !file_read_all(path, PNG_MAX, &data, &n, err))
         return false;
@@ -182,7 +184,7 @@ void output_metric(const json_t *entry, Str *out)
     str_addc(out, '\n');
 }
 
-/* --- the choice --------------------------------------------------------------------------------- */
+/* --- the choice ------------------------------------------------------------------- */
 
 static bool lua_write(const Notebook *nb, Str *out, Err *err)
 {
@@ -201,7 +203,11 @@ bool notebook_export(const Notebook *nb, const char *path, Err *err)
     static const struct {
         const char *suffix;
         bool (*write)(const Notebook *, Str *, Err *);
-    } formats[] = {{".ipynb", ipynb_write}, {".html", html_write}, {".lua", lua_write}};
+    } formats[] = {
+        {".ipynb", ipynb_write},
+        {".html",  html_write },
+        {".lua",   lua_write  }
+    };
     const char *dot = strrchr(path, '.');
     char files[PATH_MAX];
     Str out;
@@ -219,9 +225,10 @@ bool notebook_export(const Notebook *nb, const char *path, Err *err)
         ok = markdown_write(nb, files, &out, err);
     }
     if (!known)
-        ok = err_set(err, ERR_OPTION,
-                     "'%s' ends in no format that is known: .ipynb, .md, .html and .lua are",
-                     path);
+        ok = err_set(
+            err, ERR_OPTION,
+            "'%s' ends in no format that is known: .ipynb, .md, .html and .lua are",
+            path);
     ok = ok && file_write_all(path, out.s, out.len, err);
     str_done(&out);
     return ok;

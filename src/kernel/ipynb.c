@@ -1,7 +1,7 @@
 /* ipynb.c -- Jupyter notebooks, nbformat 4.5. Texts are written as lists of lines, as
- * Jupyter does, so that they diff; ids are the cells' own, so a second export of the same
- * notebook differs only where it changed. Reading believes nothing: types are checked,
- * and what is no text of a known kind is left out. */
+ * Jupyter does, so that they diff; ids are the cells' own, so a second export of the
+ * same notebook differs only where it changed. Reading believes nothing: types are
+ * checked, and what is no text of a known kind is left out. */
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@
 
 enum { TEXT_MAX = 1 << 20 };
 
-/* --- writing --------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------- */
 
 /* "a\nb" as ["a\n", "b"]. */
 static json_t *lines_of(const char *s)
@@ -134,8 +134,8 @@ static json_t *cell_of(const Notebook *nb, const Cell *c)
     json_t *meta = json_object();
     if (c->title[0])
         jval_set(meta, "title", jval_str(c->title));
-    json_t *o = json_pack("{s:s,s:s,s:o,s:o}", "cell_type", cell_type_name(c->type), "id",
-                          id, "metadata", meta, "source", lines_of(c->text));
+    json_t *o = json_pack("{s:s,s:s,s:o,s:o}", "cell_type", cell_type_name(c->type),
+                          "id", id, "metadata", meta, "source", lines_of(c->text));
     if (!o || c->type != CELL_CODE)
         return o;
     jval_set(o, "execution_count", c->exec > 0 ? json_integer(c->exec) : json_null());
@@ -148,11 +148,11 @@ bool ipynb_write(const Notebook *nb, Str *out, Err *err)
     json_t *cells = json_array();
     for (int i = 0; cells && i < nb->doc->n; i++)
         json_array_append_new(cells, cell_of(nb, nb->doc->cell[i]));
-    json_t *root = json_pack(
-        "{s:o,s:{s:{s:s,s:s,s:s},s:{s:s,s:s,s:s}},s:i,s:i}", "cells", cells, "metadata",
-        "kernelspec", "display_name", "cleave", "language", "lua", "name", "cleave",
-        "language_info", "name", "lua", "file_extension", ".lua", "version", "5.4",
-        "nbformat", 4, "nbformat_minor", 5);
+    json_t *root =
+        json_pack("{s:o,s:{s:{s:s,s:s,s:s},s:{s:s,s:s,s:s}},s:i,s:i}", "cells", cells,
+                  "metadata", "kernelspec", "display_name", "cleave", "language", "lua",
+                  "name", "cleave", "language_info", "name", "lua", "file_extension",
+                  ".lua", "version", "5.4", "nbformat", 4, "nbformat_minor", 5);
     if (!root)
         return err_set(err, ERR_MEMORY, "out of memory while a notebook was written");
     bool ok = jval_dump(root, 1, out, err);
@@ -161,7 +161,7 @@ bool ipynb_write(const Notebook *nb, Str *out, Err *err)
     return ok && str_ok(out, err);
 }
 
-/* --- reading ---------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------- */
 
 /* A source: a text, or a list of texts. */
 static bool source_of(const json_t *v, Str *out, int number, Err *err)
@@ -171,8 +171,10 @@ static bool source_of(const json_t *v, Str *out, int number, Err *err)
     for (size_t i = 0; json_is_array(v) && i < json_array_size(v); i++) {
         const json_t *line = json_array_get(v, i);
         if (!json_is_string(line))
-            return err_set(err, ERR_FORMAT, "the source of cell %d holds something that is "
-                           "no text", number);
+            return err_set(err, ERR_FORMAT,
+                           "the source of cell %d holds something that is "
+                           "no text",
+                           number);
         str_addn(out, json_string_value(line), json_string_length(line));
     }
     if (v && !json_is_string(v) && !json_is_array(v))
@@ -199,12 +201,15 @@ static bool add_cell(Document *d, const json_t *o, int number, Err *err)
     bool ok = c && json_is_object(o);
     if (c && !json_is_object(o))
         err_set(err, ERR_FORMAT, "cell %d is no object", number);
-    ok = ok && source_of(json_object_get(o, "source"), &text, number, err) &&
-         cell_put(&c->text, text.s, err) &&
-         cell_put(&c->title, jval_get(json_object_get(o, "metadata"), "title", ""), err);
+    ok =
+        ok && source_of(json_object_get(o, "source"), &text, number, err) &&
+        cell_put(&c->text, text.s, err) &&
+        cell_put(&c->title, jval_get(json_object_get(o, "metadata"), "title", ""), err);
     if (ok && !cell_type_parse(jval_get(o, "cell_type", ""), &c->type))
-        ok = err_set(err, ERR_FORMAT, "cell %d has an unknown cell_type; code, markdown "
-                     "and raw are known", number);
+        ok = err_set(err, ERR_FORMAT,
+                     "cell %d has an unknown cell_type; code, markdown "
+                     "and raw are known",
+                     number);
     if (ok)
         one_line(c->title);
     ok = ok && document_put(d, c, d->n, err);
@@ -230,8 +235,9 @@ Document *ipynb_read(const char *text, size_t n, Err *err)
     Document *d = NULL;
     bool ok = false;
     if (!json_is_array(cells) || major != 4)
-        err_set(err, ERR_FORMAT, "it is no Jupyter notebook of format 4 (format %lld, %s)",
-                (long long)major, json_is_array(cells) ? "with cells" : "without cells");
+        err_set(
+            err, ERR_FORMAT, "it is no Jupyter notebook of format 4 (format %lld, %s)",
+            (long long)major, json_is_array(cells) ? "with cells" : "without cells");
     else
         ok = (d = document_new(err)) != NULL;
     for (size_t i = 0; ok && i < json_array_size(cells); i++)

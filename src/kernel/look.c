@@ -1,5 +1,6 @@
-/* look.c -- completion and inspection. While no cell runs the Lua state itself is looked
- * at, by raw access; while one runs a snapshot answers that was taken when it began. */
+/* look.c -- completion and inspection. While no cell runs the Lua state itself is
+ * looked at, by raw access; while one runs a snapshot answers that was taken when it
+ * began. */
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #define SNAPSHOT_SECONDS 0.005
 enum { ITEMS_MAX = 200, FIELDS_MAX = 2000 };
 
-/* --- the snapshot ----------------------------------------------------------------------- */
+/* --- the snapshot ----------------------------------------------------------------- */
 
 static void keep_fields(Session *k, const char *path, double deadline)
 {
@@ -37,7 +38,8 @@ void look_snapshot(Session *k)
     keep_fields(k, "", deadline);
     json_array_foreach(json_object_get(k->names, ""), i, item)
     {
-        const char *name = jval_get(item, "text", ""), *kind = jval_get(item, "kind", "");
+        const char *name = jval_get(item, "text", ""),
+                   *kind = jval_get(item, "kind", "");
         bool plain = strcmp(kind, "function") == 0 || strcmp(kind, "number") == 0 ||
                      strcmp(kind, "boolean") == 0 || strcmp(name, "_G") == 0;
         if (clock_now() > deadline)
@@ -54,7 +56,7 @@ static double deadline_of(const json_t *q, int dflt_ms)
     return clock_now() + 1e-3 * (double)ms;
 }
 
-/* --- completion ---------------------------------------------------------------------------- */
+/* --- completion ------------------------------------------------------------------- */
 
 typedef struct Ways {
     json_t *items, *seen; /* seen: a set of their texts */
@@ -64,7 +66,8 @@ typedef struct Ways {
 
 static void add_way(Ways *w, const char *text, const char *kind)
 {
-    if (strncmp(text, w->prefix, strlen(w->prefix)) != 0 || json_object_get(w->seen, text))
+    if (strncmp(text, w->prefix, strlen(w->prefix)) != 0 ||
+        json_object_get(w->seen, text))
         return;
     if (json_array_size(w->items) >= ITEMS_MAX) {
         w->cut = true;
@@ -81,8 +84,8 @@ static bool is_word(char c)
            c == '_';
 }
 
-/* The word before the cursor and the path it hangs on: "cl.data.mn" is "mn" of "cl.data".
- * false: it hangs on something that is no path, such as a call. */
+/* The word before the cursor and the path it hangs on: "cl.data.mn" is "mn" of
+ * "cl.data". false: it hangs on something that is no path, such as a call. */
 static bool find_path(const char *s, size_t pos, size_t *from, char *path, size_t cap)
 {
     size_t at = pos;
@@ -90,12 +93,15 @@ static bool find_path(const char *s, size_t pos, size_t *from, char *path, size_
         at--;
     *from = at;
     path[0] = '\0';
-    if (at == 0 || (s[at - 1] != '.' && s[at - 1] != ':') || (at > 1 && s[at - 2] == '.'))
+    if (at == 0 || (s[at - 1] != '.' && s[at - 1] != ':') ||
+        (at > 1 && s[at - 2] == '.'))
         return true;
     size_t end = at - 1, begin = end;
-    while (begin > 0 && (is_word(s[begin - 1]) || s[begin - 1] == '.' || s[begin - 1] == ':'))
+    while (begin > 0 &&
+           (is_word(s[begin - 1]) || s[begin - 1] == '.' || s[begin - 1] == ':'))
         begin--;
-    if (begin == end || end - begin >= cap || (begin > 0 && strchr(")]}\"'", s[begin - 1])))
+    if (begin == end || end - begin >= cap ||
+        (begin > 0 && strchr(")]}\"'", s[begin - 1])))
         return false;
     memcpy(path, s + begin, end - begin);
     path[end - begin] = '\0';
@@ -215,7 +221,7 @@ json_t *look_complete(Session *k, const json_t *q, Err *err)
     return ok;
 }
 
-/* --- inspection ----------------------------------------------------------------------------- */
+/* --- inspection ------------------------------------------------------------------- */
 
 static json_t *from_snapshot(const Session *k, const char *name)
 {

@@ -1,7 +1,7 @@
 /* names.c -- which names a cell reads and assigns, found by walking its tokens with a
- * stack of blocks, and which cells that makes stale. No parser: a statement begins where
- * an operand follows an operand, or at a word that only begins statements. What this
- * cannot see (a method that changes its object) makes no cell stale. */
+ * stack of blocks, and which cells that makes stale. No parser: a statement begins
+ * where an operand follows an operand, or at a word that only begins statements. What
+ * this cannot see (a method that changes its object) makes no cell stale. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -13,7 +13,7 @@ enum { BLOCKS_MAX = 200 };
 
 typedef struct Scan {
     Lex l;
-    Lex prev;             /* the token before; LEX_END at the start */
+    Lex prev;                  /* the token before; LEX_END at the start */
     json_t *block[BLOCKS_MAX]; /* names local to each open block, outermost first */
     int base[BLOCKS_MAX];      /* brackets that were open where the block began */
     int n_blocks;
@@ -100,7 +100,7 @@ static void settle_pending(Scan *s)
     json_object_clear(s->pending[s->n_blocks]);
 }
 
-/* --- statements ------------------------------------------------------------------------ */
+/* --- statements ------------------------------------------------------------------- */
 
 static bool advance(Scan *s)
 {
@@ -248,7 +248,8 @@ static bool is_no_variable(const Scan *s)
         return true;
     ahead = s->l;
     bool in_table = s->n_brackets > 0 && s->bracket[s->n_brackets - 1] == '{';
-    bool at_field = lex_is(&s->prev, "{") || lex_is(&s->prev, ",") || lex_is(&s->prev, ";");
+    bool at_field =
+        lex_is(&s->prev, "{") || lex_is(&s->prev, ",") || lex_is(&s->prev, ";");
     return in_table && at_field && lex_next_code(&ahead) && lex_is(&ahead, "=");
 }
 
@@ -274,9 +275,9 @@ static void on_name(Scan *s, bool *in_list)
 
 static void on_keyword(Scan *s)
 {
-    static const char *const starts[] = {"local", "if",     "for",   "while", "do",
-                                         "repeat", "return", "break", "goto", "end",
-                                         "else", "elseif", "until"};
+    static const char *const starts[] = {"local",  "if",     "for",   "while", "do",
+                                         "repeat", "return", "break", "goto",  "end",
+                                         "else",   "elseif", "until"};
     bool statement = at_statements(s) && begins_statement(s);
     for (size_t i = 0; i < ARRAY_LEN(starts); i++) {
         if (lex_is(&s->l, starts[i]))
@@ -351,7 +352,7 @@ bool names_of(const char *text, size_t n, json_t *reads, json_t *assigns, Err *e
     return true;
 }
 
-/* --- staleness ---------------------------------------------------------------------------- */
+/* --- staleness -------------------------------------------------------------------- */
 
 /* For each name the cell whose assignment is the newest. */
 static json_t *newest_assignments(const Document *d)
@@ -373,7 +374,8 @@ static json_t *newest_assignments(const Document *d)
     return newest;
 }
 
-static bool reads_something_newer(const Document *d, const Cell *c, const json_t *newest)
+static bool reads_something_newer(const Document *d, const Cell *c,
+                                  const json_t *newest)
 {
     const char *name;
     json_t *v;

@@ -135,8 +135,8 @@ bool outlog_page(const OutLog *o, JournalReader *r, int64_t line, size_t max, St
             skip -= nl != NULL;
         }
         if (skip == 0 && from < n)
-            str_addn(out, text + from, n - from < max - out->len ? n - from
-                                                                 : max - out->len);
+            str_addn(out, text + from,
+                     n - from < max - out->len ? n - from : max - out->len);
         mem_free(text);
         at += (int64_t)n;
         if (n == 0)

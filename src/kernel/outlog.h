@@ -11,12 +11,12 @@ enum { OUTLOG_LINES = 500, OUTLOG_BYTES = 256 << 10 };
 
 typedef struct OutLog {
     int cell;
-    int64_t from, to;  /* bytes of the log that were read */
-    int64_t lines;     /* of all of it; an unfinished last line counts */
-    bool mid_line;     /* the last byte is no newline */
-    Str head;          /* the first lines: at most OUTLOG_LINES, OUTLOG_BYTES */
+    int64_t from, to; /* bytes of the log that were read */
+    int64_t lines;    /* of all of it; an unfinished last line counts */
+    bool mid_line;    /* the last byte is no newline */
+    Str head;         /* the first lines: at most OUTLOG_LINES, OUTLOG_BYTES */
     int64_t head_lines;
-    Str tail;          /* the last lines behind the head; its first may be cut */
+    Str tail;           /* the last lines behind the head; its first may be cut */
     int64_t tail_lines; /* an unfinished last line counts */
 } OutLog;
 

@@ -41,8 +41,9 @@ static bool add_text(Cell *c, const json_t *ev, Err *err)
         c->out_from = jval_get_int(ev, "from", 0);
     if (last && jval_get_int(last, "to", 0) == jval_get_int(ev, "from", -1))
         return json_object_set(last, "to", to) == 0 || out_of_memory(err);
-    return append(c, json_pack("{s:s,s:O?,s:O?}", "ev", "out", "from",
-                               json_object_get(ev, "from"), "to", to),
+    return append(c,
+                  json_pack("{s:s,s:O?,s:O?}", "ev", "out", "from",
+                            json_object_get(ev, "from"), "to", to),
                   err);
 }
 
@@ -51,7 +52,8 @@ static bool add_metric(Cell *c, const json_t *ev, Err *err)
 {
     json_t *last = last_output(c, "metric"), *m = json_object_get(ev, "m");
     json_t *before = json_object_get(last, "m");
-    json_int_t n = jval_get_int(ev, "n", 1); /* one that was told again counts for all */
+    json_int_t n =
+        jval_get_int(ev, "n", 1); /* one that was told again counts for all */
     const char *name;
     json_t *v;
     bool same = last && json_object_size(before) == json_object_size(m);
@@ -60,8 +62,9 @@ static bool add_metric(Cell *c, const json_t *ev, Err *err)
         same = same && json_object_get(before, name);
     }
     if (!same)
-        return append(c, json_pack("{s:s,s:I,s:O?,s:O?}", "ev", "metric", "n", n, "step",
-                                   json_object_get(ev, "step"), "m", m),
+        return append(c,
+                      json_pack("{s:s,s:I,s:O?,s:O?}", "ev", "metric", "n", n, "step",
+                                json_object_get(ev, "step"), "m", m),
                       err);
     bool ok = jval_set(last, "n", json_integer(jval_get_int(last, "n", 0) + n)) &&
               json_object_set(last, "step", json_object_get(ev, "step")) == 0 &&

@@ -32,7 +32,7 @@ static bool plain_output(const Notebook *nb, const Cell *c, const json_t *ev, St
     return true;
 }
 
-/* --- Markdown ---------------------------------------------------------------------------- */
+/* --- Markdown --------------------------------------------------------------------- */
 
 static void fenced(const char *text, const char *language, Str *out)
 {
@@ -59,9 +59,11 @@ static bool copy_picture(const Notebook *nb, const json_t *ev, const char *files
     size_t n;
     const char *png = jval_get(ev, "png", ""), *base = strrchr(png, '/');
     if (!base || png[0] == '/' || strstr(png, ".."))
-        return err_set(err, ERR_FORMAT, "a figure has no picture in the session's folder");
+        return err_set(err, ERR_FORMAT,
+                       "a figure has no picture in the session's folder");
     snprintf(name, 128, "%s", base + 1);
-    if (!dir_make(files, err) || !path_join(from, sizeof from, nb->place.dir, png, err) ||
+    if (!dir_make(files, err) ||
+        !path_join(from, sizeof from, nb->place.dir, png, err) ||
         !path_join(to, sizeof to, files, name, err) ||
         !file_read_all(from, PNG_MAX, &data, &n, err))
         return false;
@@ -113,7 +115,7 @@ bool markdown_write(const Notebook *nb, const char *files, Str *out, Err *err)
     return str_ok(out, err);
 }
 
-/* --- HTML ----------------------------------------------------------------------------------- */
+/* --- HTML ------------------------------------------------------------------------- */
 
 static void escaped(const char *s, size_t n, Str *out)
 {
@@ -143,8 +145,10 @@ static void block(const char *class, const char *text, Str *out)
 
 static void code(const char *text, Str *out)
 {
-    static const char *const class[] = {[LEX_KEYWORD] = "k", [LEX_NUMBER] = "n",
-                                        [LEX_STRING] = "s", [LEX_COMMENT] = "c",
+    static const char *const class[] = {[LEX_KEYWORD] = "k",
+                                        [LEX_NUMBER] = "n",
+                                        [LEX_STRING] = "s",
+                                        [LEX_COMMENT] = "c",
                                         [LEX_OP] = NULL};
     Lex l;
     size_t at = 0, n = strlen(text);
@@ -251,7 +255,9 @@ bool html_write(const Notebook *nb, Str *out, Err *err)
 {
     const char *name = strrchr(nb->place.file, '/');
     name = name ? name + 1 : nb->place.file;
-    str_add(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n<title>");
+    str_add(
+        out,
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n<title>");
     escaped(name, strlen(name), out);
     str_addf(out, "</title>\n<style>\n%s</style></head><body>\n", style);
     for (int i = 0; i < nb->doc->n; i++) {

@@ -34,7 +34,7 @@ static bool valid_utf8(const char *s, size_t n)
     return true;
 }
 
-/* --- markers ------------------------------------------------------------------------ */
+/* --- markers ---------------------------------------------------------------------- */
 
 /* The marker's text behind the percent signs, or NULL when the comment is none. */
 static const char *marker_rest(const char *s, size_t n)
@@ -98,7 +98,11 @@ static bool parse_marker(Cell *c, const char *line, size_t n, Err *err)
     static const struct {
         const char *word;
         CellType type;
-    } kinds[] = {{"[markdown]", CELL_MARKDOWN}, {"[md]", CELL_MARKDOWN}, {"[raw]", CELL_RAW}};
+    } kinds[] = {
+        {"[markdown]", CELL_MARKDOWN},
+        {"[md]",       CELL_MARKDOWN},
+        {"[raw]",      CELL_RAW     }
+    };
     size_t skip = 0;
     while (skip < n && line[skip] != '-')
         skip++;
@@ -124,13 +128,14 @@ static bool parse_marker(Cell *c, const char *line, size_t n, Err *err)
     Str title;
     str_init(&title);
     str_addn(&title, t.s + from, to - from);
-    bool ok = str_ok(&t, err) && str_ok(&title, err) && cell_put(&c->title, title.s, err);
+    bool ok =
+        str_ok(&t, err) && str_ok(&title, err) && cell_put(&c->title, title.s, err);
     str_done(&title);
     str_done(&t);
     return ok;
 }
 
-/* --- texts as shown and as written ------------------------------------------------------ */
+/* --- texts as shown and as written ------------------------------------------------ */
 
 static void add_line(Str *out, const char *s, size_t n, bool more, bool crlf)
 {
@@ -155,9 +160,9 @@ void cell_encode(CellType type, bool crlf, const char *text, Str *out)
         const char *nl = memchr(text + at, '\n', n - at);
         size_t end = nl ? (size_t)(nl - text) : n;
         if (type != CELL_CODE)
-            str_add(out, end == at                               ? "--"
+            str_add(out, end == at                          ? "--"
                          : like_marker(text + at, end - at) ? "--  "
-                                                                 : "-- ");
+                                                            : "-- ");
         add_line(out, text + at, end - at, nl != NULL, crlf);
         at = end + (nl != NULL);
         if (nl && at == n && type != CELL_CODE)
@@ -220,7 +225,7 @@ static bool set_body(Cell *c, const char *s, size_t n, bool crlf, Err *err)
     return ok;
 }
 
-/* --- reading ------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------- */
 
 static bool add_cell(Document *d, const char *s, size_t head, size_t body, size_t end,
                      Err *err)
@@ -289,9 +294,9 @@ json_t *percent_split(const char *text, size_t n, Err *err)
     bool ok = d && list && document_load(d, text, n, err);
     for (int i = 0; ok && i < d->n; i++) {
         const Cell *c = d->cell[i];
-        ok = json_array_append_new(
-                 list, json_pack("{s:s,s:s,s:s}", "type", cell_type_name(c->type),
-                                 "title", c->title, "text", c->text)) == 0;
+        ok = json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "type",
+                                                   cell_type_name(c->type), "title",
+                                                   c->title, "text", c->text)) == 0;
         if (!ok)
             err_set(err, ERR_MEMORY, "out of memory while a cell was split");
     }
@@ -302,7 +307,7 @@ json_t *percent_split(const char *text, size_t n, Err *err)
     return NULL;
 }
 
-/* --- writing ------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------- */
 
 static void add_head(const Document *d, int i, Str *out)
 {
@@ -385,17 +390,18 @@ void document_hash(const char *text, size_t n, char dst[17])
     snprintf(dst, 17, "%016llx", (unsigned long long)h);
 }
 
-/* --- a file that changed ---------------------------------------------------------------- */
+/* --- a file that changed ---------------------------------------------------------- */
 
 static bool same_cell(const Cell *a, const Cell *b)
 {
     return a->type == b->type && strcmp(a->text, b->text) == 0;
 }
 
-/* Longest common subsequence of cells: keep[j] is the old index of new cell j, or -1. */
+/* Longest common subsequence of cells: keep[j] is the old index of new cell j, or -1.
+ */
 static bool match_cells(const Document *old, const Document *new, int *keep, Err *err)
 {
-    size_t w = (size_t)new->n + 1;
+    size_t w = (size_t) new->n + 1;
     int *len = mem_array(((size_t)old->n + 1) * w, sizeof *len, err);
     if (!len)
         return false;
@@ -430,7 +436,7 @@ static void pair_changed(const Document *old, const Document *new, int *keep)
         int before = j > 0 ? keep[j - 1] : -1, after = old->n;
         if (keep[j] >= 0 || (j > 0 && before < 0))
             continue;
-        for (int k = j + 1; k < new->n && after == old->n; k++) {
+        for (int k = j + 1; k < new->n &&after == old->n; k++) {
             if (keep[k] >= 0)
                 after = keep[k];
         }
@@ -446,7 +452,7 @@ json_t *document_reload(const Document *d, const char *text, size_t n, Err *err)
     Document *new = document_new(err);
     if (!new || !document_load(new, text, n, err))
         goto done;
-    keep = mem_array((size_t)new->n + 1, sizeof *keep, err);
+    keep = mem_array((size_t) new->n + 1, sizeof *keep, err);
     if (!keep || !match_cells(d, new, keep, err))
         goto done;
     pair_changed(d, new, keep);

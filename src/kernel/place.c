@@ -1,7 +1,7 @@
 /* place.c -- where sessions are. The journal lies beside the notebook (or in the state
  * folder where that cannot be written); socket, lock and record lie in one private
- * folder of the user's on a local file system, under a hash of the notebook's real path,
- * so that their names are always short enough for a socket. */
+ * folder of the user's on a local file system, under a hash of the notebook's real
+ * path, so that their names are always short enough for a socket. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,7 @@
 
 enum { RECORD_MAX = 1 << 16, SESSIONS_MAX = 1000, SOCKET_NAME = 24 };
 
-/* --- folders ------------------------------------------------------------------------- */
+/* --- folders ---------------------------------------------------------------------- */
 
 bool private_folder(const char *dir, Err *err)
 {
@@ -35,11 +35,11 @@ bool private_folder(const char *dir, Err *err)
                        strerror(errno));
     if (lstat(dir, &st) != 0)
         return err_set(err, ERR_IO, "cannot look at '%s': %s", dir, strerror(errno));
-    const char *why = S_ISLNK(st.st_mode)         ? "is a link"
-                      : !S_ISDIR(st.st_mode)      ? "is no folder"
-                      : st.st_uid != geteuid()    ? "belongs to another user"
-                      : (st.st_mode & 077) != 0   ? "is open to other users"
-                                                  : NULL;
+    const char *why = S_ISLNK(st.st_mode)       ? "is a link"
+                      : !S_ISDIR(st.st_mode)    ? "is no folder"
+                      : st.st_uid != geteuid()  ? "belongs to another user"
+                      : (st.st_mode & 077) != 0 ? "is open to other users"
+                                                : NULL;
     if (!why)
         return true;
     return err_set(err, ERR_IO,
@@ -61,7 +61,8 @@ static bool home_folder(const char *variable, const char *below, char *dst, size
 {
     const char *set = getenv(variable), *home = getenv("HOME");
     if (set && set[0] == '/')
-        return text_copy(dst, cap, set) || err_set(err, ERR_IO, "$%s is too long", variable);
+        return text_copy(dst, cap, set) ||
+               err_set(err, ERR_IO, "$%s is too long", variable);
     if (!home || home[0] != '/') {
         struct passwd *pw = getpwuid(geteuid());
         home = pw ? pw->pw_dir : "/";
@@ -95,7 +96,7 @@ static bool is_local(const char *dir)
 
 static bool fits(const char *dir)
 {
-    return strlen(dir) + 1 + SOCKET_NAME < sizeof ((SessionPlace *)0)->socket;
+    return strlen(dir) + 1 + SOCKET_NAME < sizeof((SessionPlace *)0)->socket;
 }
 
 static bool runtime_folder(char *dst, size_t cap, Err *err)
@@ -121,7 +122,7 @@ static bool runtime_folder(char *dst, size_t cap, Err *err)
     return private_folder(dst, err);
 }
 
-/* --- a file's session ------------------------------------------------------------------- */
+/* --- a file's session ------------------------------------------------------------- */
 
 /* The real path, of a file that may not exist yet. */
 static bool real_file(const char *file, char dst[PATH_MAX], Err *err)
@@ -132,7 +133,8 @@ static bool real_file(const char *file, char dst[PATH_MAX], Err *err)
         return err_set(err, ERR_OPTION, "a notebook's name is empty");
     if (realpath(file, dst)) {
         if (stat(dst, &st) == 0 && !S_ISREG(st.st_mode))
-            return err_set(err, ERR_OPTION, "'%s' is no file, so it is no notebook", file);
+            return err_set(err, ERR_OPTION, "'%s' is no file, so it is no notebook",
+                           file);
         return true;
     }
     if (errno != ENOENT)
@@ -141,8 +143,8 @@ static bool real_file(const char *file, char dst[PATH_MAX], Err *err)
     size_t n = slash ? (size_t)(slash - file) : 0;
     snprintf(dir, sizeof dir, "%.*s", slash ? (int)(n ? n : 1) : 1, slash ? file : ".");
     if (!realpath(dir, real))
-        return err_set(err, ERR_IO, "cannot open '%s': the folder '%s' is not there", file,
-                       dir);
+        return err_set(err, ERR_IO, "cannot open '%s': the folder '%s' is not there",
+                       file, dir);
     if (slash && !slash[1])
         return err_set(err, ERR_OPTION, "'%s' is no file, so it is no notebook", file);
     return path_join(dst, PATH_MAX, real, slash ? slash + 1 : file, err);
@@ -160,7 +162,8 @@ static bool no_links(const char *dir, int levels, Err *err)
         return err_set(err, ERR_IO, "cannot read '%s': %s", dir, strerror(errno));
     for (struct dirent *e; ok && (e = readdir(d));) {
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
-            !path_join(path, sizeof path, dir, e->d_name, NULL) || lstat(path, &st) != 0)
+            !path_join(path, sizeof path, dir, e->d_name, NULL) ||
+            lstat(path, &st) != 0)
             continue;
         if (S_ISDIR(st.st_mode) && levels > 0)
             ok = no_links(path, levels - 1, err);
@@ -171,10 +174,11 @@ static bool no_links(const char *dir, int levels, Err *err)
                          path);
         else if (S_ISREG(st.st_mode) && st.st_nlink > 1 &&
                  strncmp(e->d_name, "events", 6) != 0) /* while a journal is replaced */
-            ok = err_set(err, ERR_IO,
-                         "'%s' has other names too, so it cannot be part of a session's "
-                         "journal; remove it",
-                         path);
+            ok =
+                err_set(err, ERR_IO,
+                        "'%s' has other names too, so it cannot be part of a session's "
+                        "journal; remove it",
+                        path);
     }
     closedir(d);
     return ok;
@@ -200,15 +204,17 @@ static bool journal_folder(SessionPlace *p, const char *hash, Err *err)
     if (!beside) {
         snprintf(name, sizeof name, "sessions/%s-%.200s", hash, base);
         if (!state_folder(state, sizeof state, err) ||
-            !path_join(p->dir, sizeof p->dir, state, name, err) || !dir_make(p->dir, err))
+            !path_join(p->dir, sizeof p->dir, state, name, err) ||
+            !dir_make(p->dir, err))
             return false;
     }
     struct stat st;
     if (lstat(p->dir, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid())
-        return err_set(err, ERR_IO,
-                       "'%s' is a link or belongs to another user, so it cannot hold the "
-                       "journal of '%s'",
-                       p->dir, p->file);
+        return err_set(
+            err, ERR_IO,
+            "'%s' is a link or belongs to another user, so it cannot hold the "
+            "journal of '%s'",
+            p->dir, p->file);
     if ((st.st_mode & 077) != 0 && chmod(p->dir, 0700) != 0)
         return err_set(err, ERR_IO, "cannot make '%s' private: %s", p->dir,
                        strerror(errno));
@@ -228,9 +234,9 @@ bool session_peek(const char *file, SessionPlace *p, Err *err)
         return true;
     document_hash(p->file, strlen(p->file), hash);
     snprintf(name, sizeof name, "cleave/sessions/%s-%.200s", hash, base);
-    bool there = home_folder("XDG_STATE_HOME", ".local/state", state, sizeof state, NULL) &&
-                 path_join(p->dir, sizeof p->dir, state, name, NULL) &&
-                 file_is_dir(p->dir);
+    bool there =
+        home_folder("XDG_STATE_HOME", ".local/state", state, sizeof state, NULL) &&
+        path_join(p->dir, sizeof p->dir, state, name, NULL) && file_is_dir(p->dir);
     if (!there)
         p->dir[0] = '\0';
     return true;
@@ -275,7 +281,7 @@ bool session_alive(const SessionPlace *p)
     return alive;
 }
 
-/* --- records ------------------------------------------------------------------------------ */
+/* --- records ---------------------------------------------------------------------- */
 
 bool session_write_record(const SessionPlace *p, Err *err)
 {
@@ -297,7 +303,8 @@ static bool read_record(const char *run, const char *name, SessionInfo *info)
         return false;
     snprintf(p->record, sizeof p->record, "%.3800s/%.250s", run, name);
     snprintf(p->lock, sizeof p->lock, "%.3800s/%.*s.lock", run, (int)(n - 5), name);
-    snprintf(p->socket, sizeof p->socket, "%.80s/%.*s.sock", run, (int)(n - 5 > 16 ? 16 : n - 5), name);
+    snprintf(p->socket, sizeof p->socket, "%.80s/%.*s.sock", run,
+             (int)(n - 5 > 16 ? 16 : n - 5), name);
     json_t *o = jval_read_file(p->record, RECORD_MAX, NULL);
     bool ok = o && text_copy(p->file, sizeof p->file, jval_get(o, "file", "")) &&
               text_copy(p->dir, sizeof p->dir, jval_get(o, "dir", "")) && p->file[0];
@@ -399,7 +406,8 @@ bool session_find(const char *name, SessionInfo *info, Err *err)
         return true;
     if (any)
         return err_set(err, ERR_STATE, "no session lives; cleave FILE.lua starts one");
-    return err_set(err, ERR_STATE, "there is no session '%s'; cleave ls lists them", name);
+    return err_set(err, ERR_STATE, "there is no session '%s'; cleave ls lists them",
+                   name);
 }
 
 bool session_kill(const SessionPlace *p, Err *err)
@@ -414,8 +422,10 @@ bool session_kill(const SessionPlace *p, Err *err)
         for (int i = 0; i < 250 && session_alive(p); i++)
             clock_sleep(0.02, NULL);
         if (session_alive(p))
-            return err_set(err, ERR_STATE, "the kernel %ld of '%s' was killed and is "
-                           "still there", (long)pid, p->file);
+            return err_set(err, ERR_STATE,
+                           "the kernel %ld of '%s' was killed and is "
+                           "still there",
+                           (long)pid, p->file);
     }
     unlink(p->socket);
     unlink(p->record);

@@ -6,7 +6,7 @@
 
 #include "lab/jval.h"
 
-/* --- frames ------------------------------------------------------------------------ */
+/* --- frames ----------------------------------------------------------------------- */
 
 static void add_head(size_t n, char kind, Str *out)
 {
@@ -123,8 +123,9 @@ bool frame_next(FrameReader *r, Frame *out, Err *err)
     return true;
 }
 
-/* --- requests ---------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------- */
 
+// clang-format off
 #define CELL_FIELD                                                                     \
     {                                                                                  \
         "cell", FIELD_INT, true, "its id"                                              \
@@ -165,7 +166,8 @@ const RequestRow request_rows[REQ_COUNT] = {
     [REQ_DELETE] = {"delete", true, {CELL_FIELD}, "takes a cell away", "rev"},
     [REQ_MOVE] = {"move",
                   true,
-                  {CELL_FIELD, {"after", FIELD_INT, true, "a cell's id; 0: to the top"}},
+                  {CELL_FIELD,
+                   {"after", FIELD_INT, true, "a cell's id; 0: to the top"}},
                   "moves a cell",
                   "rev"},
     [REQ_TYPE] = {"type",
@@ -179,7 +181,7 @@ const RequestRow request_rows[REQ_COUNT] = {
                    true,
                    {CELL_FIELD,
                     {"rev", FIELD_INT, true, "the cell's revision"},
-                    {"at", FIELD_INT, true, "a byte of its text, the new cell's first"}},
+                    {"at", FIELD_INT, true, "a byte of its text, where it is cut"}},
                    "makes two cells of one",
                    "cell (the second), rev"},
     [REQ_MERGE] = {"merge", true, {CELL_FIELD}, "joins a cell and the next one", "rev"},
@@ -266,6 +268,7 @@ const RequestRow request_rows[REQ_COUNT] = {
                       "ends the session; unsaved edits stay in its journal",
                       ""},
 };
+// clang-format on
 
 Request request_find(const char *name)
 {

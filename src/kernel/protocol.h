@@ -35,7 +35,7 @@
 #define PROTOCOL_VERSION 1
 enum { FRAME_HEAD = 5, FRAME_MAX = 16 << 20, FRAME_DEPTH = 64 };
 
-/* --- frames ------------------------------------------------------------------------ */
+/* --- frames ----------------------------------------------------------------------- */
 
 /* Appends one J frame. ERR_FORMAT when it is too long or too deep. */
 bool frame_json(const json_t *object, Str *out, Err *err);
@@ -50,8 +50,8 @@ typedef struct FrameReader {
     bool broken;
 } FrameReader;
 typedef struct Frame {
-    char kind;      /* 'J' or 'B' */
-    json_t *json;   /* of a J: an object, the caller's */
+    char kind;       /* 'J' or 'B' */
+    json_t *json;    /* of a J: an object, the caller's */
     const char *raw; /* of a B: valid until the next call */
     size_t n;
 } Frame;
@@ -62,11 +62,11 @@ bool frame_feed(FrameReader *r, const void *data, size_t n, Err *err);
  * now and for ever. */
 bool frame_next(FrameReader *r, Frame *out, Err *err);
 
-/* --- requests ---------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------- */
 
 typedef enum FieldType {
-    FIELD_INT,   /* a JSON integer */
-    FIELD_TEXT,  /* a JSON string */
+    FIELD_INT,  /* a JSON integer */
+    FIELD_TEXT, /* a JSON string */
     FIELD_BOOL,
     FIELD_CELLS, /* a list of cell ids */
 } FieldType;

@@ -1,5 +1,6 @@
 /* requests.c -- one function for each row of request_rows, called with the session's
- * lock held. A change becomes an event first; the answer only says that it was taken. */
+ * lock held. A change becomes an event first; the answer only says that it was taken.
+ */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -63,21 +64,22 @@ static bool same_rev(Session *k, const Cell *c, const json_t *q, Answer *a)
     (void)k;
     if (jval_get_int(q, "rev", -1) == c->rev)
         return true;
-    return refuse(a, "conflict",
-                  "cell %d was changed by somebody else (revision %lld, yours is of %lld)",
-                  c->id, (long long)c->rev, (long long)jval_get_int(q, "rev", -1));
+    return refuse(
+        a, "conflict",
+        "cell %d was changed by somebody else (revision %lld, yours is of %lld)", c->id,
+        (long long)c->rev, (long long)jval_get_int(q, "rev", -1));
 }
 
-/* --- the document ------------------------------------------------------------------------ */
+/* --- the document ----------------------------------------------------------------- */
 
 static bool insert_cell(Session *k, int after, const char *type, const char *text,
                         const char *title, int *id, Err *err)
 {
     *id = k->doc->next;
     return session_change(k, "insert",
-                          json_pack("{s:i,s:i,s:s,s:o,s:o}", "cell", *id, "after", after,
-                                    "type", type, "text", jval_str(text), "title",
-                                    jval_str(title)),
+                          json_pack("{s:i,s:i,s:s,s:o,s:o}", "cell", *id, "after",
+                                    after, "type", type, "text", jval_str(text),
+                                    "title", jval_str(title)),
                           err);
 }
 
@@ -99,13 +101,13 @@ static bool put_text(Session *k, Cell *c, const char *text, json_t *made, Err *e
         const char *title = jval_get(part, "title", "");
         bool first = i == 0 && strcmp(kind, "code") == 0 && !title[0];
         if (i == 0)
-            ok = session_change(k, "text",
-                                json_pack("{s:i,s:o}", "cell", id, "text", jval_str(body)),
-                                err);
+            ok = session_change(
+                k, "text", json_pack("{s:i,s:o}", "cell", id, "text", jval_str(body)),
+                err);
         if (i == 0 && !first)
             ok = ok && session_change(k, "type",
-                                      json_pack("{s:i,s:s,s:s}", "cell", id, "type", kind,
-                                                "title", title),
+                                      json_pack("{s:i,s:s,s:s}", "cell", id, "type",
+                                                kind, "title", title),
                                       err);
         if (i == 0)
             continue;
@@ -161,7 +163,8 @@ static bool known_type(const json_t *q, Answer *a)
     const char *type = jval_get(q, "type", "code");
     if (cell_type_parse(type, &t))
         return true;
-    return refuse(a, "bad", "'%s' is no type of cell; code, markdown and raw are", type);
+    return refuse(a, "bad", "'%s' is no type of cell; code, markdown and raw are",
+                  type);
 }
 
 static bool do_insert(Session *k, Viewer *v, const json_t *q, Answer *a)
@@ -199,11 +202,11 @@ static bool do_move(Session *k, Viewer *v, const json_t *q, Answer *a)
     if (!c || !known_place(k, q, a))
         return false;
     bool moves = after != c->id;
-    return rev_reply(k, a,
-                     !moves || session_change(k, "move",
-                                              json_pack("{s:i,s:i}", "cell", c->id,
-                                                        "after", after),
-                                              &a->err));
+    return rev_reply(
+        k, a,
+        !moves || session_change(k, "move",
+                                 json_pack("{s:i,s:i}", "cell", c->id, "after", after),
+                                 &a->err));
 }
 
 static bool do_type(Session *k, Viewer *v, const json_t *q, Answer *a)
@@ -212,9 +215,9 @@ static bool do_type(Session *k, Viewer *v, const json_t *q, Answer *a)
     Cell *c = asked_cell(k, q, a);
     if (!c || !known_type(q, a))
         return false;
-    json_t *body = json_pack("{s:i,s:s,s:o}", "cell", c->id, "type",
-                             jval_get(q, "type", "code"), "title",
-                             jval_str(jval_get(q, "title", c->title)));
+    json_t *body =
+        json_pack("{s:i,s:s,s:o}", "cell", c->id, "type", jval_get(q, "type", "code"),
+                  "title", jval_str(jval_get(q, "title", c->title)));
     return rev_reply(k, a, session_change(k, "type", body, &a->err));
 }
 
@@ -236,10 +239,11 @@ static bool do_split(Session *k, Viewer *v, const json_t *q, Answer *a)
         second++;
     json_t *head = jval_text(c->text, first), *tail = jval_str(c->text + second);
     const char *type = cell_type_name(c->type);
-    bool ok = head && tail &&
-              session_change(k, "text",
-                             json_pack("{s:i,s:O}", "cell", id, "text", head), &a->err) &&
-              insert_cell(k, id, type, json_string_value(tail), "", &new, &a->err);
+    bool ok =
+        head && tail &&
+        session_change(k, "text", json_pack("{s:i,s:O}", "cell", id, "text", head),
+                       &a->err) &&
+        insert_cell(k, id, type, json_string_value(tail), "", &new, &a->err);
     json_decref(head);
     json_decref(tail);
     if (ok)
@@ -264,11 +268,12 @@ static bool do_merge(Session *k, Viewer *v, const json_t *q, Answer *a)
     str_add(&t, c->text);
     str_add(&t, c->text[0] && next->text[0] ? "\n" : "");
     str_add(&t, next->text);
-    bool ok = str_ok(&t, &a->err) &&
-              session_change(k, "delete", json_pack("{s:i}", "cell", next->id), &a->err) &&
-              session_change(k, "text",
-                             json_pack("{s:i,s:o}", "cell", id, "text", jval_str(t.s)),
-                             &a->err);
+    bool ok =
+        str_ok(&t, &a->err) &&
+        session_change(k, "delete", json_pack("{s:i}", "cell", next->id), &a->err) &&
+        session_change(k, "text",
+                       json_pack("{s:i,s:o}", "cell", id, "text", jval_str(t.s)),
+                       &a->err);
     str_done(&t);
     return rev_reply(k, a, ok);
 }
@@ -282,7 +287,7 @@ static bool do_undo(Session *k, Viewer *v, const json_t *q, Answer *a)
     return any ? rev_reply(k, a, true) : refuse(a, "bad", "there is nothing to undo");
 }
 
-/* --- running ------------------------------------------------------------------------------- */
+/* --- running ---------------------------------------------------------------------- */
 
 static json_t *waiting(const Session *k)
 {
@@ -334,8 +339,8 @@ static bool do_cancel(Session *k, Viewer *v, const json_t *q, Answer *a)
         if (!goes)
             json_array_append_new(left, json_integer(k->doc->queue[i]));
     }
-    bool ok = session_emit(k, "queue", json_pack("{s:O,s:s}", "cells", left, "why", "cancelled"),
-                           &a->err);
+    bool ok = session_emit(
+        k, "queue", json_pack("{s:O,s:s}", "cells", left, "why", "cancelled"), &a->err);
     if (ok)
         a->ok = json_pack("{s:O}", "queue", left);
     json_decref(left);
@@ -378,7 +383,7 @@ static bool do_shutdown(Session *k, Viewer *v, const json_t *q, Answer *a)
     return true;
 }
 
-/* --- looking --------------------------------------------------------------------------------- */
+/* --- looking ---------------------------------------------------------------------- */
 
 static bool do_complete(Session *k, Viewer *v, const json_t *q, Answer *a)
 {
@@ -419,15 +424,15 @@ static bool do_status(Session *k, Viewer *v, const json_t *q, Answer *a)
     int n = 0;
     for (int i = 0; i < k->n_viewers; i++)
         n += k->viewer[i].id > 0;
-    a->ok = json_pack("{s:s,s:i,s:o,s:i,s:I,s:I,s:b,s:b,s:i,s:f}", "state",
-                      k->busy ? "busy" : "idle", "running", k->doc->running, "queue",
-                      waiting(k), "viewers", n, "rss", (json_int_t)resident(), "live",
-                      (json_int_t)mem_live(), "variables", k->ran, "dirty",
-                      document_dirty(k->doc), "pid", (int)getpid(), "started", k->started);
+    a->ok = json_pack(
+        "{s:s,s:i,s:o,s:i,s:I,s:I,s:b,s:b,s:i,s:f}", "state", k->busy ? "busy" : "idle",
+        "running", k->doc->running, "queue", waiting(k), "viewers", n, "rss",
+        (json_int_t)resident(), "live", (json_int_t)mem_live(), "variables", k->ran,
+        "dirty", document_dirty(k->doc), "pid", (int)getpid(), "started", k->started);
     return a->ok != NULL;
 }
 
-/* --- the file ---------------------------------------------------------------------------------- */
+/* --- the file --------------------------------------------------------------------- */
 
 static bool write_file(Session *k, const char *path, char hash[17], Err *err)
 {
@@ -449,7 +454,8 @@ static bool save_elsewhere(Session *k, const char *path, bool force, Answer *a)
         return refuse(a, "conflict", "'%s' is there already", path);
     if (!write_file(k, path, hash, &a->err))
         return false;
-    a->ok = json_pack("{s:o,s:I}", "path", jval_str(path), "rev", (json_int_t)k->doc->rev);
+    a->ok =
+        json_pack("{s:o,s:I}", "path", jval_str(path), "rev", (json_int_t)k->doc->rev);
     return true;
 }
 
@@ -464,15 +470,18 @@ static bool do_save(Session *k, Viewer *v, const json_t *q, Answer *a)
     if (!session_look_at_disk(k, hash, &a->err))
         return false;
     if (!force && strcmp(k->doc->disk, "changed") == 0)
-        return refuse(a, "conflict", "'%s' was changed by another program since it was "
-                      "read", path);
+        return refuse(a, "conflict",
+                      "'%s' was changed by another program since it was "
+                      "read",
+                      path);
     if (!write_file(k, path, hash, &a->err) ||
         !session_emit(k, "saved",
                       json_pack("{s:I,s:o,s:s}", "rev", (json_int_t)k->doc->rev, "path",
                                 jval_str(path), "hash", hash),
                       &a->err))
         return false;
-    a->ok = json_pack("{s:o,s:I}", "path", jval_str(path), "rev", (json_int_t)k->doc->rev);
+    a->ok =
+        json_pack("{s:o,s:I}", "path", jval_str(path), "rev", (json_int_t)k->doc->rev);
     return true;
 }
 
@@ -499,7 +508,7 @@ static bool do_disk(Session *k, Viewer *v, const json_t *q, Answer *a)
     return true;
 }
 
-/* --- viewers ------------------------------------------------------------------------------------- */
+/* --- viewers ---------------------------------------------------------------------- */
 
 void session_tell_viewers(Session *k)
 {
@@ -520,10 +529,10 @@ void session_viewer_left(Session *k, int id)
     for (int i = 0; i < k->doc->n; i++) {
         const Cell *c = k->doc->cell[i];
         if (c->draft && c->draft_by == id)
-            session_change(k, "text",
-                           json_pack("{s:i,s:o}", "cell", c->id, "text",
-                                     jval_str(c->draft)),
-                           NULL);
+            session_change(
+                k, "text",
+                json_pack("{s:i,s:o}", "cell", c->id, "text", jval_str(c->draft)),
+                NULL);
     }
     if (k->pen == id)
         k->pen = 0;
@@ -534,33 +543,47 @@ static bool do_hello(Session *k, Viewer *v, const json_t *q, Answer *a)
 {
     int64_t proto = jval_get_int(q, "proto", 0);
     if (proto < 1)
-        return refuse(a, "proto", "the viewer speaks protocol %lld, this kernel (cleave %s) "
-                      "speaks 1 to %d", (long long)proto, CLEAVE_VERSION, PROTOCOL_VERSION);
+        return refuse(a, "proto",
+                      "the viewer speaks protocol %lld, this kernel (cleave %s) "
+                      "speaks 1 to %d",
+                      (long long)proto, CLEAVE_VERSION, PROTOCOL_VERSION);
     if (v->id == 0)
         v->id = k->next_viewer++;
     v->rw = !flag(q, "ro", false);
     text_copy(v->name, sizeof v->name, jval_get(q, "name", ""));
     session_tell_viewers(k);
     a->ok = json_pack("{s:i,s:i,s:i,s:o,s:o,s:s}", "proto", PROTOCOL_VERSION, "viewer",
-                      v->id, "pid", (int)getpid(), "dir", jval_str(k->place.dir), "file",
-                      jval_str(k->place.file), "version", CLEAVE_VERSION);
+                      v->id, "pid", (int)getpid(), "dir", jval_str(k->place.dir),
+                      "file", jval_str(k->place.file), "version", CLEAVE_VERSION);
     return a->ok != NULL;
 }
 
-/* --- dispatch ------------------------------------------------------------------------------------- */
+/* --- dispatch --------------------------------------------------------------------- */
 
-static bool (*const handlers[REQ_COUNT])(Session *, Viewer *, const json_t *, Answer *) = {
-    [REQ_HELLO] = do_hello,         [REQ_EDIT] = do_edit,
-    [REQ_DRAFT] = do_draft,         [REQ_INSERT] = do_insert,
-    [REQ_DELETE] = do_delete,       [REQ_MOVE] = do_move,
-    [REQ_TYPE] = do_type,           [REQ_SPLIT] = do_split,
-    [REQ_MERGE] = do_merge,         [REQ_UNDO] = do_undo,
-    [REQ_RUN] = do_run,             [REQ_CANCEL] = do_cancel,
-    [REQ_INTERRUPT] = do_interrupt, [REQ_COMPLETE] = do_complete,
-    [REQ_INSPECT] = do_inspect,     [REQ_VARIABLES] = do_variables,
-    [REQ_SAVE] = do_save,           [REQ_DISK] = do_disk,
-    [REQ_RESTART] = do_restart,     [REQ_KILL] = do_kill,
-    [REQ_STATUS] = do_status,       [REQ_SHUTDOWN] = do_shutdown,
+static bool (*const handlers[REQ_COUNT])(Session *, Viewer *, const json_t *,
+                                         Answer *) = {
+    [REQ_HELLO] = do_hello,
+    [REQ_EDIT] = do_edit,
+    [REQ_DRAFT] = do_draft,
+    [REQ_INSERT] = do_insert,
+    [REQ_DELETE] = do_delete,
+    [REQ_MOVE] = do_move,
+    [REQ_TYPE] = do_type,
+    [REQ_SPLIT] = do_split,
+    [REQ_MERGE] = do_merge,
+    [REQ_UNDO] = do_undo,
+    [REQ_RUN] = do_run,
+    [REQ_CANCEL] = do_cancel,
+    [REQ_INTERRUPT] = do_interrupt,
+    [REQ_COMPLETE] = do_complete,
+    [REQ_INSPECT] = do_inspect,
+    [REQ_VARIABLES] = do_variables,
+    [REQ_SAVE] = do_save,
+    [REQ_DISK] = do_disk,
+    [REQ_RESTART] = do_restart,
+    [REQ_KILL] = do_kill,
+    [REQ_STATUS] = do_status,
+    [REQ_SHUTDOWN] = do_shutdown,
 };
 
 /* Who edits has the pen from then on. */

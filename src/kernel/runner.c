@@ -43,8 +43,8 @@ static bool begin(Session *k, Cell *c, Str *text, Err *err)
 {
     char line[64];
     cell_headline(c, line, sizeof line);
-    json_t *ev = json_pack("{s:s,s:i,s:f}", "ev", "start", "cell", c->id, "t",
-                           clock_wall());
+    json_t *ev =
+        json_pack("{s:s,s:i,s:f}", "ev", "start", "cell", c->id, "t", clock_wall());
     bool ok = cell_source(c, text, err) &&
               journal_begin_cell(k->journal, c->id, line, err) &&
               document_apply(k->doc, ev, err);
@@ -59,13 +59,14 @@ static const char *const status_name[] = {
     [SCRIPT_USAGE] = "failed",
 };
 
-static void finish(Session *k, int cell, ScriptEnd end, double secs, json_t *taken_result,
-                   const Err *why)
+static void finish(Session *k, int cell, ScriptEnd end, double secs,
+                   json_t *taken_result, const Err *why)
 {
     if (end == SCRIPT_FAILED || end == SCRIPT_USAGE)
         journal_event(k->journal, "error",
-                      json_pack("{s:i,s:o,s:o}", "cell", cell, "msg", jval_str(why->msg),
-                                "trace", jval_str(script_trace(k->script))),
+                      json_pack("{s:i,s:o,s:o}", "cell", cell, "msg",
+                                jval_str(why->msg), "trace",
+                                jval_str(script_trace(k->script))),
                       NULL);
     journal_end_cell(k->journal, status_name[end], secs, NULL);
     json_t *ev = json_pack("{s:s,s:i,s:s,s:f}", "ev", "done", "cell", cell, "status",
@@ -74,7 +75,8 @@ static void finish(Session *k, int cell, ScriptEnd end, double secs, json_t *tak
     json_decref(ev);
     if (taken_result) /* behind the end, as a run writes it */
         journal_event(k->journal, "result",
-                      json_pack("{s:i,s:o}", "cell", cell, "result", taken_result), NULL);
+                      json_pack("{s:i,s:o}", "cell", cell, "result", taken_result),
+                      NULL);
     if (end != SCRIPT_DONE && k->stop_on_error && k->doc->n_queue > 0) {
         char text[64];
         snprintf(text, sizeof text, "cell %d %s", cell, status_name[end]);

@@ -21,7 +21,7 @@
 
 enum { OUT_MAX = 64 << 20, PIECE = 64 << 10 };
 
-/* --- the socket --------------------------------------------------------------------------- */
+/* --- the socket ------------------------------------------------------------------- */
 
 /* What is left of an earlier kernel goes; the session's lock is ours, so nobody uses
  * it. Anything but a socket of ours is not touched. */
@@ -64,9 +64,9 @@ static void watch_file(Session *k)
     const char *slash = strrchr(k->place.file, '/');
     snprintf(dir, sizeof dir, "%.*s/", (int)(slash - k->place.file), k->place.file);
     k->notify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (k->notify_fd >= 0 &&
-        inotify_add_watch(k->notify_fd, dir,
-                          IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE) < 0) {
+    if (k->notify_fd >= 0 && inotify_add_watch(k->notify_fd, dir,
+                                               IN_CLOSE_WRITE | IN_MOVED_TO |
+                                                   IN_MOVED_FROM | IN_DELETE) < 0) {
         close(k->notify_fd);
         k->notify_fd = -1;
     }
@@ -90,7 +90,7 @@ void server_close(Session *k)
     k->listen_fd = -1;
 }
 
-/* --- viewers -------------------------------------------------------------------------------- */
+/* --- viewers ---------------------------------------------------------------------- */
 
 static bool is_ours(int fd)
 {
@@ -139,7 +139,8 @@ static void drop_viewer(Session *k, int i)
 static void send_some(Viewer *v)
 {
     while (v->sent < v->out.len) {
-        ssize_t got = send(v->fd, v->out.s + v->sent, v->out.len - v->sent, MSG_NOSIGNAL);
+        ssize_t got =
+            send(v->fd, v->out.s + v->sent, v->out.len - v->sent, MSG_NOSIGNAL);
         if (got > 0) {
             v->sent += (size_t)got;
         } else if (got < 0 && errno == EINTR) {
@@ -160,8 +161,9 @@ static void answer_frames(Session *k, Viewer *v)
     Frame f;
     while (!v->leaving && frame_next(&v->in, &f, NULL) && f.kind) {
         /* no request takes raw bytes */
-        json_t *reply = f.kind == 'J' ? session_answer(k, v, f.json)
-                                      : reply_err(0, "bad", "raw bytes that nobody asked for");
+        json_t *reply = f.kind == 'J'
+                            ? session_answer(k, v, f.json)
+                            : reply_err(0, "bad", "raw bytes that nobody asked for");
         json_decref(f.json);
         if (!reply || !frame_json(reply, &v->out, NULL) || v->out.len > OUT_MAX)
             v->leaving = true;
@@ -186,7 +188,7 @@ static void hear_viewer(Session *k, Viewer *v)
     }
 }
 
-/* --- the loop --------------------------------------------------------------------------------- */
+/* --- the loop --------------------------------------------------------------------- */
 
 /* Whether the announcements name the notebook. */
 static bool file_announced(const Session *k)
@@ -252,9 +254,11 @@ void server_loop(Session *k)
 {
     pthread_mutex_lock(&k->lock);
     while (!k->ending) {
-        struct pollfd p[3 + VIEWERS_MAX] = {{.fd = k->listen_fd, .events = POLLIN},
-                                            {.fd = k->wake_fd, .events = POLLIN},
-                                            {.fd = k->notify_fd, .events = POLLIN}};
+        struct pollfd p[3 + VIEWERS_MAX] = {
+            {.fd = k->listen_fd, .events = POLLIN},
+            {.fd = k->wake_fd,   .events = POLLIN},
+            {.fd = k->notify_fd, .events = POLLIN}
+        };
         int n = k->n_viewers, wait = patience(k);
         for (int i = 0; i < n; i++) {
             const Viewer *v = &k->viewer[i];

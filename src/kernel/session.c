@@ -30,7 +30,7 @@
 enum { FILE_MAX = 64 << 20, READ_TRIES = 200 };
 #define STOP_SECONDS 3.0
 
-/* --- events --------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------- */
 
 bool session_emit(Session *k, const char *kind, json_t *taken_body, Err *err)
 {
@@ -117,7 +117,7 @@ bool session_cancel(Session *k, const char *why, Err *err)
     return session_emit(k, "queue", body, err);
 }
 
-/* --- the file --------------------------------------------------------------------------- */
+/* --- the file --------------------------------------------------------------------- */
 
 /* The file's bytes and their hash; no file is no bytes and the hash "". */
 static bool read_notebook(const Session *k, char **text, size_t *n, char hash[17],
@@ -151,7 +151,9 @@ bool session_look_at_disk(Session *k, char hash[17], Err *err)
         return false;
     mem_free(text);
     const char *saved = k->doc->saved_hash ? k->doc->saved_hash : "";
-    const char *state = strcmp(hash, saved) == 0 ? "same" : hash[0] ? "changed" : "gone";
+    const char *state = strcmp(hash, saved) == 0 ? "same"
+                        : hash[0]                ? "changed"
+                                                 : "gone";
     if (strcmp(state, k->doc->disk) == 0)
         return true;
     return session_emit(k, "disk", json_pack("{s:s}", "state", state), err);
@@ -181,9 +183,9 @@ static bool take_drafts(Session *k, Err *err)
     for (int i = 0; ok && i < k->doc->n; i++) {
         const Cell *c = k->doc->cell[i];
         if (c->draft)
-            ok = session_change(k, "text", json_pack("{s:i,s:o}", "cell", c->id, "text",
-                                                     jval_str(c->draft)),
-                                err);
+            ok = session_change(
+                k, "text",
+                json_pack("{s:i,s:o}", "cell", c->id, "text", jval_str(c->draft)), err);
     }
     return ok;
 }
@@ -222,7 +224,7 @@ static bool begin_document(Session *k, Err *err)
     return ok && take_drafts(k, err);
 }
 
-/* --- starting ------------------------------------------------------------------------------ */
+/* --- starting --------------------------------------------------------------------- */
 
 static Session *the_session; /* for the signal handler */
 
@@ -268,12 +270,13 @@ static void take_signals(Session *k)
     sigaction(SIGXFSZ, &ignore, NULL);
 }
 
-/* A kernel on another machine that shares the folder. A session at rest has no heartbeat,
- * so only that machine can tell whether it lives. */
+/* A kernel on another machine that shares the folder. A session at rest has no
+ * heartbeat, so only that machine can tell whether it lives. */
 static bool lives_elsewhere(const Session *k, Err *err)
 {
     char path[PATH_MAX], here[256] = "";
-    if (!path_join(path, sizeof path, k->place.dir, "run.json", NULL) || !file_exists(path))
+    if (!path_join(path, sizeof path, k->place.dir, "run.json", NULL) ||
+        !file_exists(path))
         return false;
     json_t *o = jval_read_file(path, FILE_MAX, NULL);
     const char *host = jval_get(o, "host", "");
@@ -358,7 +361,7 @@ static void tell_ready(int fd, const char *text)
     close(fd);
 }
 
-/* --- ending ---------------------------------------------------------------------------------- */
+/* --- ending ----------------------------------------------------------------------- */
 
 static Exit end_session(Session *k)
 {
@@ -412,7 +415,7 @@ Exit session_run(const SessionArgs *a)
     return end_session(k);
 }
 
-/* --- the watcher ------------------------------------------------------------------------------- */
+/* --- the watcher ------------------------------------------------------------------ */
 
 static pid_t start_kernel(const SessionArgs *a, Err *err)
 {
@@ -422,7 +425,8 @@ static pid_t start_kernel(const SessionArgs *a, Err *err)
     for (char **p = a->argv; *p && n < 31; p++) {
         if (a->ready_fd < 0 && strncmp(*p, "--ready=", 8) == 0)
             continue; /* only the first kernel is waited for */
-        argv[n++] = strcmp(*p, "--watch-session") == 0 ? (char *)"--kernel-session" : *p;
+        argv[n++] =
+            strcmp(*p, "--watch-session") == 0 ? (char *)"--kernel-session" : *p;
     }
     argv[n] = NULL;
     int code = posix_spawn(&pid, "/proc/self/exe", NULL, NULL, argv, environ);

@@ -1,7 +1,8 @@
 /* session_int.h -- what the files of the session kernel share. One lock guards the
  * document, the queue and the flags; the request thread holds it while it works on a
  * request, the Lua thread only between executions. `busy` is true from the choice of a
- * cell to its end: while it is false, whoever holds the lock may look at the Lua state. */
+ * cell to its end: while it is false, whoever holds the lock may look at the Lua
+ * state. */
 #ifndef CLEAVE_KERNEL_SESSION_INT_H
 #define CLEAVE_KERNEL_SESSION_INT_H
 #include <jansson.h>
@@ -41,13 +42,13 @@ typedef struct Session {
     Document *doc;
     Script *script;
     bool busy;
-    bool restart, stop;      /* for the Lua thread */
-    bool stop_on_error;      /* of the last run request */
-    bool ran;                /* a cell ran since the Lua state was made */
-    double interrupted_at;   /* the first interrupt of this execution; 0: none */
-    json_t *names;           /* completion while a cell runs: path -> list of fields */
-    json_t *variables;       /* the same for the variables */
-    json_t *undo;            /* events that take changes back, the newest last */
+    bool restart, stop;    /* for the Lua thread */
+    bool stop_on_error;    /* of the last run request */
+    bool ran;              /* a cell ran since the Lua state was made */
+    double interrupted_at; /* the first interrupt of this execution; 0: none */
+    json_t *names;         /* completion while a cell runs: path -> list of fields */
+    json_t *variables;     /* the same for the variables */
+    json_t *undo;          /* events that take changes back, the newest last */
     pthread_t lua;
     bool lua_ended;
 
@@ -55,9 +56,9 @@ typedef struct Session {
     int n_viewers, next_viewer, pen;
     int listen_fd, wake_fd, notify_fd;
     double idle_seconds;
-    double lonely_since; /* clock_now() when the last viewer left */
-    atomic_bool ending; /* set by a signal, or when the session is over */
-    bool again; /* end so that the watcher starts another kernel */
+    double lonely_since;  /* clock_now() when the last viewer left */
+    atomic_bool ending;   /* set by a signal, or when the session is over */
+    bool again;           /* end so that the watcher starts another kernel */
     atomic_bool relisten; /* SIGUSR1: somebody removed the socket */
 } Session;
 

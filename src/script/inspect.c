@@ -1,7 +1,7 @@
-/* inspect.c -- completion and inspection: the value graph by raw access. Metatables are
- * followed only where their __index is a plain table. The collector rests meanwhile, so no
- * finaliser runs, and everything is inside one protected call, so that memory running out
- * is an answer and not a jump. */
+/* inspect.c -- completion and inspection: the value graph by raw access. Metatables
+ * are followed only where their __index is a plain table. The collector rests
+ * meanwhile, so no finaliser runs, and everything is inside one protected call, so
+ * that memory running out is an answer and not a jump. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,13 +49,14 @@ static const char *kind_of(lua_State *L, int idx)
     if (type != LUA_TUSERDATA || !lua_getmetatable(L, idx))
         return lua_typename(L, type);
     lua_pushliteral(L, "__name");
-    const char *name = lua_rawget(L, -2) == LUA_TSTRING ? lua_tostring(L, -1) : "userdata";
+    const char *name =
+        lua_rawget(L, -2) == LUA_TSTRING ? lua_tostring(L, -1) : "userdata";
     lua_pop(L, 2); /* the metatable keeps the name alive */
     return strncmp(name, "cleave.", 7) == 0 ? name + 7 : name;
 }
 
-/* Replaces the value on top by the table that a failed look-up goes on to, if there is a
- * plain one; else pops it and returns false. */
+/* Replaces the value on top by the table that a failed look-up goes on to, if there is
+ * a plain one; else pops it and returns false. */
 static bool push_index_table(lua_State *L)
 {
     if (!lua_getmetatable(L, -1)) {
@@ -71,7 +72,8 @@ static bool push_index_table(lua_State *L)
     return table;
 }
 
-/* Replaces the value on top by its member; false: there is none, and nothing is on top. */
+/* Replaces the value on top by its member; false: there is none, and nothing is on
+ * top. */
 static bool member(lua_State *L, const char *key, size_t n)
 {
     for (int i = 0; i < CHAIN_MAX; i++) {
@@ -107,7 +109,7 @@ static bool push_path(lua_State *L, const char *path)
     return true;
 }
 
-/* --- fields -------------------------------------------------------------------------- */
+/* --- fields ----------------------------------------------------------------------- */
 
 static int fields_body(lua_State *L)
 {
@@ -121,8 +123,8 @@ static int fields_body(lua_State *L)
             lua_pushnil(L);
             while (lua_next(L, -2)) {
                 size_t n = 0;
-                const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &n)
-                                                                 : NULL;
+                const char *key =
+                    lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &n) : NULL;
                 bool show = key && is_name(key, n) && strncmp(key, "__", 2) != 0;
                 if (show && put(k->out, json_pack("{s:s,s:s}", "text", key, "kind",
                                                   kind_of(L, -1))))
@@ -138,7 +140,7 @@ static int fields_body(lua_State *L)
     return 0;
 }
 
-/* --- one value -------------------------------------------------------------------------- */
+/* --- one value -------------------------------------------------------------------- */
 
 static json_t *text_of(lua_State *L, int idx, size_t max)
 {
@@ -171,7 +173,7 @@ static int describe_body(lua_State *L)
     return 0;
 }
 
-/* --- variables ------------------------------------------------------------------------ */
+/* --- variables -------------------------------------------------------------------- */
 
 static int variables_body(lua_State *L)
 {
@@ -185,7 +187,8 @@ static int variables_body(lua_State *L)
     while (lua_next(L, env)) {
         int value = lua_gettop(L);
         size_t n = 0;
-        const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &n) : NULL;
+        const char *key =
+            lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &n) : NULL;
         bool ours = key && is_name(key, n) && strcmp(key, "_G") != 0;
         if (ours) {
             lua_pushvalue(L, -2);
@@ -194,8 +197,9 @@ static int variables_body(lua_State *L)
             lua_pop(L, 1);
         }
         if (ours)
-            put(k->out, json_pack("{s:s,s:s,s:o}", "name", key, "kind", kind_of(L, value),
-                                  "text", text_of(L, value, LINE_MAX_BYTES)));
+            put(k->out,
+                json_pack("{s:s,s:s,s:o}", "name", key, "kind", kind_of(L, value),
+                          "text", text_of(L, value, LINE_MAX_BYTES)));
         lua_settop(L, value - 1);
         if (expired(k))
             break;
@@ -203,7 +207,7 @@ static int variables_body(lua_State *L)
     return 0;
 }
 
-/* --- entries ---------------------------------------------------------------------------- */
+/* --- entries ---------------------------------------------------------------------- */
 
 static bool look(Script *s, lua_CFunction body, Look *k, Err *err)
 {
@@ -231,13 +235,13 @@ static bool look(Script *s, lua_CFunction body, Look *k, Err *err)
 
 json_t *script_fields(Script *s, const char *path, double deadline, int max, Err *err)
 {
-    Look k = { .path = path, .deadline = deadline, .max = max, .out = json_array() };
+    Look k = {.path = path, .deadline = deadline, .max = max, .out = json_array()};
     return look(s, fields_body, &k, err) ? k.out : NULL;
 }
 
 json_t *script_describe(Script *s, const char *path, Err *err)
 {
-    Look k = { .path = path, .out = json_object() };
+    Look k = {.path = path, .out = json_object()};
     return look(s, describe_body, &k, err) ? k.out : NULL;
 }
 
@@ -249,7 +253,7 @@ static int by_name(const void *a, const void *b)
 
 json_t *script_variables(Script *s, double deadline, Err *err)
 {
-    Look k = { .path = "", .deadline = deadline, .out = json_array() };
+    Look k = {.path = "", .deadline = deadline, .out = json_array()};
     if (!look(s, variables_body, &k, err))
         return NULL;
     size_t n = json_array_size(k.out);

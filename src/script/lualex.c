@@ -6,9 +6,9 @@
 #include "base/err.h"
 
 const char *const lex_keywords[] = {
-    "and",   "break", "do",       "else", "elseif", "end",    "false", "for",
-    "function", "goto", "if",     "in",   "local",  "nil",    "not",   "or",
-    "repeat", "return", "then",   "true", "until",  "while"};
+    "and",      "break",  "do",   "else", "elseif", "end",  "false", "for",
+    "function", "goto",   "if",   "in",   "local",  "nil",  "not",   "or",
+    "repeat",   "return", "then", "true", "until",  "while"};
 const size_t lex_n_keywords = ARRAY_LEN(lex_keywords);
 
 static bool is_blank(char c)
@@ -142,8 +142,8 @@ static void comment(Lex *l)
 
 static void operator(Lex *l)
 {
-    static const char *const longer[] = {"...", "..", "==", "~=", "<=",
-                                         ">=",  "//", "::", "<<", ">>"};
+    static const char *const longer[] = {
+        "...", "..", "==", "~=", "<=", ">=", "//", "::", "<<", ">>"};
     for (size_t i = 0; i < ARRAY_LEN(longer); i++) {
         size_t n = strlen(longer[i]);
         if (l->n - l->pos >= n && memcmp(l->s + l->pos, longer[i], n) == 0) {

@@ -23,7 +23,7 @@ typedef struct Lex {
     size_t pos;      /* where the next token is looked for */
     size_t from, to; /* the bytes of the current token */
     LexKind kind;
-    bool open;       /* it is unfinished: its closing quote or bracket is missing */
+    bool open; /* it is unfinished: its closing quote or bracket is missing */
     unsigned long long unclosed; /* bit i: long brackets of level i close no more, so
                                     that looking for their ends stays linear */
 } Lex;

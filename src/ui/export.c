@@ -22,17 +22,20 @@ Exit command_export(const Operands *ops, const void *config)
     Notebook nb;
     Err err = {0};
     if (!o->output[0])
-        return command_fail(EXIT_USAGE, "export needs -o FILE; the suffix .ipynb, .md or "
-                                        ".html tells the format");
+        return command_fail(EXIT_USAGE,
+                            "export needs -o FILE; the suffix .ipynb, .md or "
+                            ".html tells the format");
     if (!file_exists(ops->item[0]))
         return command_fail(EXIT_USAGE, "there is no notebook '%s'", ops->item[0]);
-    if (!may_write(o->output, o->force, &err) || !notebook_open(ops->item[0], &nb, &err))
+    if (!may_write(o->output, o->force, &err) ||
+        !notebook_open(ops->item[0], &nb, &err))
         return command_fail(EXIT_USAGE, "%s", err.msg);
     bool ok = notebook_export(&nb, o->output, &err);
     notebook_close(&nb);
     if (ok)
         return EXIT_OK;
-    return command_fail(err.code == ERR_OPTION ? EXIT_USAGE : EXIT_BROKEN, "%s", err.msg);
+    return command_fail(err.code == ERR_OPTION ? EXIT_USAGE : EXIT_BROKEN, "%s",
+                        err.msg);
 }
 
 static void lua_name(const char *path, char dst[OPT_STR_CAP + 8])
@@ -61,7 +64,8 @@ Exit command_import(const Operands *ops, const void *config)
     mem_free(text);
     if (!d)
         err_prefix(&err, "'%s'", ops->item[0]);
-    bool ok = d && document_save(d, &out, &err) && file_write_all(path, out.s, out.len, &err);
+    bool ok =
+        d && document_save(d, &out, &err) && file_write_all(path, out.s, out.len, &err);
     document_free(d);
     str_done(&out);
     if (!ok)

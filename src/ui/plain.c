@@ -38,7 +38,7 @@ static void on_interrupt(int signo)
     interrupted = 1;
 }
 
-/* --- following -------------------------------------------------------------------------- */
+/* --- following -------------------------------------------------------------------- */
 
 static void follow_document(Plain *p)
 {
@@ -105,13 +105,14 @@ static void watch(Plain *p)
         show(p);
         if (asked > 0 && !offered && !settled(p) && clock_now() - asked > PATIENCE) {
             offered = true;
-            printer_remark(p->printer, "the cell does not react; Ctrl-C again kills the "
-                                       "kernel (journal and notebook are safe)");
+            printer_remark(p->printer,
+                           "the cell does not react; Ctrl-C again kills the "
+                           "kernel (journal and notebook are safe)");
         }
     }
 }
 
-/* --- what is typed -------------------------------------------------------------------------- */
+/* --- what is typed ---------------------------------------------------------------- */
 
 static void note_failure(Plain *p, int id)
 {
@@ -176,7 +177,8 @@ static void list_cells(Plain *p, const char *rest)
         const Cell *c = p->doc->cell[i];
         cell_headline(c, line, sizeof line);
         snprintf(out, sizeof out, "[%d] %-8s %s%s", c->id,
-                 c->type == CELL_CODE ? cell_state_name(c->state) : cell_type_name(c->type),
+                 c->type == CELL_CODE ? cell_state_name(c->state)
+                                      : cell_type_name(c->type),
                  c->stale ? "! " : "", line);
         printer_line(p->printer, out);
     }
@@ -216,14 +218,14 @@ static const struct {
     const char *name, *doc;
     void (*run)(Plain *, const char *);
 } commands[] = {
-    {"all", "run all cells in order", run_all},
-    {"run", "ID: run one cell", run_cell},
-    {"list", "the cells with their ids and states", list_cells},
-    {"save", "write the file; ':save !' although it changed on disk", save},
-    {"restart", "drop every variable", restart},
-    {"quit", "leave; the session lives on (cleave attach)", quit},
-    {"shutdown", "leave and end the session", shut_down},
-    {"help", "these lines; ?NAME explains a name", help},
+    {"all",      "run all cells in order",                                run_all   },
+    {"run",      "ID: run one cell",                                      run_cell  },
+    {"list",     "the cells with their ids and states",                   list_cells},
+    {"save",     "write the file; ':save !' although it changed on disk", save      },
+    {"restart",  "drop every variable",                                   restart   },
+    {"quit",     "leave; the session lives on (cleave attach)",           quit      },
+    {"shutdown", "leave and end the session",                             shut_down },
+    {"help",     "these lines; ?NAME explains a name",                    help      },
 };
 
 static void help(Plain *p, const char *rest)
@@ -262,7 +264,7 @@ static void explain(Plain *p, const char *name)
     json_decref(ok);
 }
 
-/* --- input ------------------------------------------------------------------------------------ */
+/* --- input ------------------------------------------------------------------------ */
 
 static void ask_for(const Plain *p, bool more)
 {

@@ -13,16 +13,16 @@
 #include "base/mem.h"
 #include "kernel/session.h"
 #include "lab/jval.h"
-#include "ui/show.h"
 #include "ui/notebooks.h"
 #include "ui/scripted.h"
+#include "ui/show.h"
 #include "ui/viewer.h"
 
 #define ASK_SECONDS  2.0
 #define STOP_SECONDS 5.0
 enum { PIPE_WIDTH = 1000 }; /* lines for other programs are not wrapped */
 
-/* --- opening ---------------------------------------------------------------------------- */
+/* --- opening ---------------------------------------------------------------------- */
 
 /* The options of the kernel as arguments for it. */
 typedef struct CoreArgs {
@@ -34,7 +34,8 @@ static void core_args(const SessionOptions *o, CoreArgs *a)
 {
     int n = 0;
     memset(a, 0, sizeof *a);
-    snprintf(a->text[n], sizeof a->text[n], "--threads=%lld", (long long)o->core.threads);
+    snprintf(a->text[n], sizeof a->text[n], "--threads=%lld",
+             (long long)o->core.threads);
     n++;
     snprintf(a->text[n++], sizeof a->text[0], "--idle=%.17g", o->idle);
     if (o->core.isa[0])
@@ -95,8 +96,9 @@ Exit command_play(const Operands *ops, const void *config)
     DrawStyle draw = {.light = o->light, .utf8 = !o->ascii, .width = (int)o->cols};
     core_args(&o->session, &core);
     if (!o->script[0] || !level_parse(o->level, &draw.level))
-        return command_fail(EXIT_USAGE, "cleave ui needs --script FILE and a --level of "
-                                        "mono, ansi, 256 or true");
+        return command_fail(EXIT_USAGE,
+                            "cleave ui needs --script FILE and a --level of "
+                            "mono, ansi, 256 or true");
     ClientOptions opt = {.core = core.argv, .name = "script"};
     Client *c = client_open(ops->item[0], &opt, &err);
     if (!c)
@@ -117,7 +119,7 @@ Exit command_attach(const Operands *ops, const void *config)
     return view_and_next(info.place.file, config, false);
 }
 
-/* --- ls ----------------------------------------------------------------------------------- */
+/* --- ls --------------------------------------------------------------------------- */
 
 static bool add(Listing *l, Err *err, const char *fmt, ...) ATTR_PRINTF(3, 4);
 static bool add(Listing *l, Err *err, const char *fmt, ...)
@@ -136,16 +138,19 @@ static bool add_session(Listing *l, const SessionInfo *s, Err *err)
     json_t *st = s->alive ? session_ask(&s->place, "status", ASK_SECONDS, NULL) : NULL;
     size_t queue = json_array_size(json_object_get(st, "queue"));
     if (s->alive)
-        snprintf(state, sizeof state, "%s", st ? jval_get(st, "state", "") : "no answer");
+        snprintf(state, sizeof state, "%s",
+                 st ? jval_get(st, "state", "") : "no answer");
     if (queue > 0)
         snprintf(state + strlen(state), sizeof state - strlen(state), " +%zu", queue);
     if (st)
-        snprintf(mem, sizeof mem, "%lld MB", (long long)(jval_get_int(st, "rss", 0) >> 20));
+        snprintf(mem, sizeof mem, "%lld MB",
+                 (long long)(jval_get_int(st, "rss", 0) >> 20));
     clock_hms(clock_wall() - s->started, up);
     bool ok = add(l, err, "%s", s->name) && add(l, err, "%s", state) &&
               add(l, err, "%lld", (long long)s->pid) &&
               add(l, err, "%lld", (long long)jval_get_int(st, "viewers", 0)) &&
-              add(l, err, "%s", json_is_true(json_object_get(st, "variables")) ? "yes" : "no") &&
+              add(l, err, "%s",
+                  json_is_true(json_object_get(st, "variables")) ? "yes" : "no") &&
               add(l, err, "%s", mem) && add(l, err, "%s", up) &&
               add(l, err, "%s", s->place.file);
     json_decref(st);
@@ -155,7 +160,7 @@ static bool add_session(Listing *l, const SessionInfo *s, Err *err)
 Exit command_ls(const Operands *ops, const void *config)
 {
     (void)ops, (void)config;
-    static const char *const head[] = {"session", "state",  "pid", "viewers",
+    static const char *const head[] = {"session",   "state",  "pid", "viewers",
                                        "variables", "memory", "up",  "file"};
     SessionInfo *list;
     int n;
@@ -179,7 +184,7 @@ Exit command_ls(const Operands *ops, const void *config)
     return ok ? EXIT_OK : command_fail(EXIT_BROKEN, "%s", err.msg);
 }
 
-/* --- kill and restart ------------------------------------------------------------------------ */
+/* --- kill and restart ------------------------------------------------------------- */
 
 static bool wait_until_gone(const SessionPlace *p, double seconds)
 {
@@ -196,15 +201,18 @@ Exit command_kill(const Operands *ops, const void *config)
     Err err = {0};
     if (!session_find(ops->item[0], &info, &err))
         return command_fail(EXIT_USAGE, "%s", err.msg);
-    json_t *ok = info.alive ? session_ask(&info.place, "shutdown", ASK_SECONDS, NULL) : NULL;
+    json_t *ok =
+        info.alive ? session_ask(&info.place, "shutdown", ASK_SECONDS, NULL) : NULL;
     json_decref(ok);
     if (ok && wait_until_gone(&info.place, STOP_SECONDS)) {
-        printf("session '%s' ended; unsaved edits are in %s\n", info.name, info.place.dir);
+        printf("session '%s' ended; unsaved edits are in %s\n", info.name,
+               info.place.dir);
         return EXIT_OK;
     }
     if (!session_kill(&info.place, &err))
         return command_fail(EXIT_BROKEN, "%s", err.msg);
-    printf("session '%s' killed; what it recorded is in %s\n", info.name, info.place.dir);
+    printf("session '%s' killed; what it recorded is in %s\n", info.name,
+           info.place.dir);
     return EXIT_OK;
 }
 
@@ -255,7 +263,7 @@ Exit command_restart(const Operands *ops, const void *config)
     return EXIT_OK;
 }
 
-/* --- processes that cleave starts itself -------------------------------------------------------- */
+/* --- processes that cleave starts itself ------------------------------------------ */
 
 static SessionArgs session_args(const Operands *ops, const SessionOptions *o)
 {

@@ -1,6 +1,7 @@
 /* kernel_target.h -- what a session reads that others wrote: frames from a socket, the
- * percent format, Jupyter notebooks. Beyond "no crash" each has a law: a file is written
- * as the bytes that were read, an imported notebook reads back as the same cells. */
+ * percent format, Jupyter notebooks. Beyond "no crash" each has a law: a file is
+ * written as the bytes that were read, an imported notebook reads back as the same
+ * cells. */
 #ifndef CLEAVE_TEST_KERNEL_TARGET_H
 #define CLEAVE_TEST_KERNEL_TARGET_H
 #include "kernel/document.h"
@@ -32,7 +33,8 @@ static inline void law(bool holds, const char *what)
     }
 }
 
-/* ---- frames ------------------------------------------------------------------------- */
+/* ---- frames
+ * ------------------------------------------------------------------------- */
 
 static inline int frame_seeds(FuzzSeed *seed)
 {
@@ -65,13 +67,16 @@ static inline bool frame_try(const void *data, size_t n, Err *err)
     return ok;
 }
 
-/* ---- the percent format --------------------------------------------------------------- */
+/* ---- the percent format
+ * --------------------------------------------------------------- */
 
 static inline int percent_seeds(FuzzSeed *seed)
 {
     static const char *const text[] = {
-        "#!/x\n-- a\n\n-- %% [markdown] t\n-- # h\n--\n-- t\n\n-- %%\nx = [[\n-- %%\n]]\n",
-        "\xEF\xBB\xBF--%% t\r\nx = 'a' --[==[ b\r\n]==]\r\n\r\n-- %% [raw]\r\n-- \xE9\r\n",
+        "#!/x\n-- a\n\n-- %% [markdown] t\n-- # h\n--\n-- t\n\n-- %%\nx = [[\n-- "
+        "%%\n]]\n",
+        "\xEF\xBB\xBF--%% t\r\nx = 'a' --[==[ b\r\n]==]\r\n\r\n-- %% [raw]\r\n-- "
+        "\xE9\r\n",
         "-- %%\nfor i = 1, 2 do local a, b = f(i), { c = 1; d } t.x, y = a end\n",
     };
     return text_seeds(text, NULL, 3, seed);
@@ -84,13 +89,15 @@ static inline bool percent_try(const void *data, size_t n, Err *err)
     Document *d = document_new(err), *e = document_new(err);
     bool ok = d && e && document_load(d, data, n, err) && document_save(d, &out, err);
     if (ok)
-        law(out.len == n && memcmp(out.s, data, n) == 0, "load and save gives the bytes");
+        law(out.len == n && memcmp(out.s, data, n) == 0,
+            "load and save gives the bytes");
     json_t *body = ok ? document_to_json(d) : NULL;
     if (body) {
         json_object_set_new(body, "ev", json_string("doc"));
         ok = document_apply(e, body, err) && document_save(e, &again, err);
         if (ok)
-            law(again.len == n && memcmp(again.s, data, n) == 0, "also from the journal");
+            law(again.len == n && memcmp(again.s, data, n) == 0,
+                "also from the journal");
     }
     for (int i = 0; ok && i < d->n; i++) {
         json_t *reads = json_object(), *assigns = json_object();
@@ -105,14 +112,17 @@ static inline bool percent_try(const void *data, size_t n, Err *err)
     return ok;
 }
 
-/* ---- Jupyter notebooks -------------------------------------------------------------------- */
+/* ---- Jupyter notebooks
+ * -------------------------------------------------------------------- */
 
 static inline int ipynb_seeds(FuzzSeed *seed)
 {
     static const char *const text[] = {
-        "{\"nbformat\":4,\"nbformat_minor\":5,\"metadata\":{},\"cells\":[{\"cell_type\":"
+        "{\"nbformat\":4,\"nbformat_minor\":5,\"metadata\":{},\"cells\":[{\"cell_"
+        "type\":"
         "\"code\",\"id\":\"a\",\"metadata\":{\"title\":\"t\"},\"source\":[\"x = 1\\n\","
-        "\"-- %% b\\n\"],\"outputs\":[]},{\"cell_type\":\"markdown\",\"source\":\"# h\\n%% "
+        "\"-- %% b\\n\"],\"outputs\":[]},{\"cell_type\":\"markdown\",\"source\":\"# "
+        "h\\n%% "
         "c\"},{\"cell_type\":\"raw\",\"source\":\"r\"}]}",
     };
     return text_seeds(text, NULL, 1, seed);
@@ -137,8 +147,8 @@ static inline bool ipynb_try(const void *data, size_t n, Err *err)
 }
 
 static const FuzzTarget kernel_targets[] = {
-    {"frame", frame_seeds, frame_try, NULL},
+    {"frame",   frame_seeds,   frame_try,   NULL},
     {"percent", percent_seeds, percent_try, NULL},
-    {"ipynb", ipynb_seeds, ipynb_try, NULL},
+    {"ipynb",   ipynb_seeds,   ipynb_try,   NULL},
 };
 #endif

@@ -50,7 +50,8 @@ static const char *const files[] = {
     "-- %%\nx = 1\n\n-- %%\ny = 2\n",
     "--%%\nx = 1\n--%% title here\n\n\n\ny = 2",
     "\n\n-- %% first\nx = 1\n",
-    "#!/usr/bin/env cleave\n-- about\n\n-- %% [markdown]\n-- # Head\n--\n-- text\n\n-- %%\nx\n",
+    "#!/usr/bin/env cleave\n-- about\n\n-- %% [markdown]\n-- # Head\n--\n-- text\n\n-- "
+    "%%\nx\n",
     "-- %% [markdown] title\n--no space\nno comment\n-- %%\n",
     "-- %% [raw]\n-- a\n",
     "-- %%\nlocal s = [[\n-- %% inside\n]]\n-- %%\ny = 1\n",
@@ -100,7 +101,7 @@ static void cells_test(void **state)
     document_free(d);
 }
 
-/* --- the reducer ------------------------------------------------------------------------ */
+/* --- the reducer ------------------------------------------------------------------ */
 
 static void apply(Document *d, const char *json)
 {
@@ -139,23 +140,29 @@ static void edits_test(void **state)
     Document *d = load(text, strlen(text));
     apply(d, "{\"ev\":\"text\",\"rev\":1,\"cell\":1,\"text\":\"x = 3\\nz = 4\"}");
     assert_true(document_dirty(d));
-    saves_as(d, "-- %% a\nx = 3\nz = 4\n\n-- %% [markdown]\n-- hello\n\n-- %%\ny = 2\n");
+    saves_as(d,
+             "-- %% a\nx = 3\nz = 4\n\n-- %% [markdown]\n-- hello\n\n-- %%\ny = 2\n");
     apply(d, "{\"ev\":\"text\",\"rev\":2,\"cell\":2,\"text\":\"a\\n\\n%% b\"}");
-    saves_as(d, "-- %% a\nx = 3\nz = 4\n\n-- %% [markdown]\n-- a\n--\n--  %% b\n\n-- %%\n"
-                "y = 2\n");
+    saves_as(d,
+             "-- %% a\nx = 3\nz = 4\n\n-- %% [markdown]\n-- a\n--\n--  %% b\n\n-- %%\n"
+             "y = 2\n");
     apply(d, "{\"ev\":\"delete\",\"rev\":3,\"cell\":3}");
     saves_as(d, "-- %% a\nx = 3\nz = 4\n\n-- %% [markdown]\n-- a\n--\n--  %% b\n");
     apply(d, "{\"ev\":\"insert\",\"rev\":4,\"cell\":9,\"after\":1,\"type\":\"code\","
              "\"text\":\"q = 1\",\"title\":\"new\"}");
-    saves_as(d, "-- %% a\nx = 3\nz = 4\n\n-- %% new\nq = 1\n\n-- %% [markdown]\n-- a\n--\n"
-                "--  %% b\n");
+    saves_as(d,
+             "-- %% a\nx = 3\nz = 4\n\n-- %% new\nq = 1\n\n-- %% [markdown]\n-- a\n--\n"
+             "--  %% b\n");
     assert_int_equal(d->next, 10);
     apply(d, "{\"ev\":\"move\",\"rev\":5,\"cell\":1,\"after\":2}");
-    saves_as(d, "-- %% new\nq = 1\n\n-- %% [markdown]\n-- a\n--\n--  %% b\n\n-- %% a\nx = 3\n"
-                "z = 4\n");
+    saves_as(
+        d,
+        "-- %% new\nq = 1\n\n-- %% [markdown]\n-- a\n--\n--  %% b\n\n-- %% a\nx = 3\n"
+        "z = 4\n");
     apply(d, "{\"ev\":\"type\",\"rev\":6,\"cell\":9,\"type\":\"markdown\"}");
-    saves_as(d, "-- %% new [markdown]\n-- q = 1\n\n-- %% [markdown]\n-- a\n--\n--  %% b\n\n"
-                "-- %% a\nx = 3\nz = 4\n");
+    saves_as(
+        d, "-- %% new [markdown]\n-- q = 1\n\n-- %% [markdown]\n-- a\n--\n--  %% b\n\n"
+           "-- %% a\nx = 3\nz = 4\n");
     apply(d, "{\"ev\":\"saved\",\"rev\":6,\"path\":\"x\",\"hash\":\"h\"}");
     assert_false(document_dirty(d));
     apply(d, "{\"ev\":\"draft\",\"cell\":1,\"text\":\"half\",\"viewer\":1}");
@@ -269,7 +276,7 @@ static void reload_test(void **state)
     document_free(d);
 }
 
-/* --- a journal told again ------------------------------------------------------------------- */
+/* --- a journal told again --------------------------------------------------------- */
 
 static Document *replay(const char *dir, int *events)
 {
@@ -311,7 +318,8 @@ static void compact_test(void **state)
     int before, after;
     scratch_make(dir);
     Journal *j = journal_open(dir, &err);
-    record(j, "{\"ev\":\"doc\",\"rev\":0,\"hash\":\"h0\",\"cells\":[{\"id\":1,\"text\":\"x\"},"
+    record(j, "{\"ev\":\"doc\",\"rev\":0,\"hash\":\"h0\",\"cells\":[{\"id\":1,\"text\":"
+              "\"x\"},"
               "{\"id\":2,\"text\":\"y\",\"head\":\"-- %%\\n\",\"tail\":\"\\n\"}]}");
     record(j, "{\"ev\":\"text\",\"rev\":1,\"cell\":1,\"text\":\"x = 2\"}");
     assert_ok(journal_begin_cell(j, 2, "y", &err), err);
@@ -355,7 +363,7 @@ static void compact_test(void **state)
     scratch_remove(dir);
 }
 
-/* --- names --------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------ */
 
 static void names(const char *lua, const char *want_reads, const char *want_assigns)
 {
@@ -370,8 +378,8 @@ static void names(const char *lua, const char *want_reads, const char *want_assi
         for (char *p = got; *p; p++) { /* {"a":true,"b":true} -> a b */
             if (*p == '"') {
                 char *end = strchr(p + 1, '"');
-                at += (size_t)snprintf(list + at, sizeof list - at, "%s%.*s", at ? " " : "",
-                                       (int)(end - p - 1), p + 1);
+                at += (size_t)snprintf(list + at, sizeof list - at, "%s%.*s",
+                                       at ? " " : "", (int)(end - p - 1), p + 1);
                 p = end;
             }
         }
@@ -411,7 +419,7 @@ static void names_test(void **state)
     names("#!/usr/bin/x y = z\nw = 1", "", "w");
 }
 
-/* --- memory ----------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------- */
 
 static bool whole_life(void *ctx, Err *err)
 {

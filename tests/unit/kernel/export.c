@@ -1,5 +1,5 @@
-/* Jupyter notebooks there and back, and hostile ones; pages that hold hostile text; long
- * output followed in bounded memory. */
+/* Jupyter notebooks there and back, and hostile ones; pages that hold hostile text;
+ * long output followed in bounded memory. */
 #include "kernel/export.h"
 
 #include "base/file.h"
@@ -20,13 +20,15 @@ static Notebook hostile_notebook(void)
 {
     Err err = {0};
     const char *text = "-- %% [markdown]\n-- # Head <script>\n-- ``` & text\n\n"
-                       "-- %% a \"title\"\nx = \"</pre><script>\" -- ```\n\n-- %% [raw]\n-- r\n";
+                       "-- %% a \"title\"\nx = \"</pre><script>\" -- ```\n\n"
+                       "-- %% [raw]\n-- r\n";
     Notebook nb = {.doc = document_new(&err)};
     nb.doc->keep_outputs = true;
     strcpy(nb.place.file, "/x/<b>.lua");
     assert_ok(document_load(nb.doc, text, strlen(text), &err), err);
     apply(nb.doc, "{\"ev\":\"start\",\"t\":1,\"cell\":2}");
-    apply(nb.doc, "{\"ev\":\"value\",\"cell\":2,\"text\":\"<img src=x> ```` \\u001b[31m\"}");
+    apply(nb.doc, "{\"ev\":\"value\",\"cell\":2,"
+                  "\"text\":\"<img src=x> ```` \\u001b[31m\"}");
     apply(nb.doc, "{\"ev\":\"metric\",\"cell\":2,\"step\":1,\"m\":{\"<i>\":\"nan\"}}");
     apply(nb.doc, "{\"ev\":\"error\",\"cell\":2,\"msg\":\"<u>\",\"trace\":\"a\\nb\"}");
     apply(nb.doc, "{\"ev\":\"done\",\"cell\":2,\"status\":\"failed\",\"secs\":1}");
@@ -99,8 +101,10 @@ static void bad_notebooks(void **state)
         {"{\"nbformat\":4,\"cells\":{}}", "without cells"},
         {"{\"nbformat\":4,\"cells\":[null]}", "no object"},
         {"{\"nbformat\":4,\"cells\":[{}]}", "type"},
-        {"{\"nbformat\":4,\"cells\":[{\"cell_type\":\"code\",\"source\":{}}]}", "no text"},
-        {"{\"nbformat\":4,\"cells\":[{\"cell_type\":\"code\",\"source\":[[]]}]}", "no text"},
+        {"{\"nbformat\":4,\"cells\":[{\"cell_type\":\"code\",\"source\":{}}]}",
+         "no text"},
+        {"{\"nbformat\":4,\"cells\":[{\"cell_type\":\"code\",\"source\":[[]]}]}",
+         "no text"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         Err err = {0};
@@ -112,7 +116,8 @@ static void bad_notebooks(void **state)
 static bool read_and_write(void *ctx, Err *err)
 {
     (void)ctx;
-    const char *text = "{\"nbformat\":4,\"cells\":[{\"cell_type\":\"code\",\"source\":\"x\"},"
+    const char *text = "{\"nbformat\":4,\"cells\":[{\"cell_type\":\"code\","
+                       "\"source\":\"x\"},"
                        "{\"cell_type\":\"markdown\",\"source\":[\"a\\n\",\"b\"]}]}";
     Str out;
     str_init(&out);
@@ -130,7 +135,7 @@ static void memory(void **state)
     assert_true(fail_each_alloc(read_and_write, NULL) > 5);
 }
 
-/* --- long output --------------------------------------------------------------------------- */
+/* --- long output ------------------------------------------------------------------ */
 
 static void follow(int n_lines, size_t step)
 {

@@ -6,7 +6,8 @@
 
 static void frame(char kind, const char *body, size_t n, Str *out)
 {
-    char head[FRAME_HEAD] = {(char)n, (char)(n >> 8), (char)(n >> 16), (char)(n >> 24), kind};
+    char head[FRAME_HEAD] = {(char)n, (char)(n >> 8), (char)(n >> 16), (char)(n >> 24),
+                             kind};
     str_addn(out, head, sizeof head);
     str_addn(out, body, n);
 }
@@ -17,7 +18,8 @@ static void there_and_back(void **state)
     Err err = {0};
     Str wire;
     str_init(&wire);
-    json_t *a = json_pack("{s:I,s:s}", "n", (json_int_t)9007199254740993, "s", "\xC3\xA9");
+    json_t *a =
+        json_pack("{s:I,s:s}", "n", (json_int_t)9007199254740993, "s", "\xC3\xA9");
     assert_ok(frame_json(a, &wire, &err), err);
     assert_ok(frame_raw("x\0y", 3, &wire, &err), err);
     assert_ok(frame_json(a, &wire, &err), err);
@@ -136,14 +138,14 @@ static void rows(void **state)
         Request q;
         const char *json, *why; /* NULL: right */
     } cases[] = {
-        {REQ_RUN, "{}", NULL},
-        {REQ_RUN, "{\"cells\":[1,2],\"new\":7}", NULL},
-        {REQ_RUN, "{\"cells\":[1,\"2\"]}", "list of cell ids"},
-        {REQ_RUN, "{\"cells\":3}", "list of cell ids"},
-        {REQ_RUN, "{\"stop_on_error\":1}", "true or false"},
-        {REQ_EDIT, "{\"cell\":1,\"rev\":2}", "needs 'text'"},
-        {REQ_EDIT, "{\"cell\":1.5,\"rev\":2,\"text\":\"\"}", "an integer"},
-        {REQ_INSPECT, "{\"name\":3}", "a text"},
+        {REQ_RUN,     "{}",                                     NULL              },
+        {REQ_RUN,     "{\"cells\":[1,2],\"new\":7}",            NULL              },
+        {REQ_RUN,     "{\"cells\":[1,\"2\"]}",                  "list of cell ids"},
+        {REQ_RUN,     "{\"cells\":3}",                          "list of cell ids"},
+        {REQ_RUN,     "{\"stop_on_error\":1}",                  "true or false"   },
+        {REQ_EDIT,    "{\"cell\":1,\"rev\":2}",                 "needs 'text'"    },
+        {REQ_EDIT,    "{\"cell\":1.5,\"rev\":2,\"text\":\"\"}", "an integer"      },
+        {REQ_INSPECT, "{\"name\":3}",                           "a text"          },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         Err err = {0};
@@ -183,9 +185,12 @@ static void memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(there_and_back), cmocka_unit_test(hostile),
-        cmocka_unit_test(claims_cost_nothing), cmocka_unit_test(too_long),
-        cmocka_unit_test(rows), cmocka_unit_test(memory),
+        cmocka_unit_test(there_and_back),
+        cmocka_unit_test(hostile),
+        cmocka_unit_test(claims_cost_nothing),
+        cmocka_unit_test(too_long),
+        cmocka_unit_test(rows),
+        cmocka_unit_test(memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* The lexer agrees with Lua on what ends where, finished or not, and covers every byte. */
+/* The lexer agrees with Lua on what ends where, finished or not, and covers every
+ * byte. */
 #include "script/lualex.h"
 
 #include "script/script.h"
@@ -28,7 +29,8 @@ static void kinds(void **state)
     tokens("'a\\'b' \"c\\\\\" d", "s'a\\'b' s\"c\\\\\" Nd");
     tokens("[[a]]b]] [==[x]=]]==] y", "s[[a]] Nb o] o] s[==[x]=]]==] Ny");
     tokens("a[1] [ [", "Na o[ n1 o] o[ o[");
-    tokens("-- one\n--[[ two\n]] x --[=[ open", "c-- one c--[[ two\n]] Nx c!--[=[ open");
+    tokens("-- one\n--[[ two\n]] x --[=[ open",
+           "c-- one c--[[ two\n]] Nx c!--[=[ open");
     tokens("--[x\ny", "c--[x Ny");
     tokens("'open\nx", "s!'open Nx");
     tokens("'line\\\nnext' x", "s'line\\\nnext' Nx");
@@ -72,10 +74,18 @@ static void wants_more(void **state)
         const char *text;
         bool more;
     } cases[] = {
-        {"for i = 1, 2 do", true}, {"x = 1", false},     {"1 +", true},
-        {"x", false},              {"x = [[a", true},    {"x = )", false},
-        {"f(", true},              {"x = 'open\n", false}, {"", false},
-        {"return 1", false},       {"function f()", true}, {"--[[ a", true},
+        {"for i = 1, 2 do", true },
+        {"x = 1",           false},
+        {"1 +",             true },
+        {"x",               false},
+        {"x = [[a",         true },
+        {"x = )",           false},
+        {"f(",              true },
+        {"x = 'open\n",     false},
+        {"",                false},
+        {"return 1",        false},
+        {"function f()",    true },
+        {"--[[ a",          true },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         if (script_wants_more(cases[i].text, strlen(cases[i].text)) != cases[i].more)

@@ -272,6 +272,33 @@ def a_viewer_says_why_the_kernel_died():
 
 
 @test
+def a_killed_watcher_takes_nothing_along():
+    write("a.lua", "-- %%\n")
+    v = Viewer()
+    cell = v.put("for i = 1, 100 do print(i) cl.sleep(0.005) end")
+    os.kill(watcher_of(v.pid()), signal.SIGKILL)
+    v.idle()
+    same(v.done(cell), "done")
+    pid = v.pid()
+    os.kill(pid, signal.SIGKILL)  # now nobody can tell how it ended
+    until("gone", lambda: gone(pid) and not v.connects())
+    w = Viewer()
+    same(w.status()["state"], "idle")
+    same(w.cells(), [1, cell])
+    same(w.text(cell), "".join(f"{i}\n" for i in range(1, 101)))
+
+
+@test
+def numbers_in_the_journal_have_no_gap():
+    write("a.lua", "-- %%\nfor i = 1, 50 do print(i) cl.metric(i, { m = i }) end\n")
+    v, w = Viewer(), Viewer()
+    for i in range(40):
+        v.call("draft", cell=1, text="x" * i), w.call("run")
+    v.idle()
+    same([e["seq"] for e in v.events()], list(range(1, len(v.events()) + 1)))
+
+
+@test
 def a_viewer_that_leaves_hands_over_its_draft():
     write("a.lua", "-- %%\nx = 1\n")
     v, w = Viewer(), Viewer()

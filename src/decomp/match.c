@@ -203,6 +203,42 @@ bool score_patterns_of(const Dictionary *x, const Dictionary *y, const Tensor *S
     return ok;
 }
 
+bool match_recovery(const Dictionary *d, const Tensor *rows, double *out, Err *err)
+{
+    Tensor q = {0}, score = {0};
+    Dictionary shown = {0};
+    char shape[96];
+    if (rows->dtype != F32 || rows->ndim != 2 || rows->dim[1] != d->I ||
+        rows->dim[0] < 1 || !tensor_contiguous(rows))
+        return err_set(err, ERR_SHAPE, "the parts are %s, they must be f32[n,%lld]",
+                       tensor_format_shape(rows, shape), (long long)d->I);
+    int64_t n = rows->dim[0], m = 2 * d->shown;
+    int32_t *column = mem_array((size_t)n, sizeof *column, err);
+    bool ok = column && dict_part(d, 0, d->shown, &shown, err) &&
+              dict_patterns(&shown, NULL, false, &q, err) &&
+              tensor_zeros(F64, 2, (int64_t[]){n, m}, &score, err);
+    for (int64_t i = 0; ok && i < n * m; i++) {
+        const float *x = (float *)rows->data + i / m * d->I;
+        const float *y = (float *)q.data + i % m * d->I;
+        double xy = 0, xx = 0;
+        for (int64_t k = 0; k < d->I; k++) {
+            xy += (double)x[k] * (double)y[k];
+            xx += (double)x[k] * (double)x[k];
+        }
+        ((double *)score.data)[i] = xx > 0 ? fabs(xy) / sqrt(xx) : 0;
+    }
+    ok = ok && match_hungarian(&score, column, err);
+    double sum = 0;
+    for (int64_t i = 0; ok && i < n; i++)
+        sum += column[i] >= 0 ? at(&score, i, column[i]) : 0;
+    *out = sum / (double)n;
+    mem_free(column);
+    dict_done(&shown);
+    tensor_release(&q);
+    tensor_release(&score);
+    return ok;
+}
+
 /* Columns with mean 0 and norm 1 (or all 0), signs from heads: f64 [N,R]. */
 static bool standard_activations(const Dictionary *d, const Tensor *images, Tensor *out,
                                  Err *err)

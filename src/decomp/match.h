@@ -21,6 +21,9 @@ bool score_patterns_of(const Dictionary *x, const Dictionary *y, const Tensor *S
  * [Rx, Ry]; 0 for a component that does not vary. */
 bool score_activations(const Dictionary *x, const Dictionary *y, const Tensor *images,
                        Tensor *score, Err *err);
+/* How well rows f32 [n,I] (parts that are known) are among the displayed patterns: mean
+ * |cosine| of the best one-to-one matching, a row without a partner counts 0. */
+bool match_recovery(const Dictionary *d, const Tensor *rows, double *out, Err *err);
 /* Leaves only pairs whose classes are `shift` apart modulo C (0: the same class), the
  * rest becomes NaN; per is rows a component (2 for patterns). */
 void score_restrict(Tensor *score, const Dictionary *x, const Dictionary *y,

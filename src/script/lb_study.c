@@ -353,6 +353,18 @@ static int dict_match(lua_State *L)
     return 2;
 }
 
+static int dict_recovery(lua_State *L)
+{
+    Err err;
+    double mean;
+    LDict *d = lb_check_dict(L, 1);
+    LTensor *rows = lb_check_tensor(L, 2), *flat = lb_push_tensor(L);
+    return tensor_contiguous_of(&rows->t, &flat->t, &err) &&
+                   match_recovery(&d->d, &flat->t, &mean, &err)
+               ? (lua_pushnumber(L, mean), 1)
+               : lb_raise(L, &err);
+}
+
 /* --- consensus -------------------------------------------------------------------- */
 
 typedef struct ConsensusCfg {
@@ -602,6 +614,10 @@ const LbFn lb_study_fns[] = {
      "Mean score of the best one-to-one matching of components of two dictionaries, and "
      "its null: the same matching between components of different digits.",
      dict_match, match_options, &n_match_options, "mean, null = d1:match(d2, mnist.test)"},
+    {"dictionary:recovery", "(parts)",
+     "How well known parts f32 [n,I] are among the displayed patterns: mean |cosine| of "
+     "the best one-to-one matching.",
+     dict_recovery, NULL, NULL, NULL},
     {"cl.decomp.consensus", "({ dict, ... }, { threshold = 0.23, n = 28 }, dataset)",
      "Groups of components that recur over dictionaries: a list of { digit, support, "
      "likeness } by falling support. The data set is needed by activations only.",

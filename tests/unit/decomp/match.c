@@ -141,6 +141,28 @@ static void scores_by_loops(void **state)
     case_done(&other);
 }
 
+static void parts_are_recovered(void **state)
+{
+    (void)state;
+    Err err = {0};
+    Case k = case_random(3, 3, 4, 5, 12, 4);
+    Tensor q, rows = t_make(F32, 2, DIMS(3, 12));
+    double mean;
+    k.d.shown = 3;
+    assert_ok(dict_patterns(&k.d, NULL, false, &q, &err), err);
+    for (int i = 0; i < 12; i++) {
+        d32(&rows)[i] = -3 * d32(&q)[5 * 12 + i]; /* a shown pattern, turned */
+        d32(&rows)[12 + i] = 2 * d32(&q)[2 * 12 + i];
+    }
+    assert_ok(match_recovery(&k.d, &rows, &mean, &err), err);
+    assert_near(mean, 2.0 / 3, 1e-6); /* the third row is zero */
+    rows.dim[1] = 6;
+    assert_false(match_recovery(&k.d, &rows, &mean, &err));
+    tensor_release(&rows);
+    tensor_release(&q);
+    case_done(&k);
+}
+
 /* --- consensus -------------------------------------------------------------------- */
 
 static void planted_groups(void **state)
@@ -311,6 +333,7 @@ int main(void)
         cmocka_unit_test(hungarian_against_brute_force),
         cmocka_unit_test(greedy_takes_the_largest_left),
         cmocka_unit_test(scores_by_loops),
+        cmocka_unit_test(parts_are_recovered),
         cmocka_unit_test(planted_groups),
         cmocka_unit_test(scores_of_components),
         cmocka_unit_test(taking_some),

@@ -80,7 +80,15 @@ static bool build_step(Trainer *t, Graph *g, OptimParam *p, Val *param, Val *gra
                             .param = param[i],
                             .grad = grad[i],
                             .decay = 1};
-    return optim_build(g, &t->cfg->optim, p, n, t->moments, err);
+    if (job->adjust)
+        job->adjust(job->ctx, g, p, n);
+    if (!optim_build(g, &t->cfg->optim, p, n, t->moments, err))
+        return false;
+    if (job->after)
+        job->after(job->ctx, g);
+    if (!graph_ok(g) && err)
+        *err = *graph_err(g);
+    return graph_ok(g);
 }
 
 static bool make_plan(Trainer *t, Err *err)

@@ -56,6 +56,10 @@ typedef struct TrainJob {
     /* Appends the loss. idx [B] i32 is an input of the graph or VAL_NONE when
      * n_examples == 0. */
     Val (*loss)(void *ctx, Graph *g, Val idx);
+    /* Constraints, both may be NULL: adjust changes gradients (p[i].grad) before they
+     * are clipped and used; after appends what follows the updates in the same step. */
+    void (*adjust)(void *ctx, Graph *g, OptimParam *p, int n);
+    void (*after)(void *ctx, Graph *g);
     /* Called every eval_every epochs and at the end; fills *n named scores, at most
      * TRAIN_MAX_SCORES; the first is the one that "best" maximises. NULL: no
      * evaluation. */

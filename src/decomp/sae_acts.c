@@ -1,0 +1,191 @@
+/* sae_acts.c -- the activation table: how a code is made in training, what its sparsity
+ * term counts, and how the code of a single example is made afterwards. The batch
+ * decides in training only: BatchTopK becomes a threshold (sae_calibrate). */
+#include <math.h>
+#include <string.h>
+
+#include "decomp/sae_int.h"
+#include "graph/build.h"
+
+static const double tanh_slope = 4, pull = 3e-6; /* of the January 2025 recipe */
+
+static Val topk(Graph *g, Val x, int64_t k)
+{
+    OpAttr a = {
+        .i = {k, -1}
+    };
+    return g_call(g, "topk_gate", &x, 1, &a);
+}
+
+static Val threshold(Graph *g, const char *op, Val u, Val theta, double width)
+{
+    Val in[2] = {u, theta};
+    OpAttr a = {.f = {width}};
+    return g_call(g, op, in, 2, &a);
+}
+
+/* Sum over latents, mean over the batch. */
+static Val per_example(SaeForm *t, Val v)
+{
+    return g_scale(t->g, g_sum(t->g, v), 1 / (double)t->B);
+}
+
+/* Latents weighed by the length of what they write, 1 in a unit-norm decoder. */
+static Val weighed(SaeForm *t, Val v)
+{
+    OpAttr rows = {
+        .i = {1, 0}
+    };
+    if (t->s->cfg.unit)
+        return v;
+    return g_mul(t->g, v, g_call(t->g, "norm", &t->dec, 1, &rows));
+}
+
+/* ---- in training ----------------------------------------------------------------- */
+
+static void train_relu(SaeForm *t)
+{
+    t->f = g_relu(t->g, t->u);
+    t->penalty = per_example(t, weighed(t, t->f));
+}
+
+static void train_topk(SaeForm *t)
+{
+    t->f = topk(t->g, g_relu(t->g, t->u), llround(t->s->cfg.k));
+}
+
+static void train_abstopk(SaeForm *t)
+{
+    t->f = topk(t->g, t->u, llround(t->s->cfg.k));
+}
+
+static void train_batchtopk(SaeForm *t)
+{
+    int64_t flat = t->B * t->s->M, k = llround(t->s->cfg.k * (double)t->B);
+    Val all = g_reshape(t->g, g_relu(t->g, t->u), 1, &flat);
+    t->f = g_reshape(t->g, topk(t->g, all, k < flat ? k : flat), 2,
+                     (int64_t[]){t->B, t->s->M});
+}
+
+static void train_jump(SaeForm *t)
+{
+    double w = t->s->cfg.width;
+    t->f = threshold(t->g, "jump", t->u, t->theta, w);
+    t->penalty = per_example(t, threshold(t->g, "jump_count", t->u, t->theta, w));
+}
+
+static void train_jump_tanh(SaeForm *t)
+{
+    Graph *g = t->g;
+    t->f = threshold(g, "jump", t->u, t->theta, t->s->cfg.width);
+    Val size = g_scale(g, weighed(t, t->f), tanh_slope);
+    t->penalty = per_example(t, g_unary(g, "tanh", size));
+    Val below = g_relu(g, g_sub(g, t->theta, t->u));
+    t->extra = g_scale(g, per_example(t, weighed(t, below)), pull);
+}
+
+static void train_jump_sigmoid(SaeForm *t)
+{
+    Graph *g = t->g;
+    double tau = t->s->cfg.width;
+    t->f = g_mul(g, t->u, threshold(g, "soft_gate", t->u, t->theta, tau));
+    Val z = g_scale(g, g_sub(g, t->u, t->theta), 1 / tau);
+    t->penalty = per_example(t, g_unary(g, "sigmoid", z));
+}
+
+/* exp(r) p + b, where the gate is u = p + e > 0. */
+static Val magnitude(Sae *s, Graph *g, Val u)
+{
+    Val p = g_sub(g, u, sae_param(s, g, "encoder_bias"));
+    Val gain = g_exp(g, sae_param(s, g, "log_gain"));
+    return g_add(g, g_mul(g, p, gain), sae_param(s, g, "magnitude_bias"));
+}
+
+static Val gated(Sae *s, Graph *g, Val u)
+{
+    Val open = g_binary(g, "gt", u, g_num(g, u, 0));
+    return g_mul(g, open, g_relu(g, magnitude(s, g, u)));
+}
+
+static void train_gated(SaeForm *t)
+{
+    Graph *g = t->g;
+    Val gate = g_relu(g, t->u);
+    t->f = gated(t->s, g, t->u);
+    t->penalty = per_example(t, weighed(t, gate));
+    Val by_gate = g_add(g, g_matmul(g, gate, g_stop(g, t->dec), false, false),
+                        g_stop(g, t->dec_b));
+    t->extra = per_example(t, g_square(g, g_sub(g, t->y, by_gate)));
+}
+
+/* ---- afterwards ------------------------------------------------------------------ */
+
+static Val infer_relu(Sae *s, Graph *g, Val u)
+{
+    (void)s;
+    return g_relu(g, u);
+}
+
+static Val infer_topk(Sae *s, Graph *g, Val u)
+{
+    return topk(g, g_relu(g, u), llround(s->cfg.k));
+}
+
+static Val infer_abstopk(Sae *s, Graph *g, Val u)
+{
+    return topk(g, u, llround(s->cfg.k));
+}
+
+static Val infer_theta(Sae *s, Graph *g, Val u)
+{
+    return threshold(g, "jump", u, graph_state(g, "threshold", &s->theta), 1);
+}
+
+static const SaeActRow rows[] = {
+    {"relu",             "max(u, 0); the penalty is the sum of the code (L1).",   0,                        train_relu,
+     infer_relu                                                                                                                              },
+    {"topk",             "The k largest positive u of an example.",               ACT_K,                    train_topk,         infer_topk   },
+    {"batchtopk",
+     "In training the k B largest positive u of a batch; afterwards one threshold for "
+     "all latents, calibrated so that the mean L0 is k.",                         ACT_K | ACT_SHARED,       train_batchtopk,    infer_theta  },
+    {"matryoshka",
+     "batchtopk whose first eighth, quarter, half and whole of the latents must each "
+     "reconstruct.",                                                              ACT_K | ACT_SHARED,       train_batchtopk,    infer_theta  },
+    {"abstopk",          "The k elements of u largest in size, with their sign.",
+     ACT_K | ACT_SIGNED,                                                                                    train_abstopk,      infer_abstopk},
+    {"jumprelu",
+     "u above a trained threshold per latent; penalty L0, rectangle kernel "
+     "(arXiv 2407.14435).",                                                       ACT_TRAINED | ACT_COUNTS, train_jump,         infer_theta  },
+    {"jumprelu_tanh",
+     "The same gate; penalty tanh(4 f |D|) and a pull on what stays below its "
+     "threshold; thresholds as they are, not their logarithms.",                  ACT_TRAINED,              train_jump_tanh,    infer_theta  },
+    {"jumprelu_sigmoid",
+     "A hard gate with the gradient of sigmoid((u - threshold) / width); the penalty "
+     "is the sum of these sigmoids.",                                             ACT_TRAINED | ACT_COUNTS, train_jump_sigmoid, infer_theta  },
+    {"gated",
+     "One encoder, a gate and a magnitude (arXiv 2404.16014); penalty L1 of "
+     "the gate's pre-activation.",                                                0,                        train_gated,        gated        },
+};
+
+const SaeActRow *sae_act(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (!strcmp(rows[i].name, name))
+            return &rows[i];
+    return NULL;
+}
+
+int sae_act_count(void)
+{
+    return (int)ARRAY_LEN(rows);
+}
+
+const char *sae_act_name(int i)
+{
+    return rows[i].name;
+}
+
+const char *sae_act_doc(int i)
+{
+    return rows[i].doc;
+}

@@ -1,0 +1,65 @@
+/* sae_int.h -- what the files of the sparse autoencoder share. */
+#ifndef CLEAVE_DECOMP_SAE_INT_H
+#define CLEAVE_DECOMP_SAE_INT_H
+#include "decomp/sae.h"
+
+typedef enum SaeNorm {
+    NORM_NONE,
+    NORM_STANDARDISE, /* per example: minus mean, by std over dims */
+    NORM_UNIT,        /* per example: by the length of x */
+    NORM_RMS,         /* mean squared length 1 */
+    NORM_LENGTH,      /* mean length sqrt(D) */
+    NORM_ZSCORE,      /* every dimension mean 0, std 1 */
+} SaeNorm;
+
+enum { ACT_K = 1, ACT_TRAINED = 2, ACT_SHARED = 4, ACT_SIGNED = 8, ACT_COUNTS = 16 };
+
+/* A forward in training. Values of the graph; VAL_NONE where there is none. */
+typedef struct SaeForm {
+    Sae *s;
+    Graph *g;
+    int64_t B;
+    Val x, y; /* normalised */
+    Val enc, enc_b, dec, dec_b, theta;
+    Val u, f, out;
+    Val penalty; /* per example, summed over latents: mean over the batch */
+    Val extra;   /* in the units of the squared error */
+} SaeForm;
+
+struct SaeActRow {
+    const char *name, *doc;
+    unsigned flags;
+    void (*train)(SaeForm *t);             /* u, theta -> f, penalty, extra */
+    Val (*infer)(Sae *s, Graph *g, Val u); /* u -> f, example by example */
+};
+const SaeActRow *sae_act(const char *name);
+
+struct Sae {
+    SaeCfg cfg;
+    const SaeActRow *act;
+    SaeNorm norm;
+    int64_t D, O, M, N;
+    bool own_target;
+    TensorSet *params, *states;
+    Tensor x, y;
+    Tensor theta; /* f32 [M]; also among the params when it is trained */
+    Tensor shift_in, gain_in, shift_out, gain_out; /* f32: x' = (x - shift) gain */
+    double variance; /* total, of the normalised targets */
+};
+
+/* sae_norm.c */
+bool sae_norm_fit(Sae *s, Err *err);
+/* Normalises a row of targets y in double; x is the row of inputs. */
+void sae_norm_row(const Sae *s, const float *x, const float *y, double *out);
+/* Input and per-example offset and scale [B,1] (VAL_NONE in the dataset kinds). */
+typedef struct SaeScaled {
+    Val x, shift, scale;
+} SaeScaled;
+SaeScaled sae_norm_in(Sae *s, Graph *g, Val x);
+Val sae_norm_target(Sae *s, Graph *g, const SaeScaled *in, Val y);
+Val sae_norm_back(Sae *s, Graph *g, const SaeScaled *in, Val y);
+
+Val sae_param(Sae *s, Graph *g, const char *name);
+Val sae_pre(Sae *s, Graph *g, Val x);          /* normalised x -> u */
+Val sae_write(Sae *s, Graph *g, Val f, Val x); /* f, normalised x -> y' */
+#endif

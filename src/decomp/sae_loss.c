@@ -1,0 +1,232 @@
+/* sae_loss.c -- the training graph. What changes from step to step without a gradient
+ * (silence of latents, the controller) are states that the graph assigns after it has
+ * read them, so a checkpoint holds all of it. */
+#include <math.h>
+#include <string.h>
+
+#include "decomp/sae_int.h"
+#include "graph/build.h"
+
+static const double floor_theta = 1e-6;
+static const double pi_p = 0.5, pi_i = 0.002, pi_keep = 0.99; /* the controller */
+enum { PI_START = 50 };
+
+static Val state(Sae *s, Graph *g, const char *name)
+{
+    return graph_state(g, name, tset_get(s->states, name));
+}
+
+static Val clamp(Graph *g, Val x, double lo, double hi)
+{
+    OpAttr a = {
+        .f = {lo, hi}
+    };
+    return g_call(g, "clamp", &x, 1, &a);
+}
+
+static Val above(Graph *g, Val x, double k)
+{
+    return g_binary(g, "gt", x, g_num(g, x, k));
+}
+
+/* ---- reconstruction -------------------------------------------------------------- */
+
+static Val squared(SaeForm *t, Val e)
+{
+    return g_scale(t->g, g_sum(t->g, g_square(t->g, e)), 1 / (double)t->B);
+}
+
+static Val rows_of(Graph *g, Val x, int axis, int64_t first, int64_t end)
+{
+    OpAttr a = {
+        .i = {axis, first, end, 1}
+    };
+    return g_call(g, "slice", &x, 1, &a);
+}
+
+/* Mean over nested prefixes; t->out is the last of them. */
+static Val nested(SaeForm *t, Val base)
+{
+    enum { LEVELS = 4 };
+    Graph *g = t->g;
+    int64_t from = 0;
+    Val sum = VAL_NONE, y = base;
+    for (int k = LEVELS - 1; k >= 0; k--) {
+        int64_t to = t->s->M >> k;
+        if (to == from)
+            continue;
+        y = g_add(g, y,
+                  g_matmul(g, rows_of(g, t->f, 1, from, to),
+                           rows_of(g, t->dec, 0, from, to), false, false));
+        Val one = squared(t, g_sub(g, t->y, y));
+        sum = sum == VAL_NONE ? one : g_add(g, sum, one);
+        from = to;
+    }
+    t->out = y;
+    return g_scale(g, sum, 1.0 / LEVELS);
+}
+
+static Val reconstruction(SaeForm *t)
+{
+    Sae *s = t->s;
+    Graph *g = t->g;
+    if (!strcmp(s->act->name, "matryoshka") && s->M >= 8) {
+        Val base = t->dec_b;
+        if (s->cfg.skip)
+            base = g_add(g, base, g_linear(g, t->x, sae_param(s, g, "skip"), VAL_NONE));
+        return nested(t, base);
+    }
+    t->out = sae_write(s, g, t->f, t->x);
+    return squared(t, g_sub(g, t->y, t->out));
+}
+
+/* ---- dead latents ---------------------------------------------------------------- */
+
+/* The residual, held fixed, from latents that have been silent; in units of its
+ * variance (arXiv 2406.04093). Live latents get no gradient: their code is 0 here. */
+static Val revive(SaeForm *t, Val silence)
+{
+    Graph *g = t->g;
+    Sae *s = t->s;
+    int64_t k = s->cfg.k_aux ? s->cfg.k_aux : (s->O + 1) / 2;
+    OpAttr pick =
+               {
+                   .i = {k < s->M ? k : s->M, -1}
+    },
+           batch = {.i = {0, 0, 0}};
+    Val dead = above(g, silence, (double)s->cfg.dead_after);
+    Val u = s->act->flags & ACT_SIGNED ? t->u : g_relu(g, t->u);
+    u = g_mul(g, u, dead);
+    Val f = g_call(g, "topk_gate", &u, 1, &pick);
+    Val e = g_stop(g, g_sub(g, t->y, t->out));
+    Val miss = g_sub(g, e, g_matmul(g, f, t->dec, false, false));
+    Val var = g_sum(g, g_call(g, "var", &e, 1, &batch));
+    return g_div(g, squared(t, miss), g_shift(g, g_stop(g, var), 1e-12));
+}
+
+static void count_silence(SaeForm *t, Val silence)
+{
+    Graph *g = t->g;
+    OpAttr over = {
+        .i = {0, 0}
+    };
+    Val size = g_abs(g, g_stop(g, t->f));
+    Val in[3] = {above(g, g_call(g, "max", &size, 1, &over), 0), g_num(g, silence, 0),
+                 clamp(g, g_shift(g, silence, (double)t->B), 0, 1e7)};
+    graph_assign(g, silence, g_call(g, "where", in, 3, NULL));
+}
+
+/* ---- how sparse ------------------------------------------------------------------ */
+
+/* lambda = lambda_0 exp(I + kp e) with e the relative error of the averaged L0. */
+static Val controlled(SaeForm *t, Val l0, Val clock)
+{
+    Graph *g = t->g;
+    Sae *s = t->s;
+    Val mean = state(s, g, "l0"), sum = state(s, g, "integral");
+    Val first = g_binary(g, "eq", clock, g_num(g, clock, 0));
+    Val keep = g_scale(g, g_sub(g, g_num(g, clock, 1), first), pi_keep);
+    Val now = g_add(g, g_mul(g, keep, mean),
+                    g_mul(g, g_sub(g, g_num(g, clock, 1), keep), l0));
+    Val e = g_scale(g, g_shift(g, now, -s->cfg.target), 1 / s->cfg.target);
+    e = g_mul(g, clamp(g, e, -1, 1), above(g, clock, PI_START));
+    Val total = g_add(g, sum, g_scale(g, e, pi_i));
+    Val power = g_exp(g, g_add(g, total, g_scale(g, e, pi_p)));
+    Val lambda = clamp(g, g_scale(g, power, s->cfg.sparsity), 1e-8, 1e3);
+    graph_assign(g, mean, now);
+    graph_assign(g, sum, total);
+    return lambda;
+}
+
+/* The sparsity term in units of the squared error, or VAL_NONE. */
+static Val sparsity(SaeForm *t, Val clock)
+{
+    Graph *g = t->g;
+    const SaeCfg *c = &t->s->cfg;
+    if (t->penalty == VAL_NONE)
+        return VAL_NONE;
+    if (c->target > 0 && !strcmp(c->control, "quadratic")) {
+        Val off = g_shift(g, g_scale(g, t->penalty, 1 / c->target), -1);
+        return g_scale(g, g_square(g, off), c->sparsity * t->s->variance);
+    }
+    Val weight = g_num(g, t->penalty, c->sparsity);
+    if (c->target > 0 && !strcmp(c->control, "pi")) {
+        Val code = g_stop(g, t->f);
+        Val on = g_binary(g, "ne", code, g_num(g, code, 0));
+        weight = controlled(t, g_scale(g, g_sum(g, on), 1 / (double)t->B), clock);
+    }
+    if (c->warmup > 0) {
+        Val part = g_scale(g, g_shift(g, clock, 1), 1 / (double)c->warmup);
+        weight = g_mul(g, weight, clamp(g, part, 0, 1));
+    }
+    return g_mul(g, g_stop(g, weight), t->penalty);
+}
+
+/* ---- the loss -------------------------------------------------------------------- */
+
+static void begin(SaeForm *t, Sae *s, Graph *g, Val idx, SaeScaled *in, Val *raw)
+{
+    Val x = g_binary(g, "gather", graph_const(g, &s->x), idx);
+    *raw = s->own_target ? g_binary(g, "gather", graph_const(g, &s->y), idx) : x;
+    *in = sae_norm_in(s, g, x);
+    *t = (SaeForm){.s = s, .g = g, .x = in->x, .penalty = VAL_NONE, .extra = VAL_NONE};
+    t->B = graph_ok(g) ? graph_spec(g, x).dim[0] : 1;
+    t->y = s->own_target ? sae_norm_target(s, g, in, *raw) : in->x;
+    t->dec = sae_param(s, g, "decoder");
+    t->dec_b = sae_param(s, g, "decoder_bias");
+    t->theta = s->act->flags & ACT_TRAINED ? sae_param(s, g, "threshold") : VAL_NONE;
+    t->u = sae_pre(s, g, in->x);
+}
+
+Val sae_loss(void *ctx, Graph *g, Val idx)
+{
+    Sae *s = ctx;
+    SaeForm t;
+    SaeScaled in;
+    Val raw, clock = state(s, g, "clock"), silence = state(s, g, "silence");
+    begin(&t, s, g, idx, &in, &raw);
+    if (!graph_ok(g))
+        return VAL_NONE;
+    s->act->train(&t);
+    Val error = reconstruction(&t), sparse = sparsity(&t, clock);
+    if (sparse != VAL_NONE)
+        error = g_add(g, error, sparse);
+    if (t.extra != VAL_NONE)
+        error = g_add(g, error, t.extra);
+    Val loss = g_scale(g, error, 1 / s->variance);
+    if (s->cfg.aux > 0)
+        loss = g_add(g, loss, g_scale(g, revive(&t, silence), s->cfg.aux));
+    if (s->cfg.kl > 0) {
+        Val kl = g_binary(g, "kl_div", raw, sae_norm_back(s, g, &in, t.out));
+        loss = g_add(g, loss, g_scale(g, kl, s->cfg.kl));
+    }
+    count_silence(&t, silence);
+    graph_assign(g, clock, g_shift(g, clock, 1));
+    return loss;
+}
+
+/* ---- around the step ------------------------------------------------------------- */
+
+void sae_adjust(void *ctx, Graph *g, OptimParam *p, int n)
+{
+    Sae *s = ctx;
+    for (int i = 0; s->cfg.unit && i < n; i++) {
+        if (strcmp(p[i].name, "decoder"))
+            continue;
+        Val unit = g_unary(g, "normalize", p[i].param);
+        Val along = g_sum_axis(g, g_mul(g, p[i].grad, unit), 1, true);
+        p[i].grad = g_sub(g, p[i].grad, g_mul(g, along, unit));
+    }
+}
+
+void sae_after(void *ctx, Graph *g)
+{
+    Sae *s = ctx;
+    Val dec = sae_param(s, g, "decoder");
+    if (s->cfg.unit)
+        graph_assign(g, dec, g_unary(g, "normalize", dec));
+    if (s->act->flags & ACT_TRAINED) {
+        Val theta = sae_param(s, g, "threshold");
+        graph_assign(g, theta, clamp(g, theta, floor_theta, 1e30));
+    }
+}

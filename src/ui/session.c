@@ -201,12 +201,15 @@ Exit command_kill(const Operands *ops, const void *config)
     Err err = {0};
     if (!session_find(ops->item[0], &info, &err))
         return command_fail(EXIT_USAGE, "%s", err.msg);
-    json_t *ok =
-        info.alive ? session_ask(&info.place, "shutdown", ASK_SECONDS, NULL) : NULL;
+    json_t *st =
+        info.alive ? session_ask(&info.place, "status", ASK_SECONDS, NULL) : NULL;
+    bool dirty = json_is_true(json_object_get(st, "dirty"));
+    json_t *ok = st ? session_ask(&info.place, "shutdown", ASK_SECONDS, NULL) : NULL;
+    json_decref(st);
     json_decref(ok);
     if (ok && wait_until_gone(&info.place, STOP_SECONDS)) {
-        printf("session '%s' ended; unsaved edits are in %s\n", info.name,
-               info.place.dir);
+        printf("session '%s' ended%s%s\n", info.name,
+               dirty ? "; unsaved edits are in " : "", dirty ? info.place.dir : "");
         return EXIT_OK;
     }
     if (!session_kill(&info.place, &err))

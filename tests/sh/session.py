@@ -785,9 +785,10 @@ def commands_list_and_end_sessions():
     same(cleave("attach", "study", text="1 + 1\n", code=0).stdout, "2\n")
     r = cleave("attach", "nothing", code=2)
     assert "no session 'nothing'" in r.stderr
-    assert "ended" in cleave("kill", "study-2", code=0).stdout
+    same(cleave("kill", "study-2", code=0).stdout, "session 'study-2' ended\n")
     assert "study-2" not in cleave("ls", code=0).stdout
-    cleave("kill", "study", code=0)
+    Viewer("one/study.lua").put("x", run=False)
+    assert "unsaved edits are in" in cleave("kill", "study", code=0).stdout
     assert "no session lives" in cleave("attach", code=2).stderr
 
 

@@ -1,7 +1,8 @@
 --- Which regulariser of the network makes its parts readable?
 -- Trains with input noise, with strong weight decay, and with neither, and takes all three apart in
 -- the same way; every number beside the accuracy it costs.
--- Expect  input noise gives the most local patterns at the best accuracy; none gives the least.
+-- Expect  without noise four tenths and more of the patterns' energy lie on pixels that no image lights
+--         (small and meaningless, so even "local"); noise brings it under a hundredth.
 -- Cost    half a minute on two cores. data=DIR takes another data set in the same format.
 local cl = require "cleave"
 
@@ -34,8 +35,10 @@ cl.show(cl.table(rows, {
 }), "regularisers")
 
 cl.check(("input noise costs no accuracy: %.4f against %.4f without"):format(rows[1].accuracy, rows[3].accuracy),
-  rows[1].accuracy >= rows[3].accuracy - 0.002)
-cl.check(("input noise makes eigenvectors more local: %.3f against %.3f"):format(
-  rows[1]["eigenvectors' locality"], rows[3]["eigenvectors' locality"]),
-  rows[1]["eigenvectors' locality"] > rows[3]["eigenvectors' locality"])
+  rows[1].accuracy >= rows[3].accuracy - 0.003)
+cl.check(("input noise cleans the background: %.3f against %.3f and %.3f"):format(rows[1].background_energy,
+  rows[2].background_energy, rows[3].background_energy),
+  rows[1].background_energy < 0.02 and rows[3].background_energy > 0.2)
+cl.check(("input noise makes components causal: erase correlation %.3f against %.3f and %.3f"):format(
+  rows[1].erase_corr, rows[2].erase_corr, rows[3].erase_corr), rows[1].erase_corr > rows[3].erase_corr + 0.05)
 return { rows = rows, { name = "checks", list = cl.checks } }

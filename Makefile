@@ -151,6 +151,7 @@ reproduce: all
 
 man: all
 	$(BUILD)/cleave help --mdoc > man/cleave-api.3.tmp && mv man/cleave-api.3.tmp man/cleave-api.3
+	$(BUILD)/cleave help --keys > man/cleave-keys.5.tmp && mv man/cleave-keys.5.tmp man/cleave-keys.5
 
 # --- installing: PREFIX, DESTDIR; the binary finds its data beside itself ------------------
 DEST = $(DESTDIR)$(PREFIX)

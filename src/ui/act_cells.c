@@ -61,10 +61,10 @@ void ui_awaited(Ui *u)
 
 static void insert(Ui *u, int after, CellType type, const char *text, ReplyFn done)
 {
-    ui_request(u,
-               json_pack("{s:s,s:i,s:s,s:o}", "req", "insert", "after", after, "type",
-                         cell_type_name(type), "text", jval_str(text)),
-               done, 0);
+    ui_request_first(u,
+                     json_pack("{s:s,s:i,s:s,s:o}", "req", "insert", "after", after, "type",
+                               cell_type_name(type), "text", jval_str(text)),
+                     done, 0);
 }
 
 void act_edit(Ui *u, const char *arg)
@@ -200,7 +200,7 @@ void act_delete(Ui *u, const char *arg)
     Cell *c = chosen(u);
     if (!c)
         return;
-    ui_request(u, about("delete", c->id), NULL, 0);
+    ui_request_first(u, about("delete", c->id), NULL, 0);
     ui_say(u, ROLE_DIM, "deleted; u brings it back");
 }
 
@@ -226,14 +226,14 @@ void act_paste(Ui *u, const char *arg)
 void act_undo(Ui *u, const char *arg)
 {
     (void)arg;
-    ui_request(u, json_pack("{s:s}", "req", "undo"), NULL, 0);
+    ui_request_first(u, json_pack("{s:s}", "req", "undo"), NULL, 0);
 }
 
 static void move_to(Ui *u, int after)
 {
     Cell *c = chosen(u);
     if (c)
-        ui_request(u,
+        ui_request_first(u,
                    json_pack("{s:s,s:i,s:i}", "req", "move", "cell", c->id, "after", after),
                    NULL, 0);
 }
@@ -263,14 +263,14 @@ void act_merge(Ui *u, const char *arg)
     if (document_index(u->doc, c->id) + 1 >= u->doc->n)
         ui_say(u, ROLE_DIM, "there is no cell below to merge with");
     else
-        ui_request(u, about("merge", c->id), NULL, 0);
+        ui_request_first(u, about("merge", c->id), NULL, 0);
 }
 
 static void set_type(Ui *u, CellType type)
 {
     Cell *c = chosen(u);
     if (c && c->type != type)
-        ui_request(u,
+        ui_request_first(u,
                    json_pack("{s:s,s:i,s:s}", "req", "type", "cell", c->id, "type",
                              cell_type_name(type)),
                    NULL, 0);

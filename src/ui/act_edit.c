@@ -395,7 +395,7 @@ static void split_now(Ui *u, const json_t *ok, int64_t tag)
     const Cell *c = document_cell(u->doc, (int)tag);
     if (!c)
         return;
-    ui_request(u,
+    ui_request_first(u,
                json_pack("{s:s,s:I,s:I,s:I}", "req", "split", "cell", (json_int_t)tag, "rev",
                          (json_int_t)jval_get_int(ok, "rev", c->rev), "at",
                          (json_int_t)u->edit.cursor),
@@ -420,7 +420,7 @@ void act_text_split(Ui *u, const char *arg)
     }
     u->edit_touched = false;
     u->draft_due = false;
-    ui_request(u,
+    ui_request_first(u,
                json_pack("{s:s,s:i,s:I,s:o}", "req", "edit", "cell", c->id, "rev",
                          (json_int_t)u->edit_rev, "text",
                          jval_text(u->edit.s, u->edit.len)),

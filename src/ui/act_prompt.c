@@ -330,7 +330,7 @@ void palette_open(Ui *u, unsigned scope, const char *filter)
             str_add(&right, r->doc);
         }
         bool ok = !left.oom && !right.oom &&
-                  menu_add(&u->menu, left.s, right.s, "", i, NULL);
+                  menu_add(&u->menu, left.s, right.s, r->name, i, NULL);
         str_done(&left);
         str_done(&right);
         if (!ok)

@@ -11,6 +11,7 @@
 #define DRAFT_AFTER 1.0   /* seconds of typing that a lost link may lose */
 #define PATIENCE    5.0   /* seconds a cell gets to react to an interrupt */
 #define TICK        1.0
+#define HOLD        5.0   /* seconds that keys wait for a reply */
 
 bool ui_init(Ui *u, const Port *port, JournalReader *borrowed, Document *borrowed_doc,
              const DrawStyle *draw, Err *err)
@@ -39,6 +40,10 @@ void ui_done(Ui *u)
         pane_rows[i]->free(u->pane[i]);
     for (int i = 0; i < HISTORY; i++)
         mem_free(u->history[i]);
+    for (int i = 0; i < u->n_held; i++) {
+        if (u->held[i].key == K_PASTE)
+            mem_free((char *)u->held[i].text);
+    }
     edit_done(&u->edit);
     edit_done(&u->line);
     kill_ring_done(&u->kills);
@@ -88,22 +93,23 @@ void ui_say(Ui *u, Role role, const char *fmt, ...)
 
 /* --- requests and replies ----------------------------------------------------------------- */
 
-void ui_request(Ui *u, json_t *taken, ReplyFn done, int64_t tag)
+/* The id of the request; 0: it was not sent. */
+static int64_t ask(Ui *u, json_t *taken, ReplyFn done, int64_t tag)
 {
     Err err = {0};
     int64_t id = 0;
     if (!taken) {
         ui_say(u, ROLE_ERROR, "out of memory");
-        return;
+        return 0;
     }
     if (u->lost) {
         json_decref(taken);
         ui_say(u, ROLE_ERROR, "the kernel is gone; :restart starts another");
-        return;
+        return 0;
     }
     if (!u->port.send(u->port.self, taken, &id, &err)) {
         ui_say(u, ROLE_ERROR, "%s", err.msg);
-        return;
+        return 0;
     }
     Waiting *w = &u->waiting[0];
     for (int i = 0; i < MAX_WAITING; i++) {
@@ -111,6 +117,51 @@ void ui_request(Ui *u, json_t *taken, ReplyFn done, int64_t tag)
             w = &u->waiting[i]; /* a free one, else the oldest */
     }
     *w = (Waiting){id, done, tag};
+    return id;
+}
+
+void ui_request(Ui *u, json_t *taken, ReplyFn done, int64_t tag)
+{
+    ask(u, taken, done, tag);
+}
+
+void ui_request_first(Ui *u, json_t *taken, ReplyFn done, int64_t tag)
+{
+    u->hold_for = ask(u, taken, done, tag);
+    u->hold_until = u->now + HOLD;
+}
+
+static bool holding(const Ui *u)
+{
+    return (u->hold_for || u->awaited) && u->now < u->hold_until;
+}
+
+/* A pasted text is only lent. */
+static void hold(Ui *u, const KeyEvent *k)
+{
+    KeyEvent copy = *k;
+    if (u->n_held == MAX_HELD)
+        return;
+    if (k->key == K_PASTE) {
+        char *text = mem_alloc(k->n + 1, NULL);
+        if (!text)
+            return;
+        memcpy(text, k->text, k->n);
+        copy.text = text;
+    }
+    u->held[u->n_held++] = copy;
+}
+
+void ui_release(Ui *u)
+{
+    while (u->n_held > 0 && !holding(u)) {
+        KeyEvent k = u->held[0];
+        u->hold_for = u->awaited = 0;
+        memmove(u->held, u->held + 1, (size_t)--u->n_held * sizeof k);
+        ui_key(u, &k);
+        if (k.key == K_PASTE)
+            mem_free((char *)k.text);
+    }
 }
 
 void ui_reply(Ui *u, const json_t *reply)
@@ -118,6 +169,8 @@ void ui_reply(Ui *u, const json_t *reply)
     int64_t id = jval_get_int(reply, "id", -1);
     const json_t *ok = json_object_get(reply, "ok"), *e = json_object_get(reply, "err");
     Waiting w = {0};
+    if (id == u->hold_for)
+        u->hold_for = 0;
     for (int i = 0; i < MAX_WAITING; i++) {
         if (u->waiting[i].id == id && id > 0) {
             w = u->waiting[i];
@@ -380,6 +433,10 @@ static void mouse_key(Ui *u, const KeyEvent *k)
 void ui_key(Ui *u, const KeyEvent *k)
 {
     u->dirty = true;
+    if (holding(u) && k->key != ('c' | K_CTRL)) {
+        hold(u, k);
+        return;
+    }
     if (!u->prompt)
         u->message[0] = '\0';
     if (k->key == K_MOUSE) {
@@ -411,13 +468,15 @@ double ui_timeout(const Ui *u)
     double left = -1;
     if (u->draft_due)
         left = u->draft_at + DRAFT_AFTER - u->now;
+    if (u->n_held > 0 && (left < 0 || u->hold_until - u->now < left))
+        left = u->hold_until - u->now;
     if (offer_due(u)) {
         double t = u->interrupted + PATIENCE - u->now;
         left = left < 0 || t < left ? t : left;
     }
     if (u->doc->running || runs_live(u))
         left = left < 0 || TICK < left ? TICK : left;
-    if (left < 0 && (u->draft_due || offer_due(u)))
+    if (left < 0 && (u->draft_due || u->n_held > 0 || offer_due(u)))
         left = 0;
     return left;
 }

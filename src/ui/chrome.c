@@ -23,19 +23,18 @@ static void draw_tabs(Ui *u)
                          (PaneId)i == u->focus ? ROLE_BAR_STRONG : ROLE_BAR);
     }
     str_init(&t);
-    if (u->layout.n > 0 && pane_rows[u->layout.part[0].pane]->title &&
-        u->layout.part[0].pane != PANE_NOTEBOOK) {
-        pane_rows[u->layout.part[0].pane]->title(u, &t);
-        str_add(&t, "   ");
-    }
-    str_addf(&t, "%s%s ", u->file, document_dirty(u->doc) ? " [+]" : "");
-    int room = a.cols - col - 1;
-    if (clean_width(t.s) > room) {
-        str_clear(&t);
-        str_addf(&t, "%s%s ", u->file, document_dirty(u->doc) ? " [+]" : "");
-    }
-    if (clean_width(t.s) <= room)
-        paint_right(&u->paint, a, 0, a.cols, t.s, ROLE_BAR);
+    str_addf(&t, " %s%s ", u->file, document_dirty(u->doc) ? " [+]" : "");
+    int end = a.cols - clean_width(t.s);
+    if (end >= col)
+        paint_str(&u->paint, a, 0, end, t.s, ROLE_BAR);
+    str_clear(&t);
+    PaneId first = u->layout.n > 0 ? u->layout.part[0].pane : PANE_NOTEBOOK;
+    if (first != PANE_NOTEBOOK && pane_rows[first]->title)
+        pane_rows[first]->title(u, &t);
+    int want = clean_width(t.s), room = end - col - 2;
+    if (t.len > 0 && room > 4)
+        paint_cut(&u->paint, a, 0, want < room ? end - 1 - want : col + 1, t.s, room,
+                  ROLE_BAR);
     str_done(&t);
 }
 

@@ -8,7 +8,7 @@
 #include "lab/jval.h"
 #include "ui/ui.h"
 
-enum { ROWS = 8, MAX_ITEMS = 200 };
+enum { ROWS = 8, MAX_ITEMS = 200, QUICK_MS = 30, PATIENT_MS = 400 };
 
 void complete_close(Ui *u)
 {
@@ -73,10 +73,11 @@ static void take(Ui *u, int i)
     edit_changed(u);
 }
 
+static void ask(Ui *u, bool wanted, int deadline_ms);
+
 static void answered(Ui *u, const json_t *ok, int64_t tag)
 {
     Completion *c = &u->comp;
-    (void)tag;
     if (!u->editing || u->edit.changes != c->changes || c->id == 0)
         return;
     int64_t changes = c->changes;
@@ -84,6 +85,10 @@ static void answered(Ui *u, const json_t *ok, int64_t tag)
     const json_t *items = json_object_get(ok, "items");
     size_t n = json_array_size(items);
     complete_close(u);
+    if (n == 0 && wanted && tag == QUICK_MS) {
+        ask(u, true, PATIENT_MS); /* there may have been no time to look */
+        return;
+    }
     if (n == 0) {
         if (wanted)
             ui_say(u, ROLE_DIM, "nothing to complete");
@@ -111,7 +116,7 @@ static void answered(Ui *u, const json_t *ok, int64_t tag)
     }
 }
 
-static void ask(Ui *u, bool wanted)
+static void ask(Ui *u, bool wanted, int deadline_ms)
 {
     Completion *c = &u->comp;
     c->changes = u->edit.changes;
@@ -119,15 +124,15 @@ static void ask(Ui *u, bool wanted)
     ui_request(u,
                json_pack("{s:s,s:o,s:I,s:i}", "req", "complete", "text",
                          jval_text(u->edit.s, u->edit.len), "pos",
-                         (json_int_t)u->edit.cursor, "deadline_ms", 30),
-               answered, 0);
+                         (json_int_t)u->edit.cursor, "deadline_ms", deadline_ms),
+               answered, deadline_ms);
     c->id = 1; /* an answer is awaited */
 }
 
 void complete_ask(Ui *u)
 {
     complete_close(u);
-    ask(u, true);
+    ask(u, true, QUICK_MS);
 }
 
 /* The list follows what is typed as long as it is one name. */
@@ -144,7 +149,7 @@ void complete_update(Ui *u)
         complete_close(u);
         return;
     }
-    ask(u, false);
+    ask(u, false, QUICK_MS);
 }
 
 bool complete_key(Ui *u, Key k)

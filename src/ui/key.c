@@ -16,6 +16,7 @@ static const struct {
     {"Home", "Home", K_HOME},          {"End", "End", K_END},
     {"PgUp", "PgUp", K_PGUP},          {"PgDn", "PgDn", K_PGDN},
     {"Space", "Space", ' '},           {"lt", "<", '<'},
+    {"gt", ">", '>'},
 };
 
 static bool parse_named(const char *s, size_t n, Key *k)

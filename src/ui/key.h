@@ -1,6 +1,6 @@
 /* key.h -- one key press as one number: a code point, or a K_ code for keys without one,
  * with modifier bits. Names are written as in "<C-x>s": a chord of Ctrl-X and s;
- * "<Enter>", "<S-Tab>", "<A-b>", "<F5>", "<Space>", and "<lt>" for the less-than sign. */
+ * "<Enter>", "<S-Tab>", "<A-b>", "<F5>", "<Space>", "<lt>" and "<gt>" for the angle brackets. */
 #ifndef CLEAVE_UI_KEY_H
 #define CLEAVE_UI_KEY_H
 #include <stdint.h>

@@ -66,7 +66,7 @@ const KeyRow key_rows[] = {
     {S_EDIT, "<PgUp>", "text-page-up", NULL, "half a screen up", act_text_page_up},
     {S_EDIT, "<PgDn>", "text-page-down", NULL, "half a screen down", act_text_page_down},
     {S_EDIT, "<A-lt> <C-Home>", "text-first", NULL, "start of the text", act_text_first},
-    {S_EDIT, "<A->> <C-End>", "text-last", NULL, "end of the text", act_text_last},
+    {S_EDIT, "<A-gt> <C-End>", "text-last", NULL, "end of the text", act_text_last},
     {S_TEXT, "<Left> <C-b>", "left", NULL, "character left", act_text_left},
     {S_TEXT, "<Right> <C-f>", "right", NULL, "character right", act_text_right},
     {S_TEXT, "<Home> <C-a>", "line-start", NULL, "start of the line", act_text_start},

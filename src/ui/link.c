@@ -130,6 +130,7 @@ void link_take(Link *l)
     l->ui.wall = clock_wall();
     take_events(l);
     take_replies(l);
+    ui_release(&l->ui);
     log_read(&l->ui);
 }
 
@@ -160,6 +161,6 @@ bool link_idle(const Link *l)
         if (l->ui.waiting[i].id)
             return false;
     }
-    return !l->more && !l->doc->running && l->doc->n_queue == 0 && !log_behind(&l->ui) &&
+    return !l->more && l->ui.n_held == 0 && !l->doc->running && l->doc->n_queue == 0 && !log_behind(&l->ui) &&
            !client_pending(l->client);
 }

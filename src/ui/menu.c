@@ -75,6 +75,8 @@ static int rank(const Menu *m, const MenuItem *it)
 {
     const char *what = m->filter.s;
     int a = text_fuzzy(it->left, what), b = text_fuzzy(it->right, what);
+    int c = text_fuzzy(it->text, what);
+    a = c > a ? c : a;
     return a > b ? a : b;
 }
 

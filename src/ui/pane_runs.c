@@ -470,6 +470,18 @@ void act_runs_open(Ui *u, const char *arg)
     str_done(&t);
 }
 
+/* Of every two runs different. */
+static bool says_nothing(const char *key)
+{
+    static const char *const keys[] = {"run.id", "run.start", "run.end", "run.number",
+                                       "run.name"};
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        if (strcmp(keys[i], key) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* A line for every key in which the marked runs differ. */
 static void compare_rows(const Runs *m, Str *t)
 {
@@ -483,14 +495,14 @@ static void compare_rows(const Runs *m, Str *t)
             const json_t *a = runs_value(&m->row[0], key), *b = runs_value(&m->row[k], key);
             differs = differs || (a && b ? !json_equal(a, b) : a != b);
         }
-        if (!differs || strcmp(key, "run.id") == 0)
+        if (!differs || says_nothing(key))
             continue;
         str_addf(t, "%-28s", key);
         for (size_t k = 0; k < m->n; k++) {
             Str one;
             str_init(&one);
             runs_cell(&m->row[k], key, true, &one);
-            str_addf(t, " %12.24s", one.s && one.s[0] ? one.s : "-");
+            str_addf(t, " %12.12s", one.s && one.s[0] ? one.s : "-");
             str_done(&one);
         }
         str_addc(t, '\n');

@@ -144,7 +144,8 @@ static bool put(Player *p, const char *title, bool colours, Err *err)
     Ui *u = &p->link.ui;
     Str t;
     str_init(&t);
-    look(p);
+    for (look(p); u->n_held > 0; look(p)) /* keys that wait for the kernel */
+        doze(p);
     ui_draw(u);
     str_addf(&t, "--- %s (%d x %d, cursor %d %d)\n", title, u->grid.rows, u->grid.cols,
              u->cursor_row, u->cursor_col);

@@ -83,7 +83,7 @@ typedef struct Waiting {
 } Waiting;
 
 typedef enum PromptKind { PROMPT_NONE, PROMPT_COMMAND, PROMPT_FIND, PROMPT_FILTER } PromptKind;
-enum { MAX_WAITING = 32, HISTORY = 50 };
+enum { MAX_WAITING = 32, HISTORY = 50, MAX_HELD = 256 };
 
 struct Ui {
     Port port;
@@ -133,6 +133,10 @@ struct Ui {
     char message[512];
     Role message_role;
     Waiting waiting[MAX_WAITING];
+    int64_t hold_for;    /* keys wait for this request's reply; 0: they do not */
+    double hold_until;   /* at most so long */
+    KeyEvent held[MAX_HELD];
+    int n_held;
     bool still;          /* no times are shown: every dump of a test is the same */
     double now;          /* monotonic, set by the loop */
     double wall;         /* unix, of the same moment */
@@ -172,6 +176,10 @@ void ui_tick(Ui *u); /* called when that time is over */
 
 void ui_say(Ui *u, Role role, const char *fmt, ...) ATTR_PRINTF(3, 4);
 void ui_request(Ui *u, json_t *taken, ReplyFn done, int64_t tag);
+/* The same for a request after which keys mean something else: those that come before
+ * its reply (and the cell it makes) are kept. */
+void ui_request_first(Ui *u, json_t *taken, ReplyFn done, int64_t tag);
+void ui_release(Ui *u); /* keys that need not wait any longer */
 void ui_focus(Ui *u, PaneId pane);
 void ui_ask(Ui *u, void (*if_yes)(Ui *), const char *fmt, ...) ATTR_PRINTF(3, 4);
 void ui_set_theme(Ui *u, const Theme *t);

@@ -1,0 +1,31 @@
+#!/bin/sh
+# Screens of the notebook against tests/golden/ui: scripts of keys at two sizes, in ASCII
+# without colours and in 256 colours. UPDATE=1 writes them anew.
+. "$(dirname "$0")/tap.inc"
+golden=$root/tests/golden/ui
+CLEAVE_RUNTIME_DIR=$scratch/rt
+CLEAVE_RUNS=$scratch/runs
+export CLEAVE_RUNTIME_DIR CLEAVE_RUNS
+mkdir -m 700 "$CLEAVE_RUNTIME_DIR"
+
+# play SCRIPT ROWS COLS LEVEL [--ascii]
+play() {
+  script=$1 rows=$2 cols=$3 level=$4
+  shift 4
+  case ${1:-} in --ascii) screen=$script-${rows}x$cols-ascii ;; *) screen=$script-${rows}x$cols-$level ;; esac
+  mkdir "$screen" && cp "$golden/study.lua" "$screen" && cp -r "$golden/runs" "$screen"
+  (cd "$screen" && CLEAVE_RUNS=runs "$cleave" ui --script "$golden/$script.script" --rows "$rows" \
+    --cols "$cols" --level "$level" "$@" study.lua >"$scratch/$screen.txt" 2>"$scratch/$screen.err")
+  rc=$?
+  "$cleave" kill study >killed 2>&1
+  [ "$rc" = 0 ] || { cat "$scratch/$screen.err"; return 1; }
+  if [ -n "${UPDATE:-}" ]; then cp "$scratch/$screen.txt" "$golden/"; fi
+  diff "$golden/$screen.txt" "$scratch/$screen.txt"
+}
+for script in panes edit; do
+  check "$script, 80 x 24, ASCII" play $script 24 80 mono --ascii
+  check "$script, 80 x 24, 256 colours" play $script 24 80 256
+  check "$script, 160 x 48, 256 colours" play $script 48 160 256
+  check "$script, 160 x 48, no colours" play $script 48 160 mono
+done
+plan_end

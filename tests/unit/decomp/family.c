@@ -401,10 +401,10 @@ static void parts_and_joins(void **state)
     assert_true(both.R == 7 && both.shown == 5);
     assert_near(t_at(&both.b, 3 * 12 + 5), t_at(&v.k.d.b, 17), 0); /* part, first */
     assert_near(t_at(&both.b, 5 * 12 + 2), t_at(&v.k.d.b, 3 * 12 + 2), 0);
+    dict_done(&part);
     assert_false(dict_part(&v.k.d, 4, 2, &part, &err));
     assert_has(err.msg, "5");
     dict_done(&both);
-    dict_done(&part);
     given_done(&v);
 }
 

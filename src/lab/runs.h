@@ -50,6 +50,10 @@ void runs_text(const json_t *value, bool brief, Str *out);
  * ("settings.lr"); `section`: only that one, NULL: all. NULL: out of memory. */
 json_t *runs_keys(const Runs *r, const char *section);
 
+/* Whether some row has the key, or there are no rows; else err (ERR_OPTION) says so,
+ * after `where`, and names the nearest. */
+bool runs_check_key(const Runs *r, const char *key, const char *where, Err *err);
+
 /* Keeps the rows that fulfil all terms: key=v key!=v key>v key>=v key<v key<=v key~part
  * key!~part; = and != take lists (1,2,5). A term whose key no run has is an error that
  * names the nearest, as is text where numbers are compared. */

@@ -155,7 +155,7 @@ static bool unknown_key(const Runs *r, const char *key, const char *where, Err *
     return false;
 }
 
-static bool knows_key(const Runs *r, const char *key, const char *where, Err *err)
+bool runs_check_key(const Runs *r, const char *key, const char *where, Err *err)
 {
     for (size_t i = 0; i < r->n; i++) {
         if (runs_value(&r->row[i], key))
@@ -167,7 +167,7 @@ static bool knows_key(const Runs *r, const char *key, const char *where, Err *er
 static bool check_term(const Runs *r, const Term *t, Err *err)
 {
     bool ordered = t->how == LE || t->how == GE || t->how == LT || t->how == GT;
-    if (!knows_key(r, t->key, t->whole, err))
+    if (!runs_check_key(r, t->key, t->whole, err))
         return false;
     for (size_t i = 0; i < r->n && ordered && !t->is_number; i++) {
         if (json_is_number(runs_value(&r->row[i], t->key)))
@@ -293,7 +293,7 @@ static int by_value(const void *a, const void *b, void *ctx)
 bool runs_sort(Runs *r, const char *key, Err *err)
 {
     Order o = {.key = key + (key[0] == '-' || key[0] == '+'), .down = key[0] == '-'};
-    if (!knows_key(r, o.key, "sorting", err))
+    if (!runs_check_key(r, o.key, "sorting", err))
         return false;
     if (r->n > 1)
         qsort_r(r->row, r->n, sizeof *r->row, by_value, &o);

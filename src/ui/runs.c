@@ -469,11 +469,24 @@ static Exit runs_remove(const Runs *r, const Operands *ops, const RunsOptions *o
 
 /* --- the command ------------------------------------------------------------------ */
 
+static bool check_columns(const Runs *r, const char *list, Err *err)
+{
+    json_t *keys = split_list(list), *v;
+    size_t i;
+    bool ok = keys || err_set(err, ERR_MEMORY, "out of memory while listing runs");
+    json_array_foreach(keys, i, v) ok =
+        ok && runs_check_key(r, json_string_value(v), "--columns", err);
+    json_decref(keys);
+    return ok;
+}
+
 static Exit list(Runs *r, const Operands *ops, const RunsOptions *o,
                  const PrintStyle *style)
 {
     Err err = {0};
     size_t all = r->n;
+    if (!check_columns(r, o->columns, &err))
+        return command_fail(EXIT_USAGE, "%s", err.msg);
     if (o->baseline[0] && !o->group[0])
         return command_fail(EXIT_USAGE, "--baseline needs --group");
     bool ok = runs_filter(r, (const char *const *)ops->item, (size_t)ops->n, &err) &&
@@ -528,13 +541,36 @@ static Exit act(Runs *r, const Operands *ops, const RunsOptions *o,
     return list(r, ops, o, style);
 }
 
+/* Where the run of `show`, `compare` or `remove` lies when it is named by its path and
+ * no folder was asked for: a path that was printed elsewhere works as it is. */
+static bool folder_of_run(const Operands *ops, char dst[PATH_MAX])
+{
+    char file[PATH_MAX];
+    bool is_verb = false;
+    for (size_t i = 0; i < ARRAY_LEN(verbs) && ops->n > 1; i++)
+        is_verb = is_verb || strcmp(ops->item[0], verbs[i].name) == 0;
+    if (!is_verb || !path_join(file, sizeof file, ops->item[1], "run.json", NULL) ||
+        !file_exists(file) || !text_copy(dst, PATH_MAX, ops->item[1]))
+        return false;
+    size_t n = strlen(dst);
+    while (n > 1 && dst[n - 1] == '/')
+        dst[--n] = '\0';
+    char *slash = strrchr(dst, '/');
+    if (!slash || slash == dst)
+        return false;
+    *slash = '\0';
+    return true;
+}
+
 Exit command_runs(const Operands *ops, const void *config)
 {
     const RunsOptions *o = config;
     Err err = {0};
     Runs r = {0};
     PrintStyle style;
-    const char *root = runs_root(o->runs);
+    char folder[PATH_MAX];
+    const char *root =
+        !o->runs[0] && folder_of_run(ops, folder) ? folder : runs_root(o->runs);
     if (!style_detect(o->level, (int)o->width, &style, &err))
         return command_fail(EXIT_USAGE, "%s", err.msg);
     if (!o->runs[0] && !file_exists(root)) {

@@ -389,3 +389,21 @@ json_t *ledger_read(const char *report, Err *err)
         err_prefix(err, "'%s'", report);
     return o;
 }
+
+bool ledger_shown(const char *report, const json_t *ledger, bool *shown, Err *err)
+{
+    char *text;
+    size_t n;
+    if (!file_read_all(report, REPORT_MAX, &text, &n, err))
+        return false;
+    Str t;
+    str_init(&t);
+    bool ok = add_claims(json_object_get(ledger, "claims"),
+                         json_object_get(ledger, "run"), &t, err) &&
+              str_ok(&t, err);
+    const char *table = ok ? strstr(t.s, "\n| ") : NULL;
+    *shown = table && strstr(text, table);
+    str_done(&t);
+    mem_free(text);
+    return ok;
+}

@@ -19,6 +19,9 @@ bool ledger_write(const char *run_dir, Err *err);
  * "seed", "isa", "threads"}, "claims": [{"key", "text", "value", "lo", "hi", "flag"}]}.
  * NULL: ERR_FORMAT when there is none or it is damaged. */
 json_t *ledger_read(const char *report, Err *err);
+/* Whether the table that readers see is that of the ledger; false after an edit of
+ * either. */
+bool ledger_shown(const char *report, const json_t *ledger, bool *shown, Err *err);
 /* What a run (its folder) has for the keys of claims: key -> number. */
 json_t *ledger_values(const char *run_dir, Err *err);
 #endif

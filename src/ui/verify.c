@@ -248,6 +248,7 @@ Exit command_verify(const Operands *ops, const void *config)
     char folder[PATH_MAX];
     json_t *values = NULL, *ledger = NULL;
     size_t bad = 0;
+    bool shown = false;
     Exit code = EXIT_USAGE;
     if (style_detect(o->level, (int)o->width, &style, &err) &&
         folder_of(ops->item[0], folder, &err))
@@ -259,12 +260,17 @@ Exit command_verify(const Operands *ops, const void *config)
         code = fresh_values(ledger, folder, o, &values, &err);
     }
     bool ok =
-        values &&
+        values && ledger_shown(ops->item[0], ledger, &shown, &err) &&
         show_claims(json_object_get(ledger, "claims"), values, &bad, &style, &err) &&
         show_end(&err);
+    if (ok && !shown)
+        fprintf(stderr,
+                "cleave: the table of claims in '%s' was edited: it is not that "
+                "of the ledger below it, which was verified\n",
+                ops->item[0]);
     json_decref(values);
     json_decref(ledger);
     if (ok)
-        return bad ? EXIT_SCRIPT : EXIT_OK;
+        return bad || !shown ? EXIT_SCRIPT : EXIT_OK;
     return command_fail(values ? EXIT_BROKEN : code, "%s", err.msg);
 }

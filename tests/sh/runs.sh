@@ -68,6 +68,12 @@ check 'has the settings' grep -qE '^note +a,b' out
 check 'the result' grep -qE '^acc +0.95' out
 check 'the curve' has out step
 check 'and the picture' has out 'figures/001-ones.png'
+elsewhere=$PWD/$run02_3
+mkdir -p far
+cd far || exit 1
+go runs show "$elsewhere/"
+cd .. || exit 1
+check 'a run is found by its path from elsewhere' same "$rc" 0
 go runs show "$run02_3/"
 check 'by folder' has out "$run02_3"
 id=${run02_3##*-}
@@ -119,6 +125,11 @@ sed 's/"value":30,"lo":29.5,"hi":30.5/"value":35,"lo":34.5,"hi":35.5/' "$run02_3
 go verify "$run02_3/wrong.md"
 check 'a claim that does not hold gives 1' same "$rc" 1
 check 'and is marked' grep -qE '^FAILS +35 .* 30 +ten times the seed' out
+sed 's/^| ten times the seed | 30 |/| ten times the seed | 31 |/' "$run02_3/report.md" \
+  >"$run02_3/wrong.md"
+go verify "$run02_3/wrong.md"
+check 'an edited table of claims gives 1' same "$rc $(grep -c '^holds' out)" '1 3'
+check 'and is said' has err 'was edited'
 cp "$run02_3/report.md" apart.md
 go verify apart.md
 check 'without any copy of the script: 2' same "$rc" 2
@@ -259,6 +270,7 @@ usage 'begin with' runs show 20
 usage 'no run has' runs --sort -nothing
 usage 'no run has' runs --group nothing
 usage '--baseline needs --group' runs --baseline lr=1
+usage "did you mean 'loss'" runs --columns id,los
 usage 'no group fits' runs --group lr --baseline lr=7
 usage "did you mean 'group'" runs --groups lr
 usage 'cannot read the folder' runs --runs nowhere

@@ -274,6 +274,12 @@ bool model_from(const TensorSet *file, const char *name, Model **out, Err *err)
     const char *kind = tset_meta(file, "model");
     const ModelRow *row = kind ? model_row(kind) : NULL;
     *out = NULL;
+    if (kind && strcmp(kind, "custom") == 0)
+        return err_set(err, ERR_FORMAT,
+                       "%s: it holds the parameters of a network that a script made; "
+                       "make that with cl.model.custom again and give it "
+                       "parameters = cl.load(file)",
+                       name);
     if (!row)
         return err_set(err, ERR_FORMAT, "%s: %s%.60s%s; models are saved by net:save()",
                        name, kind ? "there is no model '" : "this file holds no model",

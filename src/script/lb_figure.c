@@ -127,20 +127,55 @@ static void set_labels(lua_State *L, int labels, Figure *f)
     }
 }
 
+/* An f32 contiguous copy on the stack. Figures hold floats: where the largest of f64
+ * values is far from their range, the copy is in units of 10^*power. */
+static LTensor *push_pixels(lua_State *L, const Tensor *t, int *power)
+{
+    Err err;
+    double most = 0, unit;
+    *power = 0;
+    LTensor *flat = lb_push_tensor(L), *wide = lb_push_tensor(L);
+    if (!tensor_convert(t, F32, &flat->t, &err) ||
+        (t->dtype == F64 && !tensor_convert(t, F64, &wide->t, &err)))
+        lb_raise(L, &err);
+    const double *v = wide->t.data;
+    int64_t n = v ? tensor_count(t) : 0;
+    for (int64_t i = 0; i < n; i++)
+        most = isfinite(v[i]) ? fmax(most, fabs(v[i])) : most;
+    if (most > 0 && (most < 1e-30 || most > 1e30)) {
+        *power = (int)fmax(floor(log10(most)), -300);
+        unit = pow(10, *power);
+        for (int64_t i = 0; i < n; i++)
+            ((float *)flat->t.data)[i] = (float)(v[i] / unit);
+    }
+    lua_pop(L, 1);
+    return flat;
+}
+
+static bool set_image_texts(lua_State *L, Figure *f, const ImagesCfg *c, int power,
+                            Err *err)
+{
+    if (c->title[0] && !figure_set_title(f, c->title, err))
+        return false;
+    const char *text = c->caption;
+    if (power)
+        text = lua_pushfstring(L, "%s%svalues in units of 1e%d", text,
+                               text[0] ? "; " : "", power);
+    return !text[0] || figure_set_caption(f, text, err);
+}
+
 static int cl_images(lua_State *L)
 {
     Err err;
     ImagesCfg c;
-    int n = 0, h = 0, w = 0;
+    int n = 0, h = 0, w = 0, power;
     LTensor *src = lb_check_tensor(L, 1);
     lua_settop(L, 2);
     lb_take_option(L, 2, "labels");
     int labels = lua_gettop(L);
     lb_options(L, 2, "cl.images", images_options, n_images_options, &c);
     image_dims(L, &src->t, &c, &n, &h, &w);
-    LTensor *flat = lb_push_tensor(L); /* f32 contiguous copy, owned by Lua */
-    if (!tensor_convert(&src->t, F32, &flat->t, &err))
-        return lb_raise(L, &err);
+    LTensor *flat = push_pixels(L, &src->t, &power);
     LFigure *f = push_figure(L);
     f->f = figure_images(n, h, w, flat->t.data, c.is_signed, &err);
     if (!f->f)
@@ -149,10 +184,11 @@ static int cl_images(lua_State *L)
                   : !strcmp(c.scale, "p99") ? SCALE_P99
                                             : SCALE_SHARED;
     f->f->per_row = (int)c.per_row;
-    if ((c.title[0] && !figure_set_title(f->f, c.title, &err)) ||
-        (c.caption[0] && !figure_set_caption(f->f, c.caption, &err)))
+    int figure = lua_gettop(L);
+    if (!set_image_texts(L, f->f, &c, power, &err))
         return lb_raise(L, &err);
     set_labels(L, labels, f->f);
+    lua_settop(L, figure);
     return 1;
 }
 

@@ -298,9 +298,26 @@ static void add_param(lua_State *L, Model *m, const char *name, const CustomOpt 
     lua_settop(L, spec);
 }
 
-static void ignore_site(void *ctx, const char *site, const Spec *s)
+/* No two sites of one name: a hook or model:activations could not tell them apart. */
+static void check_sites(lua_State *L, Model *m)
 {
-    (void)ctx, (void)site, (void)s;
+    Err err;
+    Str *names = lb_push_str(L);
+    SiteList list = {.names = *names};
+    bool ok = site_list(m, add_site, &list, &err);
+    *names = list.names;
+    if (!ok || !str_ok(names, &err))
+        lb_raise(L, &err);
+    const char *name = names->s;
+    lua_newtable(L);
+    for (int i = 0; i < list.n; i++, name += strlen(name) + 1) {
+        if (lua_getfield(L, -1, name) != LUA_TNIL)
+            lb_error(L, ERR_OPTION, "cl.model.custom: two sites are called '%s'", name);
+        lua_pop(L, 1);
+        lua_pushboolean(L, true);
+        lua_setfield(L, -2, name);
+    }
+    lua_pop(L, 2);
 }
 
 static int new_custom(lua_State *L)
@@ -332,9 +349,7 @@ static int new_custom(lua_State *L)
         add_param(L, m->m, name[i], &o);
         lua_settop(L, self);
     }
-    if (!site_list(m->m, ignore_site, NULL,
-                   &err)) /* mistakes show here, not in training */
-        return lb_raise(L, &err);
+    check_sites(L, m->m); /* mistakes show here, not in training */
     return 1;
 }
 

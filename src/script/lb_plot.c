@@ -136,8 +136,11 @@ static int plot_with(lua_State *L, const char *where, Mark mark)
     PlotCfg c;
     lua_settop(L, 2);
     bool numbers = is_numbers(L, 1), single = !numbers && lb_has_field(L, 1, "y");
-    if (!numbers)
+    if (!numbers) {
         luaL_checktype(L, 1, LUA_TTABLE);
+        luaL_argcheck(L, lua_isnil(L, 2), 2,
+                      "title and the like belong into the table of series");
+    }
     lb_plot_options(L, numbers ? 2 : 1, where, plot_options, n_plot_options,
                     single ? series_keys : NULL, &c);
     Figure *f = lb_made(L, lb_push_figure(L), figure_plot(&err), &c, &err);
@@ -203,8 +206,11 @@ static int cl_histogram(lua_State *L)
     int64_t n, left_out = 0;
     lua_settop(L, 2);
     bool numbers = is_numbers(L, 1);
-    if (!numbers)
+    if (!numbers) {
         luaL_checktype(L, 1, LUA_TTABLE);
+        luaL_argcheck(L, lua_isnoneornil(L, 2), 2,
+                      "bins and the like belong into the table of series");
+    }
     lb_plot_options(L, numbers ? 2 : 1, "cl.histogram", histogram_options,
                     n_histogram_options, NULL, &c);
     if (!numbers && !(c.lo < c.hi))

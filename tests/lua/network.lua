@@ -139,6 +139,15 @@ test("networks work inside coroutines and are collected", function()
   equal(next(held), nil)
 end)
 
+test("a custom network has no two sites of one name", function()
+  raises(function()
+    cl.model.custom {
+      input = 3, classes = 2, parameters = { w = cl.ones { 3, 2 } },
+      forward = function(p, v, site) return site("a", site("a", cl.matmul(v, p.w))) end,
+    }
+  end, "two sites are called 'a'")
+end)
+
 test("hooks replace sites of built-in and custom networks", function()
   for _, net in ipairs { mine(), cl.model.mlp { input = 16, hidden = "8", classes = 2 },
                          cl.model.bilinear { input = 16, embed = 6, hidden = 8, classes = 2 } } do

@@ -94,6 +94,17 @@ test("anything can be shown", function()
   raises(function() cl.show({ { x = 1 } }, {}) end, "string expected")
 end)
 
+test("f64 images beyond a float's range are drawn in units of a power of ten", function()
+  for name, unit in pairs { ["1e-300"] = 1e-300, ["1e300"] = 1e300 } do
+    local x = cl.tensor({ unit, -2 * unit, 0, unit }, { dtype = "f64" }):reshape { 2, 2 }
+    local text = cl.images(x, { caption = "small" }):text()
+    assert(text:find("@", 1, true) and not text:find("zero", 1, true), text)
+    assert(not text:find("!", 1, true), text)
+    assert(text:find("small; values in units of " .. name, 1, true), text)
+  end
+  assert(not cl.images(cl.tensor({ 1e-20 }, { dtype = "f64" }):reshape { 1, 1 }):text():find("units"))
+end)
+
 test("the report holds texts and figures in order", function()
   cl.report { "# Title", "text", cl.images(cl.ones { 2, 9 }), cl.table { { a = 1 } }, 3, cl.tensor { 1, 2 } }
   local text = read("report.md")

@@ -177,8 +177,7 @@ class Run:
 
 
 def runs(folder="runs", **where):
-    """The runs of a folder in the order of their names (which begin with the time). Keyword
-    arguments keep those whose state, setting or result is equal: runs("runs", seed=1)."""
+    """The runs of a folder in the order in which they started. Keyword arguments keep those whose state, setting or result is equal: runs("runs", seed=1)."""
     found = []
     for name in sorted(os.listdir(folder)):
         path = os.path.join(folder, name)
@@ -190,7 +189,7 @@ def runs(folder="runs", **where):
             continue  # not JSON: no run of ours
         if all((run.state if k == "state" else run.get(k)) == v for k, v in where.items()):
             found.append(run)
-    return found
+    return sorted(found, key=lambda run: (str(run.info.get("start")), run.name))
 
 
 def table(found, columns):

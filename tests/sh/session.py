@@ -399,7 +399,7 @@ def what_cannot_be_stopped_is_killed():
     until("the process is gone", lambda: gone(pid))
     until("another lives", lambda: v.record() and v.pid() != pid and v.connects())
     w = Viewer()
-    same(w.status()["state"], "idle")
+    until("it is idle", lambda: w.status()["state"] == "idle")
     assert "find" in w.events("text")[-1]["text"]
 
 

@@ -127,10 +127,10 @@ bool interaction_minus(const Interaction *b, const Dictionary *d, Interaction *o
     out->C = b->C;
     out->I = b->I;
     out->E = b->E + 2 * d->R;
-    bool ok = tensor_zeros(F64, 2, (int64_t[]){out->E, out->I}, &out->embed, err) &&
-              tensor_zeros(F64, 3, (int64_t[]){out->C, out->E, out->E}, &out->core,
-                           err) &&
-              tensor_copy(&b->bias, &out->bias, err);
+    bool ok =
+        tensor_zeros(F64, 2, (int64_t[]){out->E, out->I}, &out->embed, err) &&
+        tensor_zeros(F64, 3, (int64_t[]){out->C, out->E, out->E}, &out->core, err) &&
+        tensor_copy(&b->bias, &out->bias, err);
     if (ok)
         fill_rest(b, d, out);
     else

@@ -13,7 +13,7 @@
 
 #define OPT(type, name, dflt, lo, hi, doc)                                             \
     {                                                                                  \
-        #name, type, offsetof(AlsCfg, name), dflt, lo, hi, NULL, doc                   \
+#name, type, offsetof(AlsCfg, name), dflt, lo, hi, NULL, doc                   \
     }
 const OptRow als_options[] = {
     OPT(OPT_INT, components, "64", 1, 100000, "Rank-one parts."),
@@ -68,7 +68,8 @@ static bool unfold(const Tensor *X, int k, Tensor *out, Err *err)
 static bool check(const Tensor *X, Err *err)
 {
     char shape[96];
-    if (X->dtype != F64 || X->ndim != 3 || tensor_count(X) == 0 || !tensor_contiguous(X))
+    if (X->dtype != F64 || X->ndim != 3 || tensor_count(X) == 0 ||
+        !tensor_contiguous(X))
         return err_set(err, ERR_SHAPE,
                        "the tensor is %s, it must be f64[n,m,k] without gaps",
                        tensor_format_shape(X, shape));
@@ -117,8 +118,8 @@ static bool sweep_new(const Tensor *X, const AlsCfg *cfg, Sweep *s, Err *err)
         if (!unfold(X, k, &s->unfolded[k], err) || !new2(n, R, &s->factor[k], err) ||
             !new2(n, R, &s->before[k], err) || !new2(n, R, &s->step[k], err))
             return false;
-        rng_normal_f64((RngKey){(uint64_t)cfg->seed, rng_stream(name), 0}, 0, n * R, 0, 1,
-                       s->factor[k].data);
+        rng_normal_f64((RngKey){(uint64_t)cfg->seed, rng_stream(name), 0}, 0, n * R, 0,
+                       1, s->factor[k].data);
     }
     return new2(rest, R, &s->product, err) && new2(most, R, &s->image, err) &&
            new2(R, R, &s->gram, err);
@@ -139,7 +140,8 @@ static bool project(Sweep *s, const Tensor *factor, int k, Err *err)
                          f64(&s->product), R, 0, f64(&s->image), R, err);
 }
 
-/* gram := Hadamard product of the Gram matrices of all factors but k (k < 0: of all). */
+/* gram := Hadamard product of the Gram matrices of all factors but k (k < 0: of all
+ * three). */
 static void multiply_grams(Sweep *s, const Tensor *factor, int k)
 {
     int64_t R = s->R;
@@ -281,7 +283,8 @@ static bool mode_basis(const Tensor *X, int k, int64_t rank, Tensor *u, Tensor *
     bool ok = unfold(X, k, &flat, err) && lapack_svd(&flat, &all, sigma, &vt, err);
     int64_t have = ok ? all.dim[1] : 0;
     rank = rank <= 0 || rank > have ? have : rank;
-    ok = ok && tensor_slice(&all, 1, 0, rank, 1, &cut, err) && tensor_copy(&cut, u, err);
+    ok =
+        ok && tensor_slice(&all, 1, 0, rank, 1, &cut, err) && tensor_copy(&cut, u, err);
     Tensor *const t[] = {&flat, &all, &vt, &cut};
     for (size_t i = 0; i < ARRAY_LEN(t); i++)
         tensor_release(t[i]);

@@ -137,7 +137,8 @@ bool consensus_new(const Tensor *rows, const int32_t *owner, const int32_t *from
     memset(out, 0, sizeof *out);
     if (rows->dtype != F32 || rows->ndim != 2 || rows->dim[0] < 1 ||
         !tensor_contiguous(rows))
-        return err_set(err, ERR_SHAPE, "consensus: the rows are %s, they must be f32[n,D]",
+        return err_set(err, ERR_SHAPE,
+                       "consensus: the rows are %s, they must be f32[n,D]",
                        tensor_format_shape(rows, shape));
     Rows w = {.x = rows->data,
               .n = rows->dim[0],

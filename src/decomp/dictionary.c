@@ -225,11 +225,10 @@ bool dict_save(const Dictionary *d, const char *path, Err *err)
     TensorSet *s = tset_new(err);
     char shown[24];
     snprintf(shown, sizeof shown, "%lld", (long long)d->shown);
-    bool ok = s && tset_add_meta(s, "shown", shown, err) &&
-              tset_add(s, "a", &d->a, err) && tset_add(s, "b", &d->b, err) &&
-              tset_add(s, "head", &d->head, err) &&
-              tset_add_meta(s, "cleave", "dictionary", err) &&
-              safetensors_save(path, s, err);
+    bool ok =
+        s && tset_add_meta(s, "shown", shown, err) && tset_add(s, "a", &d->a, err) &&
+        tset_add(s, "b", &d->b, err) && tset_add(s, "head", &d->head, err) &&
+        tset_add_meta(s, "cleave", "dictionary", err) && safetensors_save(path, s, err);
     tset_free(s);
     return ok;
 }

@@ -10,6 +10,7 @@
 #include "graph/plan.h"
 #include "tensor/rng.h"
 
+// clang-format off
 #define FAMILIES                                                                       \
     "cp split sym nonnegative visual strokes masked_strokes two_banks data_anchors "   \
     "eigen pairs"
@@ -57,6 +58,7 @@ const OptRow family_options[] = {
         "Power of a component's norm with which the priors weigh its patterns."),
     PRIOR_OPTIONS(FamilyCfg, "0", "0", "0", "0"),
 };
+// clang-format on
 const size_t family_n_options = ARRAY_LEN(family_options);
 
 /* --- settings --------------------------------------------------------------------- */
@@ -74,7 +76,8 @@ bool family_set(FamilyCfg *cfg, const char *settings, const char *where, Err *er
         if (!(value = strchr(pair, '=')))
             return err_set(err, ERR_OPTION, "%s: '%s' is not name=value", where, pair);
         *value++ = '\0';
-        if (!opt_set_text(family_options, family_n_options, cfg, pair, value, where, err))
+        if (!opt_set_text(family_options, family_n_options, cfg, pair, value, where,
+                          err))
             return false;
     }
     return true;
@@ -202,7 +205,8 @@ Family *family_new(const FamilyCfg *cfg, const Interaction *b, const DictData *d
     f->height = data->height;
     f->width = data->width;
     f->data_metric = !strcmp(cfg->metric, "data");
-    bool ok = f->row || err_set(err, ERR_OPTION, "there is no family '%s'", cfg->family);
+    bool ok =
+        f->row || err_set(err, ERR_OPTION, "there is no family '%s'", cfg->family);
     ok = ok && check_settings(f, data, err);
     if (ok && f->data_metric)
         f->S64 = tensor_retain(data->S);
@@ -264,7 +268,9 @@ static void make_parts(Family *f, Graph *g, Parts *p)
     p->b = f->row->symmetric ? p->both : rows_of(g, p->both, f->R, 2 * f->R);
     p->head = family_param(f, g, "head");
     if (f->cfg.top > 0) {
-        OpAttr keep = {.i = {f->cfg.top, -1}};
+        OpAttr keep = {
+            .i = {f->cfg.top, -1}
+        };
         p->head = g_call(g, "topk_gate", &p->head, 1, &keep);
     }
     p->all_a = p->a;
@@ -277,7 +283,8 @@ static void make_parts(Family *f, Graph *g, Parts *p)
     }
 }
 
-static Val add_priors(Family *f, Graph *g, const Parts *v, const CosineTerms *t, Val loss)
+static Val add_priors(Family *f, Graph *g, const Parts *v, const CosineTerms *t,
+                      Val loss)
 {
     double any = 0;
     for (size_t k = 0; k < prior_n_rows; k++)
@@ -328,7 +335,8 @@ static Val residual_penalty(Family *f, Graph *g, const Parts *v, const CosineTer
     Val clock = graph_state(g, "clock", &f->clock);
     graph_assign(g, clock, g_shift(g, clock, 1));
     double last = f->cfg.steps > 1 ? (double)(f->cfg.steps - 1) : 1;
-    Val weight = g_shift(g, g_scale(g, g_shift(g, clock, -1), (to - from) / last), from);
+    Val weight =
+        g_shift(g, g_scale(g, g_shift(g, clock, -1), (to - from) / last), from);
     return g_mul(g, share, g_stop(g, weight));
 }
 
@@ -348,7 +356,9 @@ static Val inconsistency(Family *f, Graph *g, Val act, Val head, Val idx)
 
 static Val shown_columns(Family *f, Graph *g, Val act)
 {
-    OpAttr a = {.i = {1, 0, f->R, 1}};
+    OpAttr a = {
+        .i = {1, 0, f->R, 1}
+    };
     return f->Q ? g_call(g, "slice", &act, 1, &a) : act;
 }
 
@@ -364,9 +374,9 @@ static Val add_examples_loss(Family *f, Graph *g, const Parts *v, const CosineTe
     }
     if (f->cfg.consistency > 0) {
         Val shown = shown_columns(f, g, act);
-        loss = g_add(g, loss,
-                     g_scale(g, inconsistency(f, g, shown, v->head, idx),
-                             f->cfg.consistency));
+        loss = g_add(
+            g, loss,
+            g_scale(g, inconsistency(f, g, shown, v->head, idx), f->cfg.consistency));
     }
     return loss;
 }

@@ -13,7 +13,8 @@
 
 typedef struct FamilyCfg {
     char family[OPT_STR_CAP], metric[OPT_STR_CAP], schedule[OPT_STR_CAP];
-    int64_t components, residual, boost, bank, top, smooth, steps, seed, batch, examples;
+    int64_t components, residual, boost, bank, top, smooth, steps, seed, batch,
+        examples;
     double lr, weight_decay, sigma, gain, distill, anchor, penalty, penalty_end,
         consistency, emphasis;
     double prior[PRIOR_CAP];

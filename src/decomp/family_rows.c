@@ -80,12 +80,12 @@ static bool start_anchored(Family *f, const Tensor *anchors, Err *err)
                        tensor_format_shape(anchors, shape), (long long)(2 * f->R),
                        (long long)f->I);
     size_t bytes = sizeof(float) * (size_t)(f->R * f->I);
-    bool ok = dict_start_anchors(f->b, f->data_metric ? &f->S64 : NULL, anchors, &s,
-                                 err) &&
-              tensor_new(F32, 2, anchors->dim, &f->anchors, err) &&
-              family_add(f, "delta", 2 * f->R, f->I, err, &delta) &&
-              family_add(f, "amp", f->R, 1, err, &amp) &&
-              family_add_normal(f, "head", f->R, f->C, 0.02, err);
+    bool ok =
+        dict_start_anchors(f->b, f->data_metric ? &f->S64 : NULL, anchors, &s, err) &&
+        tensor_new(F32, 2, anchors->dim, &f->anchors, err) &&
+        family_add(f, "delta", 2 * f->R, f->I, err, &delta) &&
+        family_add(f, "amp", f->R, 1, err, &amp) &&
+        family_add_normal(f, "head", f->R, f->C, 0.02, err);
     if (ok) {
         memcpy(f->anchors.data, s.a.data, bytes);
         memcpy((char *)f->anchors.data + bytes, s.b.data, bytes);
@@ -167,8 +167,9 @@ static bool start_data(Family *f, const DictData *d, Err *err)
     if (d->anchors)
         return start_anchored(f, d->anchors, err);
     if (!d->x || !d->labels)
-        return err_set(err, ERR_OPTION,
-                       "the family 'data_anchors' needs the training images and labels");
+        return err_set(
+            err, ERR_OPTION,
+            "the family 'data_anchors' needs the training images and labels");
     bool ok = data_anchors(d->x, d->labels, f->C, f->I < DATA_PCS ? f->I : DATA_PCS,
                            &bank, err) &&
               pair_up(&bank, f->R, f->cfg.bank, &t, err) && start_anchored(f, &t, err);
@@ -305,7 +306,9 @@ static Val factors_nonneg(Family *f, Graph *g)
 
 static Val smooth(Family *f, Graph *g, Val x)
 {
-    OpAttr size = {.i = {f->height, f->width}};
+    OpAttr size = {
+        .i = {f->height, f->width}
+    };
     for (int64_t k = 0; k < f->cfg.smooth; k++)
         x = g_call(g, "smooth3", &x, 1, &size);
     return x;
@@ -336,13 +339,14 @@ static Val factors_strokes(Family *f, Graph *g)
 
 static Val factors_masked(Family *f, Graph *g)
 {
-    Val mask = mask_learnt(g, family_param(f, g, "centre"),
-                           family_param(f, g, "width"), &f->ys, &f->xs);
+    Val mask = mask_learnt(g, family_param(f, g, "centre"), family_param(f, g, "width"),
+                           &f->ys, &f->xs);
     return amplify(f, g, g_mul(g, templates(f, g), mask));
 }
 
 /* --- the tables ------------------------------------------------------------------- */
 
+// clang-format off
 const FamilyRow family_rows[] = {
     {"cp", "Free factors a, b and heads, from small noise.", "", false, start_cp,
      factors_cp},
@@ -351,8 +355,8 @@ const FamilyRow family_rows[] = {
      "", false, start_split, factors_split},
     {"sym", "Squares (x.v)^2 with free heads, from small noise.", "", true, start_sym,
      factors_sym},
-    {"nonnegative", "Factors softplus(raw - 4), free heads.", "lr=0.03", false, start_cp,
-     factors_nonneg},
+    {"nonnegative", "Factors softplus(raw - 4), free heads.", "lr=0.03", false,
+     start_cp, factors_nonneg},
     {"visual",
      "Free factors through 3 by 3 means, under fixed Gaussian masks on a grid; heads "
      "keep their `top` largest entries.",
@@ -360,7 +364,8 @@ const FamilyRow family_rows[] = {
     {"strokes", "Templates of pen strokes plus a smoothed deviation.",
      "top=1 smooth=1 anchor=0.002 distill=0.02 lr=0.005", false, start_strokes,
      factors_strokes},
-    {"masked_strokes", "The same under a Gaussian mask whose centre and width are learnt.",
+    {"masked_strokes",
+     "The same under a Gaussian mask whose centre and width are learnt.",
      "top=1 smooth=1 anchor=0.002 distill=0.02 lr=0.005", false, start_masked,
      factors_masked},
     {"two_banks",
@@ -378,6 +383,7 @@ const FamilyRow family_rows[] = {
      "Free factors that begin at the optimum of the limit for one-class heads.",
      "top=1 lr=0.005", false, start_pairs, factors_cp},
 };
+// clang-format on
 const size_t family_n_rows = ARRAY_LEN(family_rows);
 
 const FamilyRow *family_row(const char *name)

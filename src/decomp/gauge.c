@@ -16,9 +16,11 @@
 #include "tensor/lapack.h"
 
 #define FIELD(name) offsetof(GaugeCfg, name)
+// clang-format off
 const OptRow gauge_options[] = {
     {"criterion", OPT_ENUM, FIELD(criterion), "sparsity", 0, 0,
-     "sparsity locality smoothness varimax", "What the displayed patterns should have."},
+     "sparsity locality smoothness varimax",
+     "What the displayed patterns should have."},
     {"display", OPT_ENUM, FIELD(display), "pairs", 0, 0, "pairs squares",
      "Components as pairs of patterns, or every square for itself."},
     {"steps", OPT_INT, FIELD(steps), "200", 0, 1000000, NULL,
@@ -33,6 +35,7 @@ const OptRow gauge_options[] = {
     {"emphasis", OPT_NUM, FIELD(emphasis), "0", 0, 4, NULL,
      "Power of a component's norm with which its patterns count."},
 };
+// clang-format on
 const size_t gauge_n_options = ARRAY_LEN(gauge_options);
 
 typedef struct Group { /* one class: rows of P and N, moments of its X */
@@ -184,8 +187,7 @@ static bool step_class(Move *v, Group *c, double lr, int64_t t, Err *err)
         return true;
     gather(c, &v->P, &v->N, W);
     gather(c, plan_output(v->plan, v->out_dp), plan_output(v->plan, v->out_dn), G);
-    bool ok =
-        blas_gemm_f64(false, true, m, m, I, 1, G, I, W, I, 0, M, m, err);
+    bool ok = blas_gemm_f64(false, true, m, m, I, 1, G, I, W, I, 0, M, m, err);
     if (ok) {
         project(M, c->n);
         adam(M, c, lr, t);
@@ -217,7 +219,8 @@ static bool load(Move *v, const Dictionary *d, Err *err)
                            (long long)r, (long long)used);
         double x = (double)h[r * d->C + c], root = sqrt(fabs(x)), s = x < 0 ? -1 : 1;
         for (int64_t i = 0; i < v->I; i++) {
-            double p = root * (double)a[r * v->I + i], q = root * s * (double)b[r * v->I + i];
+            double p = root * (double)a[r * v->I + i],
+                   q = root * s * (double)b[r * v->I + i];
             f64(&v->P)[r * v->I + i] = 0.5 * (p + q);
             f64(&v->N)[r * v->I + i] = 0.5 * (p - q);
         }
@@ -245,7 +248,8 @@ static bool add_moments(Move *v, Err *err)
     for (int64_t c = 0; c < v->C; c++) {
         int64_t n = v->group[c].n;
         most = n > most ? n : most;
-        if (n && !(v->group[c].m = mem_zalloc(sizeof(double) * (size_t)(8 * n * n), err)))
+        if (n &&
+            !(v->group[c].m = mem_zalloc(sizeof(double) * (size_t)(8 * n * n), err)))
             return false;
         v->group[c].v = v->group[c].m + 4 * n * n;
     }
@@ -388,7 +392,8 @@ static bool store_squares(const Move *v, Dictionary *d, Err *err)
 static bool other_start(Move *v, const Dictionary *d, int64_t k, Err *err)
 {
     Dictionary at = {0}, part = {0};
-    bool ok = dict_part(d, 0, v->R, &part, err) && dict_new(v->R, v->C, v->I, &at, err) &&
+    bool ok = dict_part(d, 0, v->R, &part, err) &&
+              dict_new(v->R, v->C, v->I, &at, err) &&
               tensor_copy_into(&part.a, &at.a, err) &&
               tensor_copy_into(&part.b, &at.b, err) &&
               tensor_copy_into(&part.head, &at.head, err);
@@ -405,7 +410,8 @@ static bool other_start(Move *v, const Dictionary *d, int64_t k, Err *err)
         memset(at.head.data, 0, tensor_bytes(&at.head));
         for (int64_t r = 0; r < v->R; r++)
             ((float *)at.head.data)[r * v->C + ((int32_t *)at.owner.data)[r]] = 1;
-        ok = dict_gauge(&at, (uint64_t)(v->cfg->seed + k - 1), err) && load(v, &at, err);
+        ok =
+            dict_gauge(&at, (uint64_t)(v->cfg->seed + k - 1), err) && load(v, &at, err);
     }
     dict_done(&at);
     dict_done(&part);
@@ -434,7 +440,8 @@ bool gauge_move(Dictionary *d, const GaugeCfg *cfg, int64_t height, int64_t widt
         ok = tensor_copy(&v.P, &best[0], err) && tensor_copy(&v.N, &best[1], err);
     }
     if (ok && !best[0].data)
-        ok = err_set(err, ERR_NUMERIC, "the criterion is not finite on this dictionary");
+        ok =
+            err_set(err, ERR_NUMERIC, "the criterion is not finite on this dictionary");
     if (ok) {
         memcpy(v.P.data, best[0].data, tensor_bytes(&best[0]));
         memcpy(v.N.data, best[1].data, tensor_bytes(&best[1]));

@@ -41,7 +41,9 @@ void mask_centres(const Tensor *t, const Tensor *ys, const Tensor *xs, float *ce
 /* exp(-(coordinate - centre)^2 k) as [n,m]; column 0 or 1 of centre [n,2]. */
 static Val mask_side(Graph *g, Val centre, int column, Val k, const Tensor *coords)
 {
-    OpAttr a = {.i = {1, column, column + 1, 1}};
+    OpAttr a = {
+        .i = {1, column, column + 1, 1}
+    };
     Val c = g_call(g, "slice", &centre, 1, &a);
     Val d = g_square(g, g_sub(g, graph_const(g, coords), c));
     return g_exp(g, g_neg(g, g_mul(g, d, k)));

@@ -55,7 +55,7 @@ bool match_greedy(const Tensor *score, int32_t *column, Err *err)
 
 typedef struct Paths { /* rows 1..n, columns 1..m; 0 is the free column */
     int64_t n, m;
-    bool turned;                 /* rows are the score's columns */
+    bool turned; /* rows are the score's columns */
     const Tensor *score;
     double forbidden;
     double *u, *v, *least;
@@ -188,8 +188,8 @@ bool score_patterns_of(const Dictionary *x, const Dictionary *y, const Tensor *S
     Tensor p = {0}, q = {0}, wp = {0}, wq = {0};
     memset(score, 0, sizeof *score);
     bool ok = check_pair(x, y, err) && dict_patterns(x, S, false, &p, err) &&
-              dict_patterns(y, S, false, &q, err) && tensor_convert(&p, F64, &wp, err) &&
-              tensor_convert(&q, F64, &wq, err) &&
+              dict_patterns(y, S, false, &q, err) &&
+              tensor_convert(&p, F64, &wp, err) && tensor_convert(&q, F64, &wq, err) &&
               tensor_new(F64, 2, (int64_t[]){2 * x->R, 2 * y->R}, score, err) &&
               blas_gemm_f64(false, true, 2 * x->R, 2 * y->R, x->I, 1, wp.data, x->I,
                             wq.data, x->I, 0, score->data, 2 * y->R, err);

@@ -35,10 +35,10 @@ void score_restrict(Tensor *score, const Dictionary *x, const Dictionary *y,
  * `threshold`, else begins a group; a dictionary has one row a group. */
 typedef struct Consensus {
     int64_t n_groups;
-    int32_t *group;       /* [n] of every row; groups by falling support, then likeness */
-    int64_t *support;     /* [n_groups] dictionaries in it */
-    double *likeness;     /* [n_groups] mean |cosine| of its pairs, NaN: one row */
-    int32_t *owner;       /* [n_groups] */
+    int32_t *group;   /* [n] of every row; groups by falling support, then likeness */
+    int64_t *support; /* [n_groups] dictionaries in it */
+    double *likeness; /* [n_groups] mean |cosine| of its pairs, NaN: one row */
+    int32_t *owner;   /* [n_groups] */
 } Consensus;
 bool consensus_new(const Tensor *rows, const int32_t *owner, const int32_t *from,
                    double threshold, Consensus *out, Err *err);

@@ -63,7 +63,8 @@ const MetricRow metric_rows[] = {
                      0, NULL},
     [M_FRONTIER] = {"frontier_score",
                     ".40 similarity + .25 main_similarity + .30 test_acc + .45 "
-                    "pattern_gini + .65 locality_7x7 + .60 class_selectivity + .15 head_top1_frac.",
+                    "pattern_gini + .65 locality_7x7 + .60 class_selectivity + .15 "
+                    "head_top1_frac.",
                     1, NULL},
     [M_CANCELLATION] = {"cancellation",
                         "Root of the sum of |T_r|^2 over |T|^2: above 1 when "

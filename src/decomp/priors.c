@@ -139,7 +139,11 @@ static int64_t patterns_of(const PriorCtx *p)
 static Val differences(const PriorCtx *p, Val image, int axis)
 {
     int64_t n = axis == 1 ? p->height : p->width;
-    OpAttr later = {.i = {axis, 1, n, 1}}, earlier = {.i = {axis, 0, n - 1, 1}};
+    OpAttr later =
+               {
+                   .i = {axis, 1, n, 1}
+    },
+           earlier = {.i = {axis, 0, n - 1, 1}};
     return g_sub(p->g, attr_call(p->g, "slice", image, later),
                  attr_call(p->g, "slice", image, earlier));
 }
@@ -197,7 +201,9 @@ static Val build_duplicates(const PriorCtx *p)
 
 static Val build_laplacian(const PriorCtx *p)
 {
-    OpAttr size = {.i = {p->height, p->width}};
+    OpAttr size = {
+        .i = {p->height, p->width}
+    };
     Val lap = attr_call(p->g, "laplacian", p->q, size);
     return prior_weighted_mean(p, row_sum(p, g_square(p->g, lap)));
 }
@@ -205,8 +211,8 @@ static Val build_laplacian(const PriorCtx *p)
 static Val build_border(const PriorCtx *p)
 {
     Val r2 = grid_const(p, 1, (GridFn *const[]){radius2});
-    return prior_weighted_mean(
-        p, row_sum(p, g_matmul(p->g, p->energy, r2, false, false)));
+    return prior_weighted_mean(p,
+                               row_sum(p, g_matmul(p->g, p->energy, r2, false, false)));
 }
 
 static Val build_symmetry(const PriorCtx *p)
@@ -241,13 +247,19 @@ static Val build_varimax(const PriorCtx *p)
 }
 
 const PriorRow prior_rows[] = {
-    {"sparsity", build_sparsity},     {"locality", build_locality},
-    {"roughness", build_roughness},   {"variation", build_variation},
-    {"background", build_background}, {"cancellation", build_cancellation},
-    {"duplicates", build_duplicates}, {"laplacian", build_laplacian},
-    {"border", build_border},         {"symmetry", build_symmetry},
-    {"head_l1", build_head_l1},       {"head_entropy", build_head_entropy},
-    {"varimax", build_varimax},
+    {"sparsity",     build_sparsity    },
+    {"locality",     build_locality    },
+    {"roughness",    build_roughness   },
+    {"variation",    build_variation   },
+    {"background",   build_background  },
+    {"cancellation", build_cancellation},
+    {"duplicates",   build_duplicates  },
+    {"laplacian",    build_laplacian   },
+    {"border",       build_border      },
+    {"symmetry",     build_symmetry    },
+    {"head_l1",      build_head_l1     },
+    {"head_entropy", build_head_entropy},
+    {"varimax",      build_varimax     },
 };
 const size_t prior_n_rows = ARRAY_LEN(prior_rows);
 _Static_assert(ARRAY_LEN(prior_rows) <= PRIOR_CAP, "PRIOR_CAP");

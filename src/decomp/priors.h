@@ -13,7 +13,8 @@
 typedef struct PriorCtx {
     Graph *g;
     int64_t R, I, height, width;
-    Val q; /* [2R,I] patterns of unit norm: R plus, then R minus ones; or [R,I] when a = b */
+    /* [2R,I] patterns of unit norm: R plus, then R minus ones; or [R,I] when a = b */
+    Val q;
     Val energy; /* q*q */
     Val weight; /* one a pattern, mean 1, no gradient */
     Val nrm;    /* [R] |T_r|^2 in the fit's metric */

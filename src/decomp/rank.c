@@ -77,9 +77,9 @@ static bool score_images(const Dictionary *d, const Tensor *x, const int32_t *la
         return false;
     for (int64_t r = 0; r < d->R; r++) {
         const float *a = (float *)act.data + r;
-        score[r] = label ? own_share(a, x->dim[0], d->R, label,
-                                     ((int32_t *)d->owner.data)[r])
-                         : effect(a, x->dim[0], d->R) * norm(&d->head, r);
+        score[r] =
+            label ? own_share(a, x->dim[0], d->R, label, ((int32_t *)d->owner.data)[r])
+                  : effect(a, x->dim[0], d->R) * norm(&d->head, r);
     }
     tensor_release(&act);
     return true;

@@ -173,10 +173,11 @@ static bool one_class(const Dictionary *d, Err *err)
         for (int64_t c = 0; c < d->C; c++)
             used += ((float *)d->head.data)[r * d->C + c] != 0;
         if (used > 1)
-            return err_set(err, ERR_OPTION,
-                           "component %lld speaks for %lld classes; the canonical gauge "
-                           "needs one-class heads",
-                           (long long)r, (long long)used);
+            return err_set(
+                err, ERR_OPTION,
+                "component %lld speaks for %lld classes; the canonical gauge "
+                "needs one-class heads",
+                (long long)r, (long long)used);
     }
     return true;
 }

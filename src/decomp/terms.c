@@ -60,7 +60,9 @@ void cosine_done(CosineConst *c)
 
 Val rows_of(Graph *g, Val x, int64_t from, int64_t to)
 {
-    OpAttr a = {.i = {0, from, to, 1}};
+    OpAttr a = {
+        .i = {0, from, to, 1}
+    };
     return g_call(g, "slice", &x, 1, &a);
 }
 
@@ -163,8 +165,8 @@ static void sum_terms(Graph *g, Val gram, Val cross, double BB, CosineTerms *t)
     t->TB = g_sum(g, cross);
     t->TT = g_sum(g, gram);
     t->nrm = g_unary(g, "diag", gram);
-    t->cosine = g_div(
-        g, t->TB, g_sqrt(g, g_shift(g, g_scale(g, t->TT, BB), 1e-30 * (BB + 1))));
+    t->cosine =
+        g_div(g, t->TB, g_sqrt(g, g_shift(g, g_scale(g, t->TT, BB), 1e-30 * (BB + 1))));
 }
 
 void head_terms(const HeadConst *c, Graph *g, Val a, Val b, Val head, int64_t shown,
@@ -187,13 +189,16 @@ void head_terms(const HeadConst *c, Graph *g, Val a, Val b, Val head, int64_t sh
     if (a == b) {
         sum = g_scale(g, g_square(g, Gaa), 2);
     } else {
-        Val Gbb = g_matmul(g, bS, b, false, true), Gab = g_matmul(g, aS, b, false, true);
+        Val Gbb = g_matmul(g, bS, b, false, true),
+            Gab = g_matmul(g, aS, b, false, true);
         sum = g_add(g, g_mul(g, Gaa, Gbb), g_mul(g, Gab, g_transpose(g, Gab)));
     }
     Val gram = g_mul(g, g_scale(g, sum, 0.5), g_matmul(g, head, head, false, true));
     sum_terms(g, gram, cross, c->BB, t);
     if (main && shown < R) {
-        OpAttr cols = {.i = {1, 0, shown, 1}};
+        OpAttr cols = {
+            .i = {1, 0, shown, 1}
+        };
         Val part = rows_of(g, gram, 0, shown);
         part = g_call(g, "slice", &part, 1, &cols);
         sum_terms(g, part, rows_of(g, cross, 0, shown), c->BB, main);

@@ -8,11 +8,11 @@
 
 typedef struct CosineConst {
     int64_t R;
-    Tensor S;     /* f32 [I,I]; empty in the plain metric */
+    Tensor S;              /* f32 [I,I]; empty in the plain metric */
     Tensor embed, embed_S; /* f32 [E,I]; the second times S */
-    Tensor core;  /* f32 [R,E,E]: M of each component's class */
-    Tensor same;  /* f32 [R,R]: 1 for components of one class */
-    double BB;    /* <B,B> */
+    Tensor core;           /* f32 [R,E,E]: M of each component's class */
+    Tensor same;           /* f32 [R,R]: 1 for components of one class */
+    double BB;             /* <B,B> */
 } CosineConst;
 
 typedef struct CosineTerms {

@@ -18,7 +18,7 @@
 
 #define OPT(type, name, dflt, lo, hi, doc)                                             \
     {                                                                                  \
-        #name, type, offsetof(TwoBankCfg, name), dflt, lo, hi, NULL, doc               \
+#name, type, offsetof(TwoBankCfg, name), dflt, lo, hi, NULL, doc               \
     }
 const OptRow twobank_options[] = {
     OPT(OPT_INT, components, "128", 2, 100000,
@@ -120,8 +120,8 @@ TwoBank *twobank_new(const TwoBankCfg *cfg, const Interaction *b, const DictData
     f->width = data->width;
     bool ok =
         mask_coordinates(f->height, &f->ys, err) &&
-        mask_coordinates(f->width, &f->xs, err) &&
-        make_anchors(f, data, err) && make_params(f, err) &&
+        mask_coordinates(f->width, &f->xs, err) && make_anchors(f, data, err) &&
+        make_params(f, err) &&
         cosine_const(b, NULL, f->dict.owner.data, f->R, &f->cosine, err) &&
         (!(cfg->distill > 0) || distill_new(data, b, &f->dict.head, &f->distill, err));
     if (ok)
@@ -159,12 +159,14 @@ static Val param(TwoBank *f, Graph *g, int k)
 /* Masked factors [2R,I], before amplitudes. */
 static Val masked(TwoBank *f, Graph *g)
 {
-    OpAttr size = {.i = {f->height, f->width}};
+    OpAttr size = {
+        .i = {f->height, f->width}
+    };
     Val delta = param(f, g, P_DELTA);
     Val t = g_add(g, g_scale(g, g_call(g, "smooth3", &delta, 1, &size), f->cfg.gain),
                   graph_const(g, &f->anchors));
-    Val mask = mask_learnt(g, param(f, g, P_CENTRE), param(f, g, P_WIDTH), &f->ys,
-                           &f->xs);
+    Val mask =
+        mask_learnt(g, param(f, g, P_CENTRE), param(f, g, P_WIDTH), &f->ys, &f->xs);
     return g_mul(g, t, mask);
 }
 

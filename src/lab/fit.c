@@ -8,8 +8,12 @@
 bool fit_run(const FitJob *f, const TrainHooks *hooks, TrainReport *out, Err *err)
 {
     TrainCfg cfg;
-    TrainJob job = { .params = f->params, .states = f->states, .loss = f->loss, .ctx = f->ctx,
-                     .n_examples = f->n_examples, .name = f->name };
+    TrainJob job = {.params = f->params,
+                    .states = f->states,
+                    .loss = f->loss,
+                    .ctx = f->ctx,
+                    .n_examples = f->n_examples,
+                    .name = f->name};
     memset(out, 0, sizeof *out);
     if (f->steps == 0)
         return true;
@@ -20,7 +24,8 @@ bool fit_run(const FitJob *f, const TrainHooks *hooks, TrainReport *out, Err *er
     cfg.seed = f->seed;
     cfg.optim.lr = f->lr;
     cfg.optim.weight_decay = f->weight_decay;
-    text_copy(cfg.optim.method, sizeof cfg.optim.method, f->weight_decay > 0 ? "adamw" : "adam");
+    text_copy(cfg.optim.method, sizeof cfg.optim.method,
+              f->weight_decay > 0 ? "adamw" : "adam");
     text_copy(cfg.optim.schedule, sizeof cfg.optim.schedule, f->schedule);
     return train_run(&job, &cfg, hooks, out, err);
 }
@@ -28,16 +33,16 @@ bool fit_run(const FitJob *f, const TrainHooks *hooks, TrainReport *out, Err *er
 bool fit_dictionary(DictFit *f, const DictCfg *cfg, int64_t n_examples,
                     const TrainHooks *hooks, TrainReport *out, Err *err)
 {
-    FitJob job = { .name = "dictionary",
-                   .params = dictfit_params(f),
-                   .loss = dictfit_loss,
-                   .ctx = f,
-                   .n_examples = cfg->distill > 0 ? n_examples : 0,
-                   .batch = cfg->batch,
-                   .steps = cfg->steps,
-                   .seed = cfg->seed,
-                   .lr = cfg->lr,
-                   .schedule = cfg->schedule };
+    FitJob job = {.name = "dictionary",
+                  .params = dictfit_params(f),
+                  .loss = dictfit_loss,
+                  .ctx = f,
+                  .n_examples = cfg->distill > 0 ? n_examples : 0,
+                  .batch = cfg->batch,
+                  .steps = cfg->steps,
+                  .seed = cfg->seed,
+                  .lr = cfg->lr,
+                  .schedule = cfg->schedule};
     return fit_run(&job, hooks, out, err);
 }
 

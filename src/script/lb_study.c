@@ -116,13 +116,15 @@ static int decomp_published(lua_State *L)
         const struct {
             const char *name;
             double v;
-        } number[] = {{"similarity", p->similarity},
-                      {"main_similarity", p->main},
-                      {"test_acc", p->accuracy},
-                      {"pattern_gini_raw", p->gini},
-                      {"locality_7x7_raw", p->locality},
-                      {"class_selectivity", p->selectivity},
-                      {"limit", p->limit}};
+        } number[] = {
+            {"similarity",        p->similarity },
+            {"main_similarity",   p->main       },
+            {"test_acc",          p->accuracy   },
+            {"pattern_gini_raw",  p->gini       },
+            {"locality_7x7_raw",  p->locality   },
+            {"class_selectivity", p->selectivity},
+            {"limit",             p->limit      }
+        };
         lua_createtable(L, 0, 10);
         lua_pushstring(L, p->name);
         lua_setfield(L, -2, "name");
@@ -283,8 +285,10 @@ typedef struct MatchCfg {
     char by[OPT_STR_CAP], method[OPT_STR_CAP], view[OPT_STR_CAP];
     bool classes;
 } MatchCfg;
+// clang-format off
 static const OptRow match_options[] = {
-    {"by", OPT_ENUM, offsetof(MatchCfg, by), "activations", 0, 0, "activations patterns",
+    {"by", OPT_ENUM, offsetof(MatchCfg, by), "activations", 0, 0,
+     "activations patterns",
      "What is compared: correlation of activations on images, or |cosine| of the "
      "displayed patterns."},
     {"method", OPT_ENUM, offsetof(MatchCfg, method), "hungarian", 0, 0,
@@ -294,6 +298,7 @@ static const OptRow match_options[] = {
     {"classes", OPT_BOOL, offsetof(MatchCfg, classes), "true", 0, 0, NULL,
      "Only components of one digit are matched."},
 };
+// clang-format on
 static const size_t n_match_options = ARRAY_LEN(match_options);
 
 /* Mean of the matched scores among pairs whose classes are `shift` apart; -1: any. */
@@ -333,7 +338,8 @@ static int dict_match(lua_State *L)
         if (!set)
             return lb_error(L, ERR_OPTION,
                             "dictionary:match by activations needs a data set");
-        ok = score_activations(&x->d, &y->d, &lb_push_pixels(L, set)->t, &score->t, &err);
+        ok = score_activations(&x->d, &y->d, &lb_push_pixels(L, set)->t, &score->t,
+                               &err);
     } else {
         const Tensor *S = !strcmp(cfg.view, "patterns") && b->S.data ? &b->S : NULL;
         ok = score_patterns_of(&x->d, &y->d, S, &score->t, &err);
@@ -372,16 +378,19 @@ typedef struct ConsensusCfg {
     double threshold;
     int64_t n;
 } ConsensusCfg;
+// clang-format off
 static const OptRow consensus_options[] = {
     {"by", OPT_ENUM, offsetof(ConsensusCfg, by), "patterns", 0, 0,
      "patterns responses activations",
-     "What components are compared by: the stronger displayed pattern, the same through "
+     "What components are compared by: the stronger displayed pattern, the same "
+     "through "
      "the data metric, or activations on images."},
     {"threshold", OPT_NUM, offsetof(ConsensusCfg, threshold), "0.23", 0, 1, NULL,
      "Least |cosine| with the centroid of a group to join it."},
     {"n", OPT_INT, offsetof(ConsensusCfg, n), "28", 1, 100000, NULL,
      "Components of each dictionary, the first ones."},
 };
+// clang-format on
 static const size_t n_consensus_options = ARRAY_LEN(consensus_options);
 
 /* The pattern of the larger eigenvalue of component r: the plus one is (a+b)/|a+b| of
@@ -416,7 +425,7 @@ static void put_rows(const Dictionary *d, int64_t n, const Tensor *t, bool colum
 }
 
 typedef struct Members {
-    LTensor *rows;      /* f32 [all,D] */
+    LTensor *rows;         /* f32 [all,D] */
     LTensor *owner, *from; /* i32 [all] */
 } Members;
 
@@ -434,8 +443,9 @@ static Members gather_members(lua_State *L, const ConsensusCfg *cfg, const Tenso
         lua_geti(L, 1, k);
         LDict *d = lb_check_dict(L, lua_gettop(L));
         if (k > 1 && !x && D != d->d.I)
-            lb_error(L, ERR_SHAPE, "cl.decomp.consensus: dictionaries of %d and %d pixels",
-                     (int)D, (int)d->d.I);
+            lb_error(L, ERR_SHAPE,
+                     "cl.decomp.consensus: dictionaries of %d and %d pixels", (int)D,
+                     (int)d->d.I);
         all += shown_of(d, cfg->n);
         D = x ? x->dim[0] : d->d.I;
     }
@@ -473,7 +483,8 @@ static int decomp_consensus(lua_State *L)
     Consensus c;
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 3);
-    lb_options(L, 2, "cl.decomp.consensus", consensus_options, n_consensus_options, &cfg);
+    lb_options(L, 2, "cl.decomp.consensus", consensus_options, n_consensus_options,
+               &cfg);
     bool images = !strcmp(cfg.by, "activations");
     if (images && lua_isnil(L, 3))
         return lb_error(L, ERR_OPTION,
@@ -533,8 +544,8 @@ static int inter_hosvd(lua_State *L)
         rank[k] = luaL_optinteger(L, 2 + k, k == 2 ? rank[1] : 0);
     lua_settop(L, 1);
     LTensor *sigma[2] = {lb_push_tensor(L), lb_push_tensor(L)};
-    bool ok = interaction_compress(&b->b, &X, &Q, &err) &&
-              hosvd_fit(&X, rank, &h, &err);
+    bool ok =
+        interaction_compress(&b->b, &X, &Q, &err) && hosvd_fit(&X, rank, &h, &err);
     tensor_release(&X);
     tensor_release(&Q);
     if (!ok)
@@ -570,6 +581,7 @@ static int inter_minus(lua_State *L)
     return 1;
 }
 
+// clang-format off
 const LbFn lb_study_fns[] = {
     {"cl.decomp.fit", "(B, { family = \"cp\", ... } or { preset = NAME, ... })",
      "Fits a dictionary of a family to the interaction tensor. Defaults come from the "
@@ -585,21 +597,26 @@ const LbFn lb_study_fns[] = {
      "reported; gini and locality are of the unbalanced display.",
      decomp_published, NULL, NULL, NULL},
     {"dictionary:move", "({ criterion = \"sparsity\", ... })",
-     "The same tensor in the gauge that is best by a criterion: inside a class components "
+     "The same tensor in the gauge that is best by a criterion: inside a class "
+     "components "
      "move along O(n,n), so similarity does not change. Also returns { before, after, "
      "start } of the criterion.",
      dict_move, gauge_options, &gauge_n_options, "sparse = dict:move { steps = 300 }"},
     {"dictionary:canonical", "(metric = \"data\")",
-     "The displayed tensor in the gauge of its own eigenvectors: dictionaries that differ "
+     "The displayed tensor in the gauge of its own eigenvectors: dictionaries that "
+     "differ "
      "by a gauge become the same one.",
      dict_canonical_fn, NULL, NULL, NULL},
     {"dictionary:turn", "(digit, \"plus\" | \"minus\" | \"boost\", i, j, angle)",
-     "One parameter of the gauge of a digit: turns the plus (minus) patterns of its i-th "
-     "and j-th components into each other, or boosts the plus of i with the minus of j; "
+     "One parameter of the gauge of a digit: turns the plus (minus) patterns of its "
+     "i-th "
+     "and j-th components into each other, or boosts the plus of i with the minus of "
+     "j; "
      "the tensor stays. Components count from 1.",
      dict_turn, NULL, NULL, NULL},
     {"dictionary:rank", "(by, dataset)",
-     "Sorts the displayed components, best first, by effect or selectivity (which need a "
+     "Sorts the displayed components, best first, by effect or selectivity (which "
+     "need a "
      "data set), sigma, locality or gini; returns the dictionary.",
      dict_rank, NULL, NULL, "dict:rank(\"locality\")"},
     {"dictionary:top", "(k)", "A dictionary of the first k components of every class.",
@@ -611,11 +628,14 @@ const LbFn lb_study_fns[] = {
      "cl.decomp.dictionary, of which start and components are given.",
      dict_refit, dict_options, &dict_n_options, NULL},
     {"dictionary:match", "(other, dataset, { by = \"activations\", ... })",
-     "Mean score of the best one-to-one matching of components of two dictionaries, and "
+     "Mean score of the best one-to-one matching of components of two dictionaries, "
+     "and "
      "its null: the same matching between components of different digits.",
-     dict_match, match_options, &n_match_options, "mean, null = d1:match(d2, mnist.test)"},
+     dict_match, match_options, &n_match_options,
+     "mean, null = d1:match(d2, mnist.test)"},
     {"dictionary:recovery", "(parts)",
-     "How well known parts f32 [n,I] are among the displayed patterns: mean |cosine| of "
+     "How well known parts f32 [n,I] are among the displayed patterns: mean |cosine| "
+     "of "
      "the best one-to-one matching.",
      dict_recovery, NULL, NULL, NULL},
     {"cl.decomp.consensus", "({ dict, ... }, { threshold = 0.23, n = 28 }, dataset)",
@@ -628,11 +648,13 @@ const LbFn lb_study_fns[] = {
      "before symmetrising.",
      inter_als, als_options, &als_n_options, NULL},
     {"interaction:hosvd", "(classes = 0, pixels = 0)",
-     "Higher-order SVD cut to so many directions of classes and pixels (0: all): relative "
+     "Higher-order SVD cut to so many directions of classes and pixels (0: all): "
+     "relative "
      "error, and the singular values of both unfoldings.",
      inter_hosvd, NULL, NULL, NULL},
     {"interaction:minus", "(dictionary)",
      "What a dictionary leaves of the tensor, as an interaction tensor.", inter_minus,
      NULL, NULL, NULL},
 };
+// clang-format on
 const size_t lb_n_study_fns = ARRAY_LEN(lb_study_fns);

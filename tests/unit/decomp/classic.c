@@ -140,7 +140,12 @@ static void hosvd_rebuilds_and_bounds(void **state)
     (void)state;
     Err err = {0};
     Tensor X = t_random(4, F64, 3, DIMS(3, 5, 4), -1, 1);
-    static const int64_t ranks[4][3] = {{0, 0, 0}, {2, 3, 2}, {1, 1, 1}, {9, 2, 4}};
+    static const int64_t ranks[4][3] = {
+        {0, 0, 0},
+        {2, 3, 2},
+        {1, 1, 1},
+        {9, 2, 4}
+    };
     for (int way = 0; way < 4; way++) {
         Hosvd h;
         double d = 0, n = 0, cut = 0, most = 0;

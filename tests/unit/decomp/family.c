@@ -260,8 +260,8 @@ static void check_slope(Family *f, Loss *l, int k, const Given *v, const char *n
     assert_ok(tensor_copy_into(&old, &p, &err), err);
     double got = (at[0] - at[1]) / (2 * step);
     if (fabs(got - slope) > 0.02 * slope + 4e-7 / step)
-        fail_msg("%s %s: slope %.6g, must be %.6g", name, tset_name(family_params(f), k),
-                 slope, got);
+        fail_msg("%s %s: slope %.6g, must be %.6g", name,
+                 tset_name(family_params(f), k), slope, got);
     tensor_release(&p);
     tensor_release(&old);
     tensor_release(&d);

@@ -147,8 +147,10 @@ enum { SIDE = 14, PIXELS = SIDE * SIDE, CLASSES = 2, PARTS = 4 };
  * ones of a class cross each other. */
 static Tensor planted_strokes(void)
 {
-    static const int pick[CLASSES][2 * PARTS] = {{36, 37, 82, 38, 39, 44, 86, 91},
-                                                 {40, 41, 81, 96, 42, 43, 87, 101}};
+    static const int pick[CLASSES][2 * PARTS] = {
+        {36, 37, 82, 38, 39, 44, 86, 91 },
+        {40, 41, 81, 96, 42, 43, 87, 101}
+    };
     Err err = {0};
     Tensor bank, t = t_make(F32, 2, DIMS(2 * CLASSES * PARTS, PIXELS));
     assert_ok(stroke_bank(SIDE, SIDE, &bank, &err), err);

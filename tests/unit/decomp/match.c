@@ -199,8 +199,7 @@ static void planted_groups(void **state)
     assert_true(c.owner[0] == 0 && c.owner[1] == 0 && c.owner[2] == 1);
     assert_true(isnan(c.likeness[3]) && c.likeness[0] >= c.likeness[1]);
     for (int i = 0; i < SEEDS * PER; i++) /* a theme is one group */
-        assert_int_equal(c.group[i],
-                         i == SEEDS * PER - 1 ? 3 : c.group[i % PER]);
+        assert_int_equal(c.group[i], i == SEEDS * PER - 1 ? 3 : c.group[i % PER]);
     double sum = 0; /* likeness by hand, of the group of theme 2 */
     for (int i = 2; i < 9; i += 3)
         for (int j = 2; j < i; j += 3) {

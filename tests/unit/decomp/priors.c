@@ -35,8 +35,8 @@ static Setting setting_new(int64_t R, int64_t height, int64_t width)
 
 static void setting_done(Setting *s)
 {
-    Tensor *const all[] = {&s->a, &s->b, &s->weight, &s->unlit, &s->S, &s->same,
-                           &s->head};
+    Tensor *const all[] = {&s->a, &s->b,    &s->weight, &s->unlit,
+                           &s->S, &s->same, &s->head};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         tensor_release(all[i]);
 }
@@ -229,10 +229,10 @@ static void values_of_squares_by_hand(void **state)
             nb += pow(d64(&s.b)[r * I + i], 2);
         }
         for (int i = 0; i < I; i++)
-            apart += pow(d64(&s.a)[r * I + i] / sqrt(na) -
-                             d64(&s.b)[r * I + i] / sqrt(nb),
-                         2) /
-                     R;
+            apart +=
+                pow(d64(&s.a)[r * I + i] / sqrt(na) - d64(&s.b)[r * I + i] / sqrt(nb),
+                    2) /
+                R;
         for (int c = 0; c < C; c++) {
             sum += fabs(d64(&s.head)[r * C + c]);
             square += pow(d64(&s.head)[r * C + c], 2);

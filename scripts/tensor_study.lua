@@ -166,6 +166,24 @@ local second = cl.table(table_rows, {
 })
 cl.show(second, "ours")
 
+-- %% keeping and taking away the strongest components of each image
+local curves = {}
+for _, kind in ipairs { "keep", "ablate" } do
+  local series = {}
+  for _, name in ipairs { "ours", "random gauge", "sparsest gauge", "ours, plain metric", "two banks" } do
+    if kept[name] then
+      local line = kept[name]:curve(mnist.test, kind, { 1, 2, 4, 8, 16, 32, 64, 128 })
+      line.name = name
+      series[#series + 1] = line
+    end
+  end
+  curves[kind] = cl.plot {
+    title = kind == "keep" and "Only the strongest components of each image" or "Without its strongest components",
+    xlabel = "components", ylabel = "agreement with the network", logx = true, table.unpack(series),
+  }
+  cl.show(curves[kind], kind)
+end
+
 -- %% pictures side by side
 local banks_figure, ours_figure
 if kept["two banks"] then
@@ -190,5 +208,6 @@ for _, t in ipairs(targets) do
   cl.check(("%s: %s %.4f, asked for %s %.3f"):format(t[1], t[2], value, t[3] > 0 and ">=" or "<=",
     math.abs(t[3])), held)
 end
-cl.report { "# The tensor study", first, second, banks_figure or "", ours_figure }
+cl.report { "# The tensor study", first, second, curves.keep, curves.ablate,
+  banks_figure or "", ours_figure }
 return { published = rows, ours = table_rows, { name = "checks", list = cl.checks } }

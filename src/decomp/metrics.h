@@ -33,4 +33,11 @@ typedef struct DictMetrics {
 
 bool dict_metrics(const DictEval *e, DictMetrics *out, Err *err);
 int metric_index(const char *name); /* -1: none */
+
+/* Agreement with the network (its bias included) when of every image only the k
+ * strongest components are kept, or (keep false) the k strongest are taken away; k[n]
+ * rising. half[i] is the half width of a 95 % Wilson interval over images. Needs e->x.
+ */
+bool dict_curve(const DictEval *e, bool keep, const int64_t *k, int n,
+                double *agreement, double *half, Err *err);
 #endif

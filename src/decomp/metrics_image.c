@@ -2,6 +2,7 @@
  *   act = (x a_r)(x b_r),  dec = act D,  own = the network's logits with bias.
  * A component's strength on an image is |act| |D_r|. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/intr.h"
@@ -240,6 +241,79 @@ static bool keep_strongest(const Answers *w, double *v, Err *err)
     v[M_KEEP16] = y ? (double)agree / (double)w->N : (double)NAN;
     mem_free(y);
     return y != NULL;
+}
+
+/* --- curves ----------------------------------------------------------------------- */
+
+typedef struct Strength {
+    double size;
+    int64_t r;
+} Strength;
+
+static int by_strength(const void *x, const void *y)
+{
+    const Strength *a = x, *b = y;
+    if (a->size != b->size)
+        return a->size < b->size ? 1 : -1;
+    return a->r < b->r ? -1 : 1;
+}
+
+/* Adds to count[i] whether image j is still answered alike with k[i] components kept
+ * (or taken away). */
+static void follow_image(const Answers *w, int64_t j, bool keep, const int64_t *k,
+                         int n, Strength *order, double *y, int64_t *count)
+{
+    int64_t R = w->R, C = w->C, done = 0;
+    const double *act = f64(&w->act) + j * R, *dec = f64(&w->dec) + j * C;
+    int64_t own = arg_max(f64(&w->own) + j * C, NULL, C);
+    for (int64_t r = 0; r < R; r++)
+        order[r] = (Strength){fabs(act[r]) * w->size[r], r};
+    qsort(order, (size_t)R, sizeof *order, by_strength);
+    for (int64_t c = 0; c < C; c++)
+        y[c] = keep ? 0 : dec[c];
+    for (int i = 0; i < n; i++) {
+        for (; done < k[i] && done < R; done++) {
+            double a = keep ? act[order[done].r] : -act[order[done].r];
+            for (int64_t c = 0; c < C; c++)
+                y[c] += a * w->head[order[done].r * C + c];
+        }
+        count[i] += arg_max(y, w->bias, C) == own;
+    }
+}
+
+static double wilson_half(double p, double n)
+{
+    const double z = 1.959963985;
+    return z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n);
+}
+
+bool dict_curve(const DictEval *e, bool keep, const int64_t *k, int n,
+                double *agreement, double *half, Err *err)
+{
+    Answers w = {0};
+    if (!e->x)
+        return err_set(err, ERR_OPTION, "a curve of components needs images");
+    for (int i = 1; i < n; i++)
+        if (k[i] < k[i - 1])
+            return err_set(err, ERR_OPTION, "the numbers of components must rise");
+    Strength *order = mem_array((size_t)e->dict->R, sizeof *order, err);
+    double *y = mem_array((size_t)e->dict->C, sizeof *y, err);
+    int64_t *count = mem_zalloc(sizeof *count * (size_t)(n + 1), err);
+    bool have = order && y && count && answers_new(e, &w, err), ok = have;
+    for (int64_t j = 0; ok && j < w.N; j++) {
+        follow_image(&w, j, keep, k, n, order, y, count);
+        ok = j % 256 || intr_check(err);
+    }
+    for (int i = 0; ok && i < n; i++) {
+        agreement[i] = (double)count[i] / (double)w.N;
+        half[i] = wilson_half(agreement[i], (double)w.N);
+    }
+    if (have)
+        answers_done(&w);
+    mem_free(order);
+    mem_free(y);
+    mem_free(count);
+    return ok;
 }
 
 /* --- ablation --------------------------------------------------------------------- */

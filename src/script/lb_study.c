@@ -9,6 +9,7 @@
 #include "decomp/family.h"
 #include "decomp/gauge.h"
 #include "decomp/match.h"
+#include "decomp/metrics.h"
 #include "decomp/rank.h"
 #include "lab/fit.h"
 #include "script/lb_dict.h"
@@ -371,6 +372,46 @@ static int dict_recovery(lua_State *L)
                : lb_raise(L, &err);
 }
 
+/* --- curves ----------------------------------------------------------------------- */
+
+enum { MAX_CURVE = 256 };
+
+/* { x, y, lo, hi }: a series for cl.plot */
+static int dict_curve_fn(lua_State *L)
+{
+    Err err;
+    static const char *const kinds[] = {"keep", "ablate", NULL};
+    static const char *const keys[] = {"x", "y", "lo", "hi"};
+    LDict *d = lb_check_dict(L, 1);
+    Dataset *set = lb_check_dataset(L, 2);
+    int kind = luaL_checkoption(L, 3, NULL, kinds), n = 0;
+    int64_t k[MAX_CURVE];
+    double y[MAX_CURVE], half[MAX_CURVE];
+    luaL_checktype(L, 4, LUA_TTABLE);
+    lua_settop(L, 4);
+    luaL_argcheck(L, luaL_len(L, 4) <= MAX_CURVE, 4, "at most 256 numbers");
+    for (; n < (int)luaL_len(L, 4); n++, lua_pop(L, 1)) {
+        lua_geti(L, 4, n + 1);
+        k[n] = luaL_checkinteger(L, -1);
+    }
+    LInter *b = lb_inter_of(L, 1);
+    DictEval e = {.dict = &d->d, .b = &b->b, .x = &lb_push_pixels(L, set)->t};
+    if (!dict_curve(&e, kind == 0, k, n, y, half, &err))
+        return lb_raise(L, &err);
+    lua_createtable(L, 0, 4);
+    for (int t = 0; t < 4; t++) {
+        lua_createtable(L, n, 0);
+        for (int i = 0; i < n; i++) {
+            const double v[4] = {(double)k[i], y[i], y[i] - half[i], y[i] + half[i]};
+            lua_pushnumber(L, v[t]);
+            lua_rawseti(L, -2, i + 1);
+        }
+        lua_setfield(L, -2, keys[t]);
+    }
+    lb_pace(L);
+    return 1;
+}
+
 /* --- consensus -------------------------------------------------------------------- */
 
 typedef struct ConsensusCfg {
@@ -633,6 +674,11 @@ const LbFn lb_study_fns[] = {
      "its null: the same matching between components of different digits.",
      dict_match, match_options, &n_match_options,
      "mean, null = d1:match(d2, mnist.test)"},
+    {"dictionary:curve", "(dataset, \"keep\" | \"ablate\", numbers)",
+     "Agreement with the network when of every image only the k strongest components are "
+     "kept, or the k strongest are taken away, for rising k: a series { x, y, lo, hi } "
+     "for cl.plot with a 95 % Wilson interval over images.",
+     dict_curve_fn, NULL, NULL, "cl.plot { dict:curve(mnist.test, \"keep\", { 1, 4, 16 }) }"},
     {"dictionary:recovery", "(parts)",
      "How well known parts f32 [n,I] are among the displayed patterns: mean |cosine| "
      "of "

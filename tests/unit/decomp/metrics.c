@@ -638,6 +638,52 @@ static void toy_sizes(void **state)
     case_done(&k);
 }
 
+/* Curves of keeping and taking away, by counting for every image and number. */
+static void curves_by_counting(void **state)
+{
+    (void)state;
+    enum { N = 5 };
+    static const int64_t k[N] = {0, 1, 3, 16, 1000};
+    static Naive n;
+    Err err = {0};
+    World w;
+    double agree[N], half[N];
+    world_make(&w, MANY, true);
+    naive_answers(&w, &n);
+    for (int keep = 0; keep < 2; keep++) {
+        assert_ok(dict_curve(&w.e, keep, k, N, agree, half, &err), err);
+        for (int i = 0; i < N; i++) {
+            double same = 0;
+            for (int s = 0; s < NX; s++) {
+                double y[NC] = {0};
+                for (int r = 0; r < MANY; r++) {
+                    int stronger = 0;
+                    double size = fabs(n.act[s][r]) * head_norm(&w.k.d, r);
+                    for (int q = 0; q < MANY; q++)
+                        stronger += fabs(n.act[s][q]) * head_norm(&w.k.d, q) > size;
+                    for (int c = 0; c < NC && (stronger < k[i]) == keep; c++)
+                        y[c] += n.act[s][r] * t_at(&w.k.d.head, r * NC + c);
+                }
+                same += best(y, &w) == best(n.own[s], NULL);
+            }
+            double p = same / NX;
+            assert_near(agree[i], p, 1e-12);
+            assert_near(half[i],
+                        1.959963985 *
+                            sqrt(p * (1 - p) / NX + 3.8414588 / (4.0 * NX * NX)) /
+                            (1 + 3.8414588 / NX),
+                        1e-7);
+        }
+    }
+    DictMetrics all = measure(&w.e);
+    assert_near(agree[4], at(&all, "agreement"), 1e-12);
+    static const int64_t falling[2] = {3, 1};
+    assert_false(dict_curve(&w.e, true, falling, 2, agree, half, &err));
+    w.e.x = NULL;
+    assert_false(dict_curve(&w.e, true, k, 1, agree, half, &err));
+    world_done(&w);
+}
+
 static void an_interrupt_stops_it(void **state)
 {
     (void)state;
@@ -655,7 +701,9 @@ static void an_interrupt_stops_it(void **state)
 static bool try_metrics(void *ctx, Err *err)
 {
     DictMetrics m;
-    return dict_metrics(ctx, &m, err);
+    double agree, half;
+    return dict_metrics(ctx, &m, err) &&
+           dict_curve(ctx, true, (int64_t[]){2}, 1, &agree, &half, err);
 }
 
 static void every_allocation_may_fail(void **state)
@@ -683,6 +731,7 @@ int main(void)
         cmocka_unit_test(inputs_that_do_not_fit),
         cmocka_unit_test(the_table),
         cmocka_unit_test(toy_sizes),
+        cmocka_unit_test(curves_by_counting),
         cmocka_unit_test(an_interrupt_stops_it),
         cmocka_unit_test(every_allocation_may_fail),
     };

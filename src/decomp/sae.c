@@ -22,22 +22,23 @@
     }
 const OptRow sae_options[] = {
     {"activation", OPT_ENUM, offsetof(SaeCfg, activation), "batchtopk", 0, 0, ACTS,
-     "How a code is made; see cl.decomp.sae_activations()."        },
+     "How a code is made; see cl.decomp.sae_activations()."    },
     {"normalise",  OPT_ENUM, offsetof(SaeCfg, normalise),  "rms",       0, 0, NORMS,
      "Scale of the activations: as they are; each example minus its mean by its "
      "standard deviation; each by its length; all by one number to mean squared length "
      "1, or to mean length sqrt(D); each dimension to mean 0 and standard deviation "
-     "1."                                                          },
+     "1."                                                      },
     {"control",    OPT_ENUM, offsetof(SaeCfg, control),    "pi",        0, 0, "pi quadratic fixed",
-     "What makes L0 the target in activations with a penalty: a controller of its "
-     "weight, sparsity (L0/target - 1)^2 in its place, or nothing."},
+     "What brings L0 to l0 in activations with a penalty: a controller of its "
+     "weight, sparsity (L0/l0 - 1)^2 in its place, or nothing."},
     OPT(OPT_INT, latents, "512", 1, 1000000, "Number of latents."),
     OPT(OPT_NUM, k, "16", 0.001, 1000000,
         "Active latents of an example in the top-k kinds; batchtopk takes fractions."),
-    OPT(OPT_NUM, target, "0", 0, 1000000,
+    OPT(OPT_NUM, l0, "0", 0, 1000000,
         "L0 aimed at by activations with a penalty; 0: none, sparsity stays."),
-    OPT(OPT_NUM, sparsity, "0.01", 0, 1e6,
-        "Weight of the penalty in units of squared error; where a controller starts."),
+    OPT(OPT_NUM, sparsity, "0.003", 0, 1e6,
+        "Weight of the penalty in units of the total variance; where a controller "
+        "starts."),
     OPT(OPT_NUM, theta, "0.05", 1e-6, 1e6, "Thresholds at the start (jumprelu kinds)."),
     OPT(OPT_NUM, width, "0.05", 1e-9, 1e6,
         "Width of the kernel that trains thresholds, in units of u."),
@@ -100,10 +101,10 @@ static bool check(const Sae *s, const Tensor *x, const Tensor *y, Err *err)
                        "%s needs a whole k of at least 1, not %g; "
                        "batchtopk takes fractions",
                        s->act->name, c->k);
-    if (c->target > (double)c->latents)
-        return err_set(err, ERR_OPTION, "target is %g, there are %lld latents",
-                       c->target, (long long)c->latents);
-    if (c->target > 0 && !strcmp(c->control, "quadratic") &&
+    if (c->l0 > (double)c->latents)
+        return err_set(err, ERR_OPTION, "l0 is %g, there are %lld latents", c->l0,
+                       (long long)c->latents);
+    if (c->l0 > 0 && !strcmp(c->control, "quadratic") &&
         !(s->act->flags & (ACT_COUNTS | ACT_K)))
         return err_set(err, ERR_OPTION,
                        "control = \"quadratic\" needs a penalty that "
@@ -282,7 +283,7 @@ const Tensor *sae_theta(const Sae *s)
 
 double sae_aim(const Sae *s)
 {
-    return s->act->flags & ACT_K ? s->cfg.k : s->cfg.target;
+    return s->act->flags & ACT_K ? s->cfg.k : s->cfg.l0;
 }
 
 /* ---- the inference graph --------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* sae.h -- sparse autoencoders and transcoders: one skeleton, tables for what differs.
  *   x' = normalise(x);  u = E (x' - a b) + e;  f = activation(u)
  *   y' = f D + b (+ S x');  y = denormalise(y')
- * loss = (|y' - target'|^2 + weight * sparsity) / V + aux * AuxK + kl * KL, with sums
+ * loss = |y' - target'|^2 / V + weight * sparsity + aux * AuxK + kl * KL, with sums
  * over dimensions, means over the batch, and V the total variance of the normalised
  * targets, so that the first term is the fraction of variance unexplained. Encoder [M,D]
  * and decoder [M,O] hold one row for each latent; a = 1 unless there is a target of its
@@ -17,7 +17,7 @@
 typedef struct SaeCfg {
     char activation[OPT_STR_CAP], normalise[OPT_STR_CAP], control[OPT_STR_CAP];
     int64_t latents, k_aux, dead_after, steps, batch, seed, warmup;
-    double k, target, sparsity, theta, width, aux, kl, lr;
+    double k, l0, sparsity, theta, width, aux, kl, lr;
     bool unit, skip;
 } SaeCfg;
 extern const OptRow sae_options[];

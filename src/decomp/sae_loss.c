@@ -8,7 +8,9 @@
 #include "graph/build.h"
 
 static const double floor_theta = 1e-6;
-static const double pi_p = 0.5, pi_i = 0.002, pi_keep = 0.99; /* the controller */
+static const double pull_weight = 1e-3;
+/* The controller. Its integral can travel as far in a short run as in a long one. */
+static const double pi_p = 1.5, pi_i = 0.002, pi_keep = 0.99, pi_travel = 10;
 enum { PI_START = 50 };
 
 static Val state(Sae *s, Graph *g, const char *name)
@@ -83,7 +85,8 @@ static Val reconstruction(SaeForm *t)
 /* ---- dead latents ---------------------------------------------------------------- */
 
 /* The residual, held fixed, from latents that have been silent; in units of its
- * variance (arXiv 2406.04093). Live latents get no gradient: their code is 0 here. */
+ * variance (arXiv 2406.04093). Those that are below their threshold everywhere, which
+ * no code can reach, are pulled up. Live latents get no gradient: they are 0 here. */
 static Val revive(SaeForm *t, Val silence)
 {
     Graph *g = t->g;
@@ -101,7 +104,11 @@ static Val revive(SaeForm *t, Val silence)
     Val e = g_stop(g, g_sub(g, t->y, t->out));
     Val miss = g_sub(g, e, g_matmul(g, f, t->dec, false, false));
     Val var = g_sum(g, g_call(g, "var", &e, 1, &batch));
-    return g_div(g, squared(t, miss), g_shift(g, g_stop(g, var), 1e-12));
+    Val fit = g_div(g, squared(t, miss), g_shift(g, g_stop(g, var), 1e-12));
+    Val low =
+        t->theta == VAL_NONE ? g_neg(g, t->u) : g_sub(g, g_stop(g, t->theta), t->u);
+    Val below = g_mean(g, g_mul(g, g_relu(g, low), dead));
+    return g_add(g, fit, g_scale(g, below, pull_weight));
 }
 
 static void count_silence(SaeForm *t, Val silence)
@@ -128,9 +135,10 @@ static Val controlled(SaeForm *t, Val l0, Val clock)
     Val keep = g_scale(g, g_sub(g, g_num(g, clock, 1), first), pi_keep);
     Val now = g_add(g, g_mul(g, keep, mean),
                     g_mul(g, g_sub(g, g_num(g, clock, 1), keep), l0));
-    Val e = g_scale(g, g_shift(g, now, -s->cfg.target), 1 / s->cfg.target);
+    Val e = g_scale(g, g_shift(g, now, -s->cfg.l0), 1 / s->cfg.l0);
     e = g_mul(g, clamp(g, e, -1, 1), above(g, clock, PI_START));
-    Val total = g_add(g, sum, g_scale(g, e, pi_i));
+    Val total =
+        g_add(g, sum, g_scale(g, e, fmax(pi_i, pi_travel / (double)s->cfg.steps)));
     Val power = g_exp(g, g_add(g, total, g_scale(g, e, pi_p)));
     Val lambda = clamp(g, g_scale(g, power, s->cfg.sparsity), 1e-8, 1e3);
     graph_assign(g, mean, now);
@@ -138,19 +146,19 @@ static Val controlled(SaeForm *t, Val l0, Val clock)
     return lambda;
 }
 
-/* The sparsity term in units of the squared error, or VAL_NONE. */
+/* The sparsity term in units of the total variance, or VAL_NONE. */
 static Val sparsity(SaeForm *t, Val clock)
 {
     Graph *g = t->g;
     const SaeCfg *c = &t->s->cfg;
     if (t->penalty == VAL_NONE)
         return VAL_NONE;
-    if (c->target > 0 && !strcmp(c->control, "quadratic")) {
-        Val off = g_shift(g, g_scale(g, t->penalty, 1 / c->target), -1);
-        return g_scale(g, g_square(g, off), c->sparsity * t->s->variance);
+    if (c->l0 > 0 && !strcmp(c->control, "quadratic")) {
+        Val off = g_shift(g, g_scale(g, t->penalty, 1 / c->l0), -1);
+        return g_scale(g, g_square(g, off), c->sparsity);
     }
     Val weight = g_num(g, t->penalty, c->sparsity);
-    if (c->target > 0 && !strcmp(c->control, "pi")) {
+    if (c->l0 > 0 && !strcmp(c->control, "pi")) {
         Val code = g_stop(g, t->f);
         Val on = g_binary(g, "ne", code, g_num(g, code, 0));
         weight = controlled(t, g_scale(g, g_sum(g, on), 1 / (double)t->B), clock);
@@ -189,11 +197,11 @@ Val sae_loss(void *ctx, Graph *g, Val idx)
         return VAL_NONE;
     s->act->train(&t);
     Val error = reconstruction(&t), sparse = sparsity(&t, clock);
-    if (sparse != VAL_NONE)
-        error = g_add(g, error, sparse);
     if (t.extra != VAL_NONE)
         error = g_add(g, error, t.extra);
     Val loss = g_scale(g, error, 1 / s->variance);
+    if (sparse != VAL_NONE)
+        loss = g_add(g, loss, sparse);
     if (s->cfg.aux > 0)
         loss = g_add(g, loss, g_scale(g, revive(&t, silence), s->cfg.aux));
     if (s->cfg.kl > 0) {

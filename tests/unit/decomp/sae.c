@@ -421,7 +421,7 @@ static void test_loss_value(void **state)
         for (int d = 0; d < D; d++)
             error += pow(y[d] - (double)row[d], 2);
     }
-    assert_near(got, (error / B + 0.3 * l1 / B) / var, 1e-5);
+    assert_near(got, error / B / var + 0.3 * l1 / B, 1e-5);
     run_done(&r);
     sae_free(s);
     tensor_release(&x);
@@ -558,7 +558,7 @@ static void test_refused(void **state)
     c = settings("topk", "standardise", 4);
     refuses(&c, &x, &y, "their own target");
     c = settings("relu", "none", 4);
-    c.target = 2;
+    c.l0 = 2;
     text_copy(c.control, sizeof c.control, "quadratic");
     refuses(&c, &x, NULL, "needs a penalty that counts");
     c = settings("topk", "unit", 4);

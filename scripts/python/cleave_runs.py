@@ -177,7 +177,8 @@ class Run:
 
 
 def runs(folder="runs", **where):
-    """The runs of a folder in the order in which they started. Keyword arguments keep those whose state, setting or result is equal: runs("runs", seed=1)."""
+    """The runs of a folder in the order in which they started. Keyword arguments keep those
+    whose state, setting or result is equal: runs("runs", seed=1)."""
     found = []
     for name in sorted(os.listdir(folder)):
         path = os.path.join(folder, name)

@@ -1,0 +1,105 @@
+-- Sparse autoencoders from a script: on tensors, inside hooks, spliced, and what is refused.
+local rng = cl.rng(3)
+local x = rng:normal { 300, 6 }
+
+local function difference(a, b)
+  return (a - b):abs():max():item()
+end
+
+local function train(options)
+  options.latents = options.latents or 16
+  options.k = options.k or 3
+  options.steps = options.steps or 60
+  options.batch = 50
+  return cl.decomp.sae(x, options)
+end
+
+test("every activation trains, encodes and measures", function()
+  for _, row in ipairs(cl.decomp.sae_activations()) do
+    local sae = train { activation = row.name, l0 = 3 }
+    local code, out = sae:encode(x), sae:reconstruct(x)
+    equal(code.shape[2], 16, row.name)
+    near(difference(sae:decode(code), out), 0, 1e-5, row.name)
+    local m, density = sae:metrics(x)
+    local active = code:ne(cl.zeros { 1 }):sum():item() / 300
+    near(m.l0, active, 1e-6, row.name)
+    near(density:sum():item(), m.l0, 1e-9, row.name)
+    near(m.none + m.one + m.two + m.more, 1, 1e-12, row.name)
+    local error = (out - x):square():mean():item()
+    near(m.mse, error, 1e-5 * error, row.name)
+  end
+end)
+
+test("equal settings give equal bits, other seeds do not", function()
+  local a, b, c = train { seed = 5 }, train { seed = 5 }, train { seed = 6 }
+  equal(difference(a:encode(x), b:encode(x)), 0)
+  assert(difference(a:features(), c:features()) > 0.01)
+end)
+
+test("thresholds are calibrated on request", function()
+  local sae = train { activation = "batchtopk" }
+  near(sae:report().l0_after, 3, 1 / 300)
+  local c = sae:calibrate(x, 1.5)
+  near(c.l0_after, 1.5, 1 / 300)
+  near(sae:metrics(x).l0, 1.5, 1 / 300)
+  equal(c.edge, false)
+  raises(function() train({ activation = "topk" }):calibrate(x, 2) end, "no thresholds")
+end)
+
+test("a symbol gives a symbol", function()
+  local sae = train {}
+  local step = cl.compile(function(v) return sae:reconstruct(v) end)
+  near(difference(step(x), sae:reconstruct(x)), 0, 1e-6)
+  raises(function() cl.compile(function(v) return sae:encode(v) end)(cl.zeros { 4, 5 }) end, "[B,6]")
+end)
+
+test("a transcoder predicts its target", function()
+  local w = rng:normal { 4, 6 }
+  local y = cl.linear(x, w)
+  local sae = train { target = y, skip = true, steps = 1500, lr = 1e-2, normalise = "zscore" }
+  local m = sae:metrics(x, { target = y })
+  assert(m.fve > 0.95, m.fve)
+  raises(function() sae:metrics(x) end, "give it")
+end)
+
+test("a spliced network", function()
+  local images, labels = cl.zeros({ 40, 4, 4 }, { dtype = "u8" }), cl.zeros({ 40 }, { dtype = "i32" })
+  for i = 1, 40 do
+    labels[i] = i % 2
+    for k = 1, 4 do images[i][i % 2 + 1][k] = 100 + i + k end
+  end
+  local data = cl.data.make(images, labels, "toy")
+  local net = cl.model.mlp { input = 16, hidden = "8", classes = 2 }
+  local h = net:activations(data, "hidden")
+  local sae = cl.decomp.sae(h, { latents = 12, k = 2, steps = 50, batch = 20 })
+  local r = sae:splice(net, data, "hidden")
+  local acc, ce = net:accuracy(data, {
+    hook = function(site, v) if site == "hidden" then return sae:reconstruct(v) end end,
+  })
+  near(r.acc, acc, 1e-12)
+  near(r.ce, ce, 1e-6)
+  local base = net:accuracy(data)
+  near(r.acc_base, base, 1e-12)
+  near(r.acc_base - r.acc, r.to_wrong - r.to_right, 1e-12)
+  assert(sae:gallery(data, h, { n = 3, examples = 2 }))
+  local top = sae:top(h, 1)
+  equal(top.shape[1], 12)
+  raises(function() sae:gallery(data, h[{ { 1, 5 } }]) end)
+  raises(function() sae:splice(net, data, "nowhere") end, "nowhere")
+end)
+
+test("folding keeps outputs and is refused for top-k", function()
+  local sae = train { activation = "jumprelu", unit = false }
+  local before = sae:reconstruct(x)
+  near(difference(sae:fold():reconstruct(x), before), 0, 1e-4)
+  local norms = sae:features():norm { axis = 2 }
+  near(norms:max():item(), 1, 1e-5)
+  raises(function() train({}):fold() end, "selects by the size")
+end)
+
+test("settings that cannot work are named", function()
+  raises(function() train { k = 20 } end, "k is 20")
+  raises(function() train { activation = "top" } end, "activation")
+  raises(function() train { latent = 4 } end, "latents")
+  raises(function() cl.decomp.sae(cl.zeros { 5, 2 }, { k = 1 }) end, "all alike")
+end)

@@ -35,13 +35,13 @@ local function planted(seed)
   for c = 1, cfg.classes do
     for k = 1, per do head[c][(c - 1) * per + k] = k <= cfg.parts and 1 or -1 end
   end
-  return S, head, cl.decomp.interaction { left = S, right = S, head = head }
+  return S, cl.decomp.interaction { left = S, right = S, head = head }
 end
 
 -- %% recovery: matched against a dictionary that holds the strokes themselves
 local rows, pictures = {}, {}
 for draw = 1, cfg.draws do
-  local S, head, B = planted(cfg.seed + draw)
+  local S, B = planted(cfg.seed + draw)
   local n = cfg.classes * cfg.parts
   local eigen = cl.decomp.dictionary(B, { metric = "plain", steps = 0, components = n })
   local sparse, report = eigen:move { criterion = "sparsity", display = "squares", steps = cfg.steps,

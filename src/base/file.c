@@ -326,9 +326,9 @@ bool dir_make(const char *path, Err *err)
         if (c != '/' && c != '\0')
             continue;
         *p = '\0';
-        if (mkdir(part, 0777) != 0 && !file_is_dir(part)) {
-            if (errno == EEXIST)
-                errno = ENOTDIR;
+        int why = mkdir(part, 0777) == 0 ? 0 : errno;
+        if (why && !file_is_dir(part)) {
+            errno = why == EEXIST ? ENOTDIR : why;
             return io_err(err, "make the folder", part);
         }
         *p = c;

@@ -207,6 +207,13 @@ static void add_list(Str *out)
     str_addc(out, '\n');
 }
 
+/* People look for `images`, not for `cl.images` or `figure:text`. */
+static const char *bare_name(const char *name)
+{
+    const char *colon = strchr(name, ':');
+    return colon ? colon + 1 : name + (strncmp(name, "cl.", 3) == 0 ? 3 : 0);
+}
+
 static bool unknown(const char *name, Err *err)
 {
     enum { CAP = 1024 };
@@ -216,8 +223,8 @@ static bool unknown(const char *name, Err *err)
         names[n++] = op_at(i)->name;
     for (size_t a = 0; a < ARRAY_LEN(areas); a++)
         for (size_t i = 0; i < *areas[a].n && n < CAP; i++)
-            names[n++] = areas[a].fn[i].name;
-    const char *near = text_nearest(name, names, n);
+            names[n++] = bare_name(areas[a].fn[i].name);
+    const char *near = text_nearest(bare_name(name), names, n);
     return err_set(err, ERR_OPTION, "no documentation for '%s'%s%s%s", name,
                    near ? "; did you mean '" : "; cleave help lists all names",
                    near ? near : "", near ? "'?" : "");

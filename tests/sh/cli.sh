@@ -13,8 +13,8 @@ export CLEAVE_RUNTIME_DIR
 go
 check 'no command opens a notebook, a line at a time here' same "$rc $(cat out err)" '0 '
 go ls
-check 'which is a session' has out notebook
-go kill notebook
+check 'which is a session, of the tour where there is no notebook yet' has out tour
+go kill tour
 check 'that can be ended' same "$rc" 0
 go --help
 check '--help gives 0' same "$rc" 0

@@ -217,17 +217,21 @@ static const char *bare_name(const char *name)
 static bool unknown(const char *name, Err *err)
 {
     enum { CAP = 1024 };
-    static const char *names[CAP];
-    size_t n = 0;
+    static const char *names[CAP], *full[CAP];
+    size_t n = 0, found = 0;
     for (int i = 0; i < op_count() && n < CAP; i++)
-        names[n++] = op_at(i)->name;
+        full[n++] = op_at(i)->name;
     for (size_t a = 0; a < ARRAY_LEN(areas); a++)
         for (size_t i = 0; i < *areas[a].n && n < CAP; i++)
-            names[n++] = bare_name(areas[a].fn[i].name);
+            full[n++] = areas[a].fn[i].name;
+    for (size_t i = 0; i < n; i++)
+        names[i] = bare_name(full[i]);
     const char *near = text_nearest(bare_name(name), names, n);
+    while (near && names[found] != near)
+        found++;
     return err_set(err, ERR_OPTION, "no documentation for '%s'%s%s%s", name,
                    near ? "; did you mean '" : "; cleave help lists all names",
-                   near ? near : "", near ? "'?" : "");
+                   near ? full[found] : "", near ? "'?" : "");
 }
 
 bool doc_text(const char *name, Str *out, Err *err)

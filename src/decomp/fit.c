@@ -15,6 +15,8 @@
 const OptRow dict_options[] = {
     {"components", OPT_INT, offsetof(DictCfg, components), "128", 1, 100000, NULL,
      "Number of components."},
+    {"heads", OPT_INT, offsetof(DictCfg, heads), "1", 0, 0, NULL,
+     "Classes that a component speaks for: one; the families of cl.decomp.fit have more."},
     {"family", OPT_ENUM, offsetof(DictCfg, family), "cp", 0, 0, "cp split",
      "Parameters of a component: a and b, or p and n with (x.p)^2 - (x.n)^2."},
     {"start", OPT_ENUM, offsetof(DictCfg, start), "eigen", 0, 0,
@@ -57,6 +59,11 @@ struct DictFit {
 
 static bool check_data(const DictFit *f, const DictData *d, Err *err)
 {
+    if (f->cfg.heads != 1)
+        return err_set(err, ERR_OPTION,
+                       "heads is %lld; a component of this fit speaks for one class, "
+                       "cl.decomp.fit has families with more",
+                       (long long)f->cfg.heads);
     char shape[96];
     if (f->data_metric && !d->S)
         return err_set(err, ERR_OPTION,

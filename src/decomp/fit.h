@@ -12,7 +12,7 @@
 #include "decomp/priors.h"
 
 typedef struct DictCfg {
-    int64_t components, steps, seed, batch;
+    int64_t components, heads, steps, seed, batch;
     char family[OPT_STR_CAP]; /* cp split */
     char start[OPT_STR_CAP];  /* eigen gauge stroke random given */
     char metric[OPT_STR_CAP]; /* data plain */

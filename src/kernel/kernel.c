@@ -234,6 +234,7 @@ static ScriptEnd run_script(Run *r, const KernelArgs *a, json_t **result, Err *e
     char *text = NULL;
     size_t n;
     int *before = NULL;
+    char copy[4096]; /* the parent's: the original may have been a pipe, or changed since */
     Str chunk, whole;
     str_init(&chunk);
     str_init(&whole);
@@ -241,7 +242,8 @@ static ScriptEnd run_script(Run *r, const KernelArgs *a, json_t **result, Err *e
     Document *d = document_new(&why);
     Script *s = script_new(r, &why);
     bool ready = d && s && give_settings(s, a, &why) &&
-                 file_read_all(a->script, SCRIPT_MAX, &text, &n, &why) &&
+                 path_join(copy, sizeof copy, a->dir, "script.lua", &why) &&
+                 file_read_all(copy, SCRIPT_MAX, &text, &n, &why) &&
                  document_load(d, text, n, &why) && str_ok(&chunk, &why) &&
                  (before = mem_array((size_t)d->n, sizeof *before, &why)) &&
                  document_lines(d, &whole, before, &why);

@@ -75,6 +75,11 @@ static void write_out(int fd, Str *t, bool *closed)
             poll(&wait, 1, 1000);
         } else if (got < 0 && errno != EINTR) {
             *closed = true;
+            if (errno != EPIPE && fd != STDERR_FILENO)
+                dprintf(STDERR_FILENO,
+                        "cleave: the output cannot be written: %s; the run goes on and is "
+                        "whole in its folder\n",
+                        strerror(errno));
         }
     }
     str_clear(t);

@@ -673,7 +673,7 @@ const LbFn lb_study_fns[] = {
      "and "
      "its null: the same matching between components of different digits.",
      dict_match, match_options, &n_match_options,
-     "mean, null = d1:match(d2, mnist.test)"},
+     "mean, null = dict:match(dict, mnist.test)"},
     {"dictionary:curve", "(dataset, \"keep\" | \"ablate\", numbers)",
      "Agreement with the network when of every image only the k strongest components are "
      "kept, or the k strongest are taken away, for rising k: a series { x, y, lo, hi } "

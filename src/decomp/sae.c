@@ -1,10 +1,9 @@
-/* sae.c -- options, parameters and their starts, the inference graph, files. The
+/* sae.c -- options, parameters and their starts, the inference graph, folding. The
  * encoder starts as the decoder where both see the same space, so that every latent
  * reads what it writes; the decoder's bias starts at the mean of the targets. */
 #include "decomp/sae.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -64,16 +63,6 @@ const OptRow sae_options[] = {
 const size_t sae_n_options = ARRAY_LEN(sae_options);
 
 /* ---- making ---------------------------------------------------------------------- */
-
-static int norm_index(const char *name)
-{
-    static const char *const names[] = {"none", "standardise", "unit",
-                                        "rms",  "length",      "zscore"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (!strcmp(names[i], name))
-            return (int)i;
-    return NORM_NONE;
-}
 
 static bool check(const Sae *s, const Tensor *x, const Tensor *y, Err *err)
 {
@@ -159,7 +148,7 @@ static bool draw_weights(Sae *s, Err *err)
     return ok;
 }
 
-static bool make_params(Sae *s, Err *err)
+bool sae_make_params(Sae *s, Err *err)
 {
     bool trained = s->act->flags & ACT_TRAINED, gated = !strcmp(s->act->name, "gated");
     double theta = trained ? s->cfg.theta : 0;
@@ -173,7 +162,7 @@ static bool make_params(Sae *s, Err *err)
            (!s->cfg.skip || add_param(s, "skip", 2, s->O, s->D, 0, NULL, err));
 }
 
-static bool make_states(Sae *s, Err *err)
+bool sae_make_states(Sae *s, Err *err)
 {
     static const char *const scalars[] = {"clock", "l0", "integral"};
     Tensor t;
@@ -197,7 +186,7 @@ Sae *sae_new(const SaeCfg *cfg, const Tensor *x, const Tensor *target, Err *err)
         return NULL;
     s->cfg = *cfg;
     s->act = sae_act(cfg->activation);
-    s->norm = (SaeNorm)norm_index(cfg->normalise);
+    s->norm = sae_norm_kind(cfg->normalise);
     s->own_target = target != NULL;
     target = target ? target : x;
     if (!s->act)
@@ -212,7 +201,7 @@ Sae *sae_new(const SaeCfg *cfg, const Tensor *x, const Tensor *target, Err *err)
     s->D = x->dim[1];
     s->O = target->dim[1];
     s->M = cfg->latents;
-    if (make_params(s, err) && make_states(s, err) && sae_norm_fit(s, err))
+    if (sae_make_params(s, err) && sae_make_states(s, err) && sae_norm_fit(s, err))
         return s;
     sae_free(s);
     return NULL;
@@ -374,36 +363,4 @@ bool sae_fold(Sae *s, Err *err)
     scale_rows(&s->theta, k, true);
     mem_free(k);
     return true;
-}
-
-/* ---- files ----------------------------------------------------------------------- */
-
-bool sae_save(const Sae *s, const char *path, Err *err)
-{
-    TensorSet *set = tset_new(err);
-    const struct {
-        const char *name;
-        const Tensor *t;
-    } own[] = {
-        {"shift_in",  &s->shift_in },
-        {"gain_in",   &s->gain_in  },
-        {"shift_out", &s->shift_out},
-        {"gain_out",  &s->gain_out },
-        {"threshold", &s->theta    }
-    };
-    bool ok = set && tset_add_meta(set, "sae",
-                                   s->own_target ? "transcoder" : "autoencoder", err);
-    for (int i = 0; ok && i < tset_count(s->params); i++)
-        if (strcmp(tset_name(s->params, i), "threshold"))
-            ok = tset_add(set, tset_name(s->params, i), tset_at(s->params, i), err);
-    for (size_t i = 0; ok && i < ARRAY_LEN(own); i++)
-        ok = tset_add(set, own[i].name, own[i].t, err);
-    for (size_t i = 0; ok && i < sae_n_options; i++) {
-        char value[OPT_STR_CAP], key[64];
-        snprintf(key, sizeof key, "sae.%s", sae_options[i].name);
-        ok = tset_add_meta(set, key, opt_text(&sae_options[i], &s->cfg, value), err);
-    }
-    ok = ok && safetensors_save(path, set, err);
-    tset_free(set);
-    return ok;
 }

@@ -92,4 +92,7 @@ bool sae_fold(Sae *s, Err *err);
 
 /* safetensors: parameters, thresholds, normalisation, settings as metadata. */
 bool sae_save(const Sae *s, const char *path, Err *err);
+/* What sae_save() wrote, to be used, not trained on: it has no examples. Errors name
+ * the file and what is wrong with it. */
+Sae *sae_load(const char *path, Err *err);
 #endif

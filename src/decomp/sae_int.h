@@ -47,7 +47,11 @@ struct Sae {
     double variance; /* total, of the normalised targets */
 };
 
+bool sae_make_params(Sae *s, Err *err); /* by cfg, act, D, O and M */
+bool sae_make_states(Sae *s, Err *err);
+
 /* sae_norm.c */
+SaeNorm sae_norm_kind(const char *name);
 bool sae_norm_fit(Sae *s, Err *err);
 /* Normalises a row of targets y in double; x is the row of inputs. */
 void sae_norm_row(const Sae *s, const float *x, const float *y, double *out);

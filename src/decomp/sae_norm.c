@@ -10,6 +10,16 @@
 
 static const double std_eps = 1e-5, length_eps = 1e-8;
 
+SaeNorm sae_norm_kind(const char *name)
+{
+    static const char *const names[] = {"none", "standardise", "unit",
+                                        "rms",  "length",      "zscore"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (!strcmp(names[i], name))
+            return (SaeNorm)i;
+    return NORM_NONE;
+}
+
 /* ---- fitting --------------------------------------------------------------------- */
 
 static bool column_moments(const Tensor *t, double *mean, double *std, Err *err)

@@ -63,6 +63,14 @@ static Tensor *take_f32(lua_State *L, int arg, const char *key)
     return lua_isnil(L, -1) ? NULL : push_f32(L, lua_gettop(L), key);
 }
 
+static LSae *push_sae(lua_State *L)
+{
+    LSae *s = lua_newuserdatauv(L, sizeof *s, 0);
+    memset(s, 0, sizeof *s);
+    luaL_setmetatable(L, LB_SAE);
+    return s;
+}
+
 /* ---- making ---------------------------------------------------------------------- */
 
 static int decomp_sae(lua_State *L)
@@ -73,15 +81,21 @@ static int decomp_sae(lua_State *L)
     const Tensor *x = push_f32(L, 1, "the activations");
     const Tensor *target = take_f32(L, 2, "target");
     lb_options(L, 2, "cl.decomp.sae", sae_options, sae_n_options, &cfg);
-    LSae *out = lua_newuserdatauv(L, sizeof *out, 0);
-    memset(out, 0, sizeof *out);
-    luaL_setmetatable(L, LB_SAE);
+    LSae *out = push_sae(L);
     TrainHooks hooks = lb_fit_hooks(L);
     if (!(out->s = sae_new(&cfg, x, target, &err)) ||
         !fit_sae(out->s, &hooks, &out->report, &out->cal, &err))
         return lb_raise(L, &err);
     lb_pace(L);
     return lb_interrupted_after(L, &out->report);
+}
+
+static int decomp_sae_load(lua_State *L)
+{
+    Err err;
+    const char *path = luaL_checkstring(L, 1);
+    LSae *out = push_sae(L);
+    return (out->s = sae_load(path, &err)) ? 1 : lb_raise(L, &err);
 }
 
 static int decomp_activations(lua_State *L)
@@ -435,6 +449,9 @@ const LbFn lb_sae_fns[] = {
      "sae = cl.decomp.sae(net:activations(mnist.train, \"hidden\"), { latents = 32, k "
      "= "
      "2, steps = 20 })"                                                                                                                                                                                                         },
+    {"cl.decomp.sae_load",        "(path)",
+     "An autoencoder that sae:save wrote, ready to use.",                                                                     decomp_sae_load,    NULL,            NULL,
+     NULL                                                                                                                                                                                                                       },
     {"cl.decomp.sae_activations", "()",                                        "The rows of activations: name and doc.",
      decomp_activations,                                                                                                                          NULL,            NULL,               NULL                                     },
     {"cl.decomp.sae_metrics",     "()",

@@ -97,6 +97,20 @@ test("folding keeps outputs and is refused for top-k", function()
   raises(function() train({}):fold() end, "selects by the size")
 end)
 
+test("files give back the same bits", function()
+  local path = cl.run_dir() .. "/sae.safetensors"
+  for _, activation in ipairs { "batchtopk", "jumprelu", "gated" } do
+    local sae = train { activation = activation, l0 = 3, normalise = "zscore" }
+    sae:save(path)
+    local again = cl.decomp.sae_load(path)
+    equal(difference(sae:reconstruct(x), again:reconstruct(x)), 0)
+    equal(difference(sae:encode(x), again:encode(x)), 0)
+  end
+  cl.save(path, { encoder = cl.zeros { 2, 2 } })
+  raises(function() cl.decomp.sae_load(path) end, "no autoencoder")
+  os.remove(path)
+end)
+
 test("settings that cannot work are named", function()
   raises(function() train { k = 20 } end, "k is 20")
   raises(function() train { activation = "top" } end, "activation")

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "tensor/blas.h"
 #include "tensor/pool.h"
+#include "ui/style.h"
 
 // clang-format off: a table
 #define TRAINING(name, title, model, size, batch, decay)                               \
@@ -60,11 +61,22 @@ static double max_rss(void)
     return (double)use.ru_maxrss * 1024;
 }
 
+/* A table of WIDE columns, or in a narrower terminal a case and its figures below it. */
+enum { WIDE = 80 };
+
+static bool is_wide(void)
+{
+    PrintStyle st;
+    return !style_detect(NULL, 0, &st, NULL) || st.out.width >= WIDE;
+}
+
 static void print_heading(const Bench *b)
 {
     printf("%s, %d thread%s, BLAS kernels %s (%s), product %.0f GFLOP/s, load %.1f\n",
            isa_name(), pool_threads(), pool_threads() == 1 ? "" : "s", blas_core(),
            blas_version(), b->flop_rate * 1e-9, load_now());
+    if (!is_wide())
+        return;
     printf("%-31s %9s %10s %5s %7s %6s %6s\n", "case", "us", "floor us", "times",
            "steps/s", "MB", "plain");
 }
@@ -79,6 +91,12 @@ static void print_row(const BenchCase *c, const BenchResult *r)
     }
     if (r->reference > 0)
         snprintf(plain, sizeof plain, "%.1f", r->reference / r->seconds);
+    if (!is_wide()) {
+        printf("%s\n  %.1f us, floor %s, times %s\n  %.0f steps/s, %.1f MB, plain %s\n",
+               c->title, r->seconds * 1e6, floor, times, 1 / r->seconds, r->memory * 1e-6,
+               plain);
+        return;
+    }
     printf("%-31s %9.1f %10s %5s %7.0f %6.1f %6s\n", c->title, r->seconds * 1e6, floor,
            times, 1 / r->seconds, r->memory * 1e-6, plain);
 }

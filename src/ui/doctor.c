@@ -3,6 +3,7 @@
  * (130 and 257 are one past a block), so that a library built wrongly for this CPU
  * shows. */
 #include <langinfo.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,6 +178,22 @@ static const struct {
     {"factor",   check_cholesky},
 };
 
+/* One line of the list, wrapped at words under its text. */
+static void print_check(bool ok, const char *name, const char *text, int width)
+{
+    int indent = width >= 60 ? 15 : 4, col = printf("%-4s %-9s", ok ? "ok" : "BAD", name);
+    while (*text) {
+        size_t n = strcspn(text, " ");
+        if (col + 1 + (int)n > width && col > indent)
+            col = printf("\n%*s", indent, "") - 1;
+        else
+            col += printf(" ");
+        col += printf("%.*s", (int)n, text);
+        text += n + strspn(text + n, " ");
+    }
+    printf("\n");
+}
+
 Exit command_doctor(const Operands *ops, const void *config)
 {
     (void)ops;
@@ -184,13 +201,16 @@ Exit command_doctor(const Operands *ops, const void *config)
     int bad = 0;
     if (!command_apply_core(config, &err))
         return command_fail(EXIT_USAGE, "%s", err.msg);
+    PrintStyle st;
+    if (!style_detect(NULL, 0, &st, &err))
+        return command_fail(EXIT_USAGE, "%s", err.msg);
     blas_init();
     for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
         Str say;
         str_init(&say);
         bool ok = checks[i].check(&say);
         bad += !ok;
-        printf("%-4s %-9s %s\n", ok ? "ok" : "BAD", checks[i].name, say.s);
+        print_check(ok, checks[i].name, say.s, st.out.tty ? st.out.width : INT_MAX);
         str_done(&say);
     }
     if (fflush(stdout) != 0)

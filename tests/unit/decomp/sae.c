@@ -596,11 +596,32 @@ static bool whole_life(void *ctx, Err *err)
     return ok;
 }
 
+static bool from_file(void *ctx, Err *err)
+{
+    Sae *s = sae_load(ctx, err);
+    sae_free(s);
+    return s != NULL;
+}
+
 static void test_memory(void **state)
 {
     (void)state;
+    Err err = {0};
+    char dir[64], path[96];
     Tensor x = examples();
     assert_true(fail_each_alloc(whole_life, &x) > 30);
+    SaeCfg c = settings("jumprelu", "zscore", 9);
+    Sae *s = make(&c, &x, NULL);
+    scratch_make(dir);
+    snprintf(path, sizeof path, "%s/sae.safetensors", dir);
+    assert_ok(sae_save(s, path, &err), err);
+    assert_true(fail_each_alloc(from_file, path) > 10);
+    param(s, "encoder_bias")[3] = NAN;
+    assert_ok(sae_save(s, path, &err), err);
+    assert_null(sae_load(path, &err));
+    assert_has(err.msg, "'encoder_bias' holds a value that is not finite");
+    scratch_remove(dir);
+    sae_free(s);
     tensor_release(&x);
 }
 

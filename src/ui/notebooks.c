@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,6 +29,9 @@ bool notebook_tour(char *dst, size_t cap, Err *err)
         if (path_join(dst, cap, exe, beside[i], NULL) && file_exists(dst))
             return true;
     }
+    const char *data = getenv("CLEAVE_DATA"); /* of a source tree */
+    if (data && path_join(dst, cap, data, "../scripts/tour.lua", NULL) && file_exists(dst))
+        return true;
     return err_set(err, ERR_IO, "the tour was not found beside '%s' (../scripts, "
                                 "../share/cleave/scripts)", exe);
 }

@@ -192,7 +192,7 @@ static void keep_in_sight(Ui *u, int index)
 
 /* --- drawing ------------------------------------------------------------------------------ */
 
-static void gutter_text(const Cell *c, char dst[16])
+static void gutter_text(const Cell *c, char dst[32])
 {
     char number[16] = " ";
     char mark = ' ';
@@ -207,14 +207,14 @@ static void gutter_text(const Cell *c, char dst[16])
     if (c->exec > 0 || c->state == CELL_RUNNING)
         snprintf(number, sizeof number, "%d", c->id); /* as errors and the log have it */
     if (c->type == CELL_CODE)
-        snprintf(dst, 16, "[%s]%c", number, mark);
+        snprintf(dst, 32, "[%s]%c", number, mark);
     else
         dst[0] = '\0';
 }
 
 static void draw_gutter(Ui *u, Area a, int y, const Cell *c, int height)
 {
-    char text[16];
+    char text[32];
     bool selected = c->id == u->sel;
     Role role = c->state == CELL_RUNNING                             ? ROLE_GOOD
                 : c->state == CELL_FAILED || c->state == CELL_DIED ? ROLE_ERROR

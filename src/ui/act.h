@@ -4,6 +4,7 @@
 #define CLEAVE_UI_ACT_H
 #include "ui/ui.h"
 
+// clang-format off: names only
 #define ACT(name) void act_##name(Ui *u, const char *arg)
 
 /* act_cells.c */
@@ -52,4 +53,5 @@ ACT(plot_previous); ACT(plot_wider); ACT(plot_narrower); ACT(plot_export);
 ACT(runs_sort_next); ACT(runs_sort_previous); ACT(runs_reverse); ACT(runs_mark);
 ACT(runs_open); ACT(runs_compare); ACT(runs_only_marked); ACT(runs_refresh);
 #undef ACT
+// clang-format on
 #endif

@@ -62,8 +62,8 @@ void ui_awaited(Ui *u)
 static void insert(Ui *u, int after, CellType type, const char *text, ReplyFn done)
 {
     ui_request_first(u,
-                     json_pack("{s:s,s:i,s:s,s:o}", "req", "insert", "after", after, "type",
-                               cell_type_name(type), "text", jval_str(text)),
+                     json_pack("{s:s,s:i,s:s,s:o}", "req", "insert", "after", after,
+                               "type", cell_type_name(type), "text", jval_str(text)),
                      done, 0);
 }
 
@@ -233,9 +233,9 @@ static void move_to(Ui *u, int after)
 {
     Cell *c = chosen(u);
     if (c)
-        ui_request_first(u,
-                   json_pack("{s:s,s:i,s:i}", "req", "move", "cell", c->id, "after", after),
-                   NULL, 0);
+        ui_request_first(
+            u, json_pack("{s:s,s:i,s:i}", "req", "move", "cell", c->id, "after", after),
+            NULL, 0);
 }
 
 void act_move_up(Ui *u, const char *arg)
@@ -271,9 +271,9 @@ static void set_type(Ui *u, CellType type)
     Cell *c = chosen(u);
     if (c && c->type != type)
         ui_request_first(u,
-                   json_pack("{s:s,s:i,s:s}", "req", "type", "cell", c->id, "type",
-                             cell_type_name(type)),
-                   NULL, 0);
+                         json_pack("{s:s,s:i,s:s}", "req", "type", "cell", c->id,
+                                   "type", cell_type_name(type)),
+                         NULL, 0);
 }
 
 void act_to_markdown(Ui *u, const char *arg)
@@ -421,7 +421,8 @@ void act_editor(Ui *u, const char *arg)
     if (fd >= 0)
         close(fd);
     if (!ok) {
-        ui_say(u, ROLE_ERROR, "%s", err.msg[0] ? err.msg : "cannot make a file in /tmp");
+        ui_say(u, ROLE_ERROR, "%s",
+               err.msg[0] ? err.msg : "cannot make a file in /tmp");
         return;
     }
     mem_free(u->editor_file);

@@ -33,7 +33,7 @@ void edit_changed(Ui *u)
     complete_update(u);
 }
 
-/* --- beginning and ending -------------------------------------------------------------------- */
+/* --- beginning and ending --------------------------------------------------------- */
 
 void edit_begin(Ui *u, int id)
 {
@@ -48,8 +48,9 @@ void edit_begin(Ui *u, int id)
     ui_select(u, id);
     edit_set(&u->edit, c->draft ? c->draft : c->text ? c->text : "");
     if (c->draft)
-        ui_say(u, ROLE_WARN, "a draft that was never finished; Ctrl-X r goes back to the "
-                             "text before it");
+        ui_say(u, ROLE_WARN,
+               "a draft that was never finished; Ctrl-X r goes back to the "
+               "text before it");
     u->edit.cursor = 0;
     if (u->edit.len < 400)
         edit_move(&u->edit, GO_END, 1);
@@ -96,7 +97,8 @@ void edit_commit(Ui *u)
     u->drafted = u->edit.changes;
     if (strcmp(c->text ? c->text : "", u->edit.s) == 0) {
         if (c->draft) /* typed and taken back */
-            ui_request(u, json_pack("{s:s,s:i}", "req", "draft", "cell", c->id), NULL, 0);
+            ui_request(u, json_pack("{s:s,s:i}", "req", "draft", "cell", c->id), NULL,
+                       0);
         return;
     }
     notebook_expect(u, c->id, u->edit.s);
@@ -131,8 +133,9 @@ void edit_conflict(Ui *u, int id, const char *msg)
         u->edit_touched = false;
         u->drafted = u->edit.changes;
     }
-    ui_say(u, ROLE_WARN, "another viewer changed this cell first: its text is shown, "
-                         "Ctrl-Y inserts yours");
+    ui_say(u, ROLE_WARN,
+           "another viewer changed this cell first: its text is shown, "
+           "Ctrl-Y inserts yours");
 }
 
 void edit_apply_file(Ui *u, int cell, const char *text)
@@ -153,7 +156,7 @@ void edit_apply_file(Ui *u, int cell, const char *text)
                NULL, cell);
 }
 
-/* --- typing ---------------------------------------------------------------------------------- */
+/* --- typing ----------------------------------------------------------------------- */
 
 static bool closes_block(const KeyEvent *k)
 {
@@ -205,7 +208,7 @@ bool edit_vi(Ui *u, const KeyEvent *k)
     return taken || key_is_text(k->key);
 }
 
-/* --- motions -------------------------------------------------------------------------------------- */
+/* --- motions ---------------------------------------------------------------------- */
 
 static void go(Ui *u, Motion m, int count)
 {
@@ -255,7 +258,7 @@ void act_text_match(Ui *u, const char *arg)
     edit_go(&u->edit, at_open ? b[0] : a[0]);
 }
 
-/* --- changes ---------------------------------------------------------------------------------------- */
+/* --- changes ---------------------------------------------------------------------- */
 
 #define CHANGE(name, call)                                                             \
     void act_text_##name(Ui *u, const char *arg)                                       \
@@ -263,7 +266,7 @@ void act_text_match(Ui *u, const char *arg)
         (void)arg;                                                                     \
         Edit *e = target(u);                                                           \
         call;                                                                          \
-        edit_changed(u);                                                                    \
+        edit_changed(u);                                                               \
     }
 CHANGE(newline, edit_newline(e))
 CHANGE(backspace, edit_backspace(e))
@@ -342,7 +345,7 @@ void act_text_history(Ui *u, const char *arg)
     history_open(u);
 }
 
-/* --- out of edit mode --------------------------------------------------------------------------------- */
+/* --- out of edit mode ------------------------------------------------------------- */
 
 void act_text_leave(Ui *u, const char *arg)
 {
@@ -396,10 +399,11 @@ static void split_now(Ui *u, const json_t *ok, int64_t tag)
     if (!c)
         return;
     ui_request_first(u,
-               json_pack("{s:s,s:I,s:I,s:I}", "req", "split", "cell", (json_int_t)tag, "rev",
-                         (json_int_t)jval_get_int(ok, "rev", c->rev), "at",
-                         (json_int_t)u->edit.cursor),
-               go_to_second, 0);
+                     json_pack("{s:s,s:I,s:I,s:I}", "req", "split", "cell",
+                               (json_int_t)tag, "rev",
+                               (json_int_t)jval_get_int(ok, "rev", c->rev), "at",
+                               (json_int_t)u->edit.cursor),
+                     go_to_second, 0);
     u->editing = false;
 }
 
@@ -421,10 +425,10 @@ void act_text_split(Ui *u, const char *arg)
     u->edit_touched = false;
     u->draft_due = false;
     ui_request_first(u,
-               json_pack("{s:s,s:i,s:I,s:o}", "req", "edit", "cell", c->id, "rev",
-                         (json_int_t)u->edit_rev, "text",
-                         jval_text(u->edit.s, u->edit.len)),
-               split_now, c->id);
+                     json_pack("{s:s,s:i,s:I,s:o}", "req", "edit", "cell", c->id, "rev",
+                               (json_int_t)u->edit_rev, "text",
+                               jval_text(u->edit.s, u->edit.len)),
+                     split_now, c->id);
 }
 
 void act_text_revert(Ui *u, const char *arg)

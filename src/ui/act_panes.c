@@ -121,7 +121,7 @@ void act_copy(Ui *u, const char *arg)
     }
 }
 
-/* --- help ----------------------------------------------------------------------------------------- */
+/* --- help ------------------------------------------------------------------------- */
 
 /* "cl.train" is documented as "train" or "cl.train"; "net:logits" as "logits" ... */
 static bool doc_find(const char *name, Str *out, Err *err)
@@ -157,7 +157,7 @@ void act_help(Ui *u, const char *arg)
         ui_focus(u, PANE_HELP);
 }
 
-/* --- leaving --------------------------------------------------------------------------------------- */
+/* --- leaving ---------------------------------------------------------------------- */
 
 /* q closes what is open first: a zoomed pane, then another pane than the notebook. */
 void act_leave(Ui *u, const char *arg)
@@ -196,8 +196,9 @@ void act_shutdown(Ui *u, const char *arg)
 {
     (void)arg;
     if (document_dirty(u->doc))
-        ui_ask(u, do_shutdown, "End the session? There are unsaved edits: they stay in its "
-                               "journal only.");
+        ui_ask(u, do_shutdown,
+               "End the session? There are unsaved edits: they stay in its "
+               "journal only.");
     else
         ui_ask(u, do_shutdown, "End the session? All variables are lost.");
 }

@@ -7,16 +7,16 @@
 #include "ui/act.h"
 #include "ui/find.h"
 
-/* --- settings ---------------------------------------------------------------------------------- */
+/* --- settings --------------------------------------------------------------------- */
 
 static const struct {
     const char *name, *values, *doc;
 } settings[] = {
-    {"theme", "dark light mono high-contrast", "colours"},
-    {"editing", "emacs vi", "keys of the text editor"},
-    {"highlight", "on off", "colours of Lua"},
-    {"mouse", "on off", "clicks choose panes, the wheel scrolls"},
-    {"images", "mono ansi 256 true", "how images are drawn"},
+    {"theme",     "dark light mono high-contrast", "colours"                               },
+    {"editing",   "emacs vi",                      "keys of the text editor"               },
+    {"highlight", "on off",                        "colours of Lua"                        },
+    {"mouse",     "on off",                        "clicks choose panes, the wheel scrolls"},
+    {"images",    "mono ansi 256 true",            "how images are drawn"                  },
 };
 
 static bool apply(Ui *u, const char *name, const char *value)
@@ -103,7 +103,7 @@ void act_theme(Ui *u, const char *arg)
     ui_say(u, ROLE_DIM, "theme %s", t->name);
 }
 
-/* --- the command line ------------------------------------------------------------------------------ */
+/* --- the command line ------------------------------------------------------------- */
 
 void ui_run_command(Ui *u, const char *line)
 {
@@ -286,7 +286,7 @@ void act_filter(Ui *u, const char *arg)
         ui_prompt(u, PROMPT_FILTER, "");
 }
 
-/* --- lists of keys and commands --------------------------------------------------------------------- */
+/* --- lists of keys and commands --------------------------------------------------- */
 
 static void run_row(void *owner, const MenuItem *item)
 {
@@ -306,8 +306,9 @@ void palette_open(Ui *u, unsigned scope, const char *filter)
 {
     char title[80];
     bool commands = scope == S_ANY;
-    snprintf(title, sizeof title, commands ? "commands: type to narrow, Enter runs"
-                                           : "keys here (%s): type to narrow, Enter runs",
+    snprintf(title, sizeof title,
+             commands ? "commands: type to narrow, Enter runs"
+                      : "keys here (%s): type to narrow, Enter runs",
              keys_scope_name(scope));
     if (!menu_open(&u->menu, title, filter, u, run_row, NULL))
         return;
@@ -349,7 +350,7 @@ void act_keys(Ui *u, const char *arg)
     palette_open(u, u->editing ? S_EDIT : 1u << u->focus, arg);
 }
 
-/* --- texts of before --------------------------------------------------------------------------------- */
+/* --- texts of before -------------------------------------------------------------- */
 
 static void take_text(void *owner, const MenuItem *item)
 {
@@ -375,8 +376,8 @@ static bool add_text(Ui *u, const Cell *c)
     return menu_add(&u->menu, line, "", c->text, 0, NULL);
 }
 
-/* Every text of this notebook, deleted cells too, latest first; what is typed already is
- * the filter. */
+/* Every text of this notebook, deleted cells too, latest first; what is typed already
+ * is the filter. */
 void history_open(Ui *u)
 {
     size_t from = edit_line_start(&u->edit, u->edit.cursor);

@@ -8,17 +8,24 @@
 #include "lab/jval.h"
 #include "ui/ui.h"
 
-#define DRAFT_AFTER 1.0   /* seconds of typing that a lost link may lose */
-#define PATIENCE    5.0   /* seconds a cell gets to react to an interrupt */
+#define DRAFT_AFTER 1.0 /* seconds of typing that a lost link may lose */
+#define PATIENCE    5.0 /* seconds a cell gets to react to an interrupt */
 #define TICK        1.0
-#define HOLD        5.0   /* seconds that keys wait for a reply */
+#define HOLD        5.0 /* seconds that keys wait for a reply */
 
 bool ui_init(Ui *u, const Port *port, JournalReader *borrowed, Document *borrowed_doc,
              const DrawStyle *draw, Err *err)
 {
-    *u = (Ui){.port = *port, .reader = borrowed, .doc = borrowed_doc, .draw = *draw,
-              .terminal = level_name(draw->level), .cursor_row = -1, .cursor_col = -1,
-              .highlight = true, .dirty = true, .popup = {.found = -1}};
+    *u = (Ui){.port = *port,
+              .reader = borrowed,
+              .doc = borrowed_doc,
+              .draw = *draw,
+              .terminal = level_name(draw->level),
+              .cursor_row = -1,
+              .cursor_col = -1,
+              .highlight = true,
+              .dirty = true,
+              .popup = {.found = -1}};
     str_init(&u->to_clipboard);
     u->paint = (Painter){.level = draw->level, .utf8 = draw->utf8};
     ui_set_theme(u, theme_find(draw->level == LEVEL_MONO ? "mono"
@@ -91,7 +98,7 @@ void ui_say(Ui *u, Role role, const char *fmt, ...)
     u->dirty = true;
 }
 
-/* --- requests and replies ----------------------------------------------------------------- */
+/* --- requests and replies --------------------------------------------------------- */
 
 /* The id of the request; 0: it was not sent. */
 static int64_t ask(Ui *u, json_t *taken, ReplyFn done, int64_t tag)
@@ -189,7 +196,7 @@ void ui_reply(Ui *u, const json_t *reply)
     u->dirty = true;
 }
 
-/* --- events -------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------- */
 
 /* The selected cell may be gone: its neighbour takes its place. */
 static void keep_selection(Ui *u)
@@ -202,8 +209,9 @@ static void keep_selection(Ui *u)
     if (u->editing && u->edit_cell == u->sel && u->sel) {
         kill_ring_put(&u->kills, u->edit.s, u->edit.len, 0);
         u->editing = false;
-        ui_say(u, ROLE_WARN, "the cell was deleted; p in an edited cell (Ctrl-Y) brings "
-                             "its text back");
+        ui_say(u, ROLE_WARN,
+               "the cell was deleted; p in an edited cell (Ctrl-Y) brings "
+               "its text back");
     }
     int at = u->sel_index < n ? u->sel_index : n - 1;
     u->sel = n > 0 ? u->doc->cell[at < 0 ? 0 : at]->id : 0;
@@ -220,8 +228,9 @@ static void on_disk(Ui *u, const json_t *ev)
 {
     const char *state = jval_get(ev, "state", "");
     if (strcmp(state, "changed") == 0)
-        ui_say(u, ROLE_WARN, "the file was changed by another program: :reload takes its "
-                             "text, :save! keeps this one");
+        ui_say(u, ROLE_WARN,
+               "the file was changed by another program: :reload takes its "
+               "text, :save! keeps this one");
     else if (strcmp(state, "gone") == 0)
         ui_say(u, ROLE_WARN, "the file is gone; :save writes it again");
 }
@@ -248,7 +257,7 @@ void ui_event(Ui *u, const json_t *ev)
     u->dirty = true;
 }
 
-/* --- panes -------------------------------------------------------------------------------- */
+/* --- panes ------------------------------------------------------------------------ */
 
 bool ui_pane_visible(const Ui *u, PaneId pane)
 {
@@ -257,9 +266,13 @@ bool ui_pane_visible(const Ui *u, PaneId pane)
 
 void ui_layout(Ui *u)
 {
-    LayoutWish w = {.rows = u->grid.rows, .cols = u->grid.cols, .focus = u->focus,
-                    .main = u->main, .zoomed = u->zoomed,
-                    .images = images_any(u), .science = runs_any(u)};
+    LayoutWish w = {.rows = u->grid.rows,
+                    .cols = u->grid.cols,
+                    .focus = u->focus,
+                    .main = u->main,
+                    .zoomed = u->zoomed,
+                    .images = images_any(u),
+                    .science = runs_any(u)};
     layout_make(&w, &u->layout);
 }
 
@@ -286,7 +299,7 @@ Area ui_body(const Ui *u)
     return (Area){1, 0, u->layout.status.row - 1, u->grid.cols};
 }
 
-/* --- questions, prompts, popups --------------------------------------------------------------- */
+/* --- questions, prompts, popups --------------------------------------------------- */
 
 void ui_ask(Ui *u, void (*if_yes)(Ui *), const char *fmt, ...)
 {
@@ -318,7 +331,7 @@ void ui_prompt(Ui *u, PromptKind kind, const char *text)
     u->dirty = true;
 }
 
-/* --- keys ---------------------------------------------------------------------------------- */
+/* --- keys ------------------------------------------------------------------------- */
 
 static unsigned scope_now(const Ui *u)
 {
@@ -456,7 +469,7 @@ void ui_key(Ui *u, const KeyEvent *k)
     }
 }
 
-/* --- time ------------------------------------------------------------------------------------- */
+/* --- time ------------------------------------------------------------------------- */
 
 static bool offer_due(const Ui *u)
 {
@@ -492,8 +505,9 @@ void ui_tick(Ui *u)
         edit_send_draft(u);
     if (offer_due(u) && u->now >= u->interrupted + PATIENCE) {
         u->offered_kill = true;
-        ui_ask(u, kill_kernel, "The cell has not stopped for 5 s. Kill the kernel? The "
-                               "notebook and its outputs are safe, variables are lost.");
+        ui_ask(u, kill_kernel,
+               "The cell has not stopped for 5 s. Kill the kernel? The "
+               "notebook and its outputs are safe, variables are lost.");
     }
     for (int i = 0; i < u->layout.n; i++) {
         const PaneRow *p = pane_rows[u->layout.part[i].pane];

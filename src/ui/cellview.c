@@ -77,7 +77,7 @@ static void add_remark(Out *o, const char *fmt, ...)
     add_text(o, "", e.msg, ROLE_DIM, 3);
 }
 
-/* --- printed text ------------------------------------------------------------------------ */
+/* --- printed text ----------------------------------------------------------------- */
 
 /* The visible part of each line goes to `to`, NUL-terminated. */
 static int split(char *text, size_t n, const char **line, int max)
@@ -140,8 +140,8 @@ static void long_text(Out *o, int64_t from, int64_t to)
     mem_free(text);
     figure_digits((double)(to - from) / 1e6, 3, size);
     add_remark(o, "... %s MB altogether; the log has all of it (2)", size);
-    if (!jreader_out(o->look->reader, o->cell->id, to - READ_MAX / 4, READ_MAX / 4, &text,
-                     &n, NULL))
+    if (!jreader_out(o->look->reader, o->cell->id, to - READ_MAX / 4, READ_MAX / 4,
+                     &text, &n, NULL))
         return;
     /* the last lines: starts are found from the end */
     size_t at = n;
@@ -164,8 +164,8 @@ static void out_text(Out *o, const json_t *ev)
     if (to - from > 2 * READ_MAX) {
         long_text(o, from, to);
     } else if (to > from) {
-        if (jreader_out(o->look->reader, o->cell->id, from, (size_t)(to - from), &text, &n,
-                        &err)) {
+        if (jreader_out(o->look->reader, o->cell->id, from, (size_t)(to - from), &text,
+                        &n, &err)) {
             short_text(o, text, n);
             mem_free(text);
         } else {
@@ -174,7 +174,7 @@ static void out_text(Out *o, const json_t *ev)
     }
 }
 
-/* --- other outputs ------------------------------------------------------------------------ */
+/* --- other outputs ---------------------------------------------------------------- */
 
 /* A text of several lines behind a gutter mark, bounded. */
 static void add_block(Out *o, const char *gutter, const char *s, Role role, int most)
@@ -198,7 +198,8 @@ static void add_block(Out *o, const char *gutter, const char *s, Role role, int 
 
 static void out_value(Out *o, const json_t *ev)
 {
-    add_block(o, "=>", jval_get(ev, "text", ""), ROLE_TEXT, o->fold == FOLD_FULL ? FULL : 24);
+    add_block(o, "=>", jval_get(ev, "text", ""), ROLE_TEXT,
+              o->fold == FOLD_FULL ? FULL : 24);
 }
 
 static void out_log(Out *o, const json_t *ev)
@@ -263,8 +264,12 @@ static const struct {
     const char *kind;
     void (*draw)(Out *, const json_t *);
 } kinds[] = {
-    {"out", out_text},     {"value", out_value},   {"log", out_log},
-    {"error", out_error},  {"metric", out_metric}, {"figure", out_figure},
+    {"out",    out_text  },
+    {"value",  out_value },
+    {"log",    out_log   },
+    {"error",  out_error },
+    {"metric", out_metric},
+    {"figure", out_figure},
 };
 
 static void out_progress(Out *o, const json_t *ev)
@@ -308,7 +313,11 @@ static void out_end(Out *o)
 
 static void draw_output(CellView *v, const Cell *c, const CellLook *look)
 {
-    Out o = {.p = look->paint, .g = &v->output, .cols = v->cols, .look = look, .cell = c,
+    Out o = {.p = look->paint,
+             .g = &v->output,
+             .cols = v->cols,
+             .look = look,
+             .cell = c,
              .fold = v->fold};
     grid_done(&v->output);
     if (c->type != CELL_CODE || !grid_new(GROW, v->cols, &v->output, NULL))
@@ -338,7 +347,7 @@ static void draw_output(CellView *v, const Cell *c, const CellLook *look)
     grid_resize(&v->output, o.row, NULL);
 }
 
-/* --- text ------------------------------------------------------------------------------------ */
+/* --- text ------------------------------------------------------------------------- */
 
 const char *cellview_text(const CellView *v, const Cell *c)
 {
@@ -355,8 +364,8 @@ static void marker_line(const CellView *v, const Painter *p, const Cell *c)
         str_addf(&t, "[%s] ", cell_type_name(c->type));
     if (c->draft)
         str_add(&t, "(draft)");
-    paint_cut(p, (Area){0, 0, v->source.rows, v->cols}, 0, GUTTER, t.s, v->cols - GUTTER,
-              ROLE_STRONG);
+    paint_cut(p, (Area){0, 0, v->source.rows, v->cols}, 0, GUTTER, t.s,
+              v->cols - GUTTER, ROLE_STRONG);
     str_done(&t);
 }
 
@@ -369,7 +378,8 @@ static void draw_markdown(const Painter *p, Area a, const char *text)
         size_t skip, n = clean_line(s, a.cols, &used, &skip);
         if (s == text || s[-1] == '\n')
             heading = s[0] == '#';
-        paint_text(p, a, row, 0, s, n, paint_look(p, heading ? ROLE_STRONG : ROLE_TEXT));
+        paint_text(p, a, row, 0, s, n,
+                   paint_look(p, heading ? ROLE_STRONG : ROLE_TEXT));
         if (skip == 0)
             return;
         s += skip;
@@ -394,7 +404,9 @@ static int markdown_rows(const char *s, int cols)
 static void draw_source(CellView *v, const Cell *c, const CellLook *look)
 {
     const char *text = cellview_text(v, c);
-    Source s = {.s = text, .n = strlen(text), .lua = look->highlight && c->type == CELL_CODE,
+    Source s = {.s = text,
+                .n = strlen(text),
+                .lua = look->highlight && c->type == CELL_CODE,
                 .cursor = SIZE_MAX};
     int cols = v->cols - GUTTER, row, col;
     bool marker = (c->title && c->title[0]) || c->type != CELL_CODE || c->draft;

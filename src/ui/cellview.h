@@ -1,7 +1,7 @@
 /* cellview.h -- what a notebook's cell looks like at a width: its text and its outputs
  * as two grids that are drawn once and kept until something changes. A view owns both.
- * Outputs are bounded, however much a cell printed or drew: head and tail are shown, how
- * much is hidden is said, and the log pane has all of it. */
+ * Outputs are bounded, however much a cell printed or drew: head and tail are shown,
+ * how much is hidden is said, and the log pane has all of it. */
 #ifndef CLEAVE_UI_CELLVIEW_H
 #define CLEAVE_UI_CELLVIEW_H
 #include "kernel/document.h"
@@ -22,7 +22,7 @@ typedef struct CellView {
 } CellView;
 
 typedef struct CellLook {
-    Painter paint;     /* without a grid */
+    Painter paint; /* without a grid */
     DrawStyle draw;
     JournalReader *reader; /* for output text and pixels */
     bool highlight;

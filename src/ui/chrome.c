@@ -114,8 +114,9 @@ static void draw_status(Ui *u)
 
 static void draw_prompt(Ui *u, Area a)
 {
-    const char *sign = u->prompt == PROMPT_COMMAND ? ":" : u->prompt == PROMPT_FIND ? "/"
-                                                                                    : "filter: ";
+    const char *sign = u->prompt == PROMPT_COMMAND ? ":"
+                       : u->prompt == PROMPT_FIND  ? "/"
+                                                   : "filter: ";
     paint_clear(&u->paint, a, ROLE_TEXT);
     int col = paint_str(&u->paint, a, 0, 0, sign, ROLE_STRONG);
     /* the part around the cursor */
@@ -169,7 +170,8 @@ static void draw_part(Ui *u, int i)
             str_add(&t, "  ");
             row->title(u, &t);
         }
-        paint_rule(&u->paint, a, 0, t.s, pane == u->focus ? ROLE_TITLE_FOCUS : ROLE_TITLE);
+        paint_rule(&u->paint, a, 0, t.s,
+                   pane == u->focus ? ROLE_TITLE_FOCUS : ROLE_TITLE);
         str_done(&t);
         a.row++;
         a.rows--;
@@ -183,7 +185,8 @@ static void draw_split(Ui *u)
     Area left = u->layout.part[0].area;
     for (int r = 0; r < left.rows; r++)
         paint_str(&u->paint, (Area){left.row, 0, left.rows, u->grid.cols}, r,
-                  u->layout.split_col, u->paint.utf8 ? "\xE2\x94\x82" : "|", ROLE_TITLE);
+                  u->layout.split_col, u->paint.utf8 ? "\xE2\x94\x82" : "|",
+                  ROLE_TITLE);
 }
 
 static void draw_popup(Ui *u)

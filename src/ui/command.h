@@ -1,7 +1,8 @@
-/* command.h -- the command line as one table. A row names a command, its operands, what
- * it does, its options (as OptRow, so they are typed, checked and documented like every
- * other setting) and its function; parsing, --help and "did you mean" all read this
- * table. Functions return an exit code and print their own errors with command_fail(). */
+/* command.h -- the command line as one table. A row names a command, its operands,
+ * what it does, its options (as OptRow, so they are typed, checked and documented like
+ * every other setting) and its function; parsing, --help and "did you mean" all read
+ * this table. Functions return an exit code and print their own errors with
+ * command_fail(). */
 #ifndef CLEAVE_UI_COMMAND_H
 #define CLEAVE_UI_COMMAND_H
 #include "base/option.h"

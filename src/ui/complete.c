@@ -1,6 +1,6 @@
-/* complete.c -- completion: asked for by a key, answered whenever the kernel does; typing
- * goes on meanwhile. An answer to an older text is dropped. Typing more of a word
- * narrows the list. */
+/* complete.c -- completion: asked for by a key, answered whenever the kernel does;
+ * typing goes on meanwhile. An answer to an older text is dropped. Typing more of a
+ * word narrows the list. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -144,7 +144,8 @@ void complete_update(Ui *u)
     size_t at = u->edit.cursor;
     char last = at > 0 ? u->edit.s[at - 1] : ' ';
     bool name = (last >= 'a' && last <= 'z') || (last >= 'A' && last <= 'Z') ||
-                (last >= '0' && last <= '9') || last == '_' || last == '.' || last == ':';
+                (last >= '0' && last <= '9') || last == '_' || last == '.' ||
+                last == ':';
     if (!name || at < c->from) {
         complete_close(u);
         return;

@@ -10,7 +10,7 @@
 
 enum { MAX_UNDO = 2000 };
 
-/* --- killed text ----------------------------------------------------------------------- */
+/* --- killed text ------------------------------------------------------------------ */
 
 void kill_ring_done(KillRing *k)
 {
@@ -46,7 +46,7 @@ const char *kill_ring_top(const KillRing *k)
     return k->n > 0 ? k->item[k->top] : "";
 }
 
-/* --- text ------------------------------------------------------------------------------- */
+/* --- text ------------------------------------------------------------------------- */
 
 static bool reserve(Edit *e, size_t need)
 {
@@ -208,7 +208,8 @@ bool edit_redo(Edit *e)
     if (e->redo == 0)
         return false;
     int at = e->n_undo - e->redo;
-    for (int group = e->undo[at].group; e->redo > 0 && e->undo[at].group == group; at++) {
+    for (int group = e->undo[at].group; e->redo > 0 && e->undo[at].group == group;
+         at++) {
         if (!reverse(e, &e->undo[at]))
             return false;
         e->cursor = e->undo[at].at + e->undo[at].n_new;
@@ -238,7 +239,7 @@ void edit_paste(Edit *e, const char *s, size_t n)
     edit_group(e);
 }
 
-/* --- where things are -------------------------------------------------------------------- */
+/* --- where things are ------------------------------------------------------------- */
 
 size_t edit_line_start(const Edit *e, size_t pos)
 {
@@ -405,7 +406,7 @@ bool edit_move(Edit *e, Motion m, int count)
     return moved;
 }
 
-/* --- changes ------------------------------------------------------------------------------ */
+/* --- changes ---------------------------------------------------------------------- */
 
 void edit_backspace(Edit *e)
 {

@@ -1,5 +1,5 @@
-/* edit_lua.c -- what the editor knows of Lua, all of it from the lexer: blocks and their
- * indentation, partners of brackets and block words, the name under the cursor. */
+/* edit_lua.c -- what the editor knows of Lua, all of it from the lexer: blocks and
+ * their indentation, partners of brackets and block words, the name under the cursor. */
 #include <string.h>
 
 #include "script/lualex.h"
@@ -28,8 +28,8 @@ static bool closes(const Lex *l)
            lex_is(l, "]") || lex_is(l, "else") || lex_is(l, "elseif");
 }
 
-/* 1 when a line leaves a block open. A line is looked at by itself: inside a long string
- * it says what it would say as code, which costs at most two blanks. */
+/* 1 when a line leaves a block open. A line is looked at by itself: inside a long
+ * string it says what it would say as code, which costs at most two blanks. */
 static int line_opens(const char *s, size_t n)
 {
     Lex l;
@@ -74,7 +74,8 @@ void edit_newline(Edit *e)
 
 void edit_outdent_closer(Edit *e)
 {
-    static const char *const closers[] = {"end", "else", "elseif", "until", "}", ")", "]"};
+    static const char *const closers[] = {"end", "else", "elseif", "until",
+                                          "}",   ")",    "]"};
     size_t line = edit_line_start(e, e->cursor), at = line + indent_of(e, line);
     size_t n = e->cursor - at;
     if (e->cursor != edit_line_end(e, e->cursor) || line == 0 || at > e->cursor)
@@ -224,7 +225,8 @@ void edit_word(const Edit *e, size_t pos, size_t *from, size_t *to)
                 break;
             a--;
         }
-        while (a > 0 && (e->s[a - 1] == '(' || e->s[a - 1] == '{' || e->s[a - 1] == ' '))
+        while (a > 0 &&
+               (e->s[a - 1] == '(' || e->s[a - 1] == '{' || e->s[a - 1] == ' '))
             a--;
         b = a;
     }

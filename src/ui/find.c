@@ -25,7 +25,8 @@ size_t text_find(const char *s, size_t n, const char *what)
         return n;
     for (size_t i = 0; i + m <= n; i++) {
         size_t k = 0;
-        while (k < m && (exact ? s[i + k] == what[k] : lower(s[i + k]) == lower(what[k])))
+        while (k < m &&
+               (exact ? s[i + k] == what[k] : lower(s[i + k]) == lower(what[k])))
             k++;
         if (k == m)
             return i;

@@ -8,15 +8,23 @@ static const struct {
     const char *name, *shown;
     Key key;
 } names[] = {
-    {"Enter", "Enter", K_ENTER},       {"Esc", "Esc", K_ESC},
-    {"Tab", "Tab", K_TAB},             {"Backspace", "Backspace", K_BACKSPACE},
-    {"Delete", "Delete", K_DELETE},    {"Insert", "Insert", K_INSERT},
-    {"Up", "Up", K_UP},                {"Down", "Down", K_DOWN},
-    {"Left", "Left", K_LEFT},          {"Right", "Right", K_RIGHT},
-    {"Home", "Home", K_HOME},          {"End", "End", K_END},
-    {"PgUp", "PgUp", K_PGUP},          {"PgDn", "PgDn", K_PGDN},
-    {"Space", "Space", ' '},           {"lt", "<", '<'},
-    {"gt", ">", '>'},
+    {"Enter",     "Enter",     K_ENTER    },
+    {"Esc",       "Esc",       K_ESC      },
+    {"Tab",       "Tab",       K_TAB      },
+    {"Backspace", "Backspace", K_BACKSPACE},
+    {"Delete",    "Delete",    K_DELETE   },
+    {"Insert",    "Insert",    K_INSERT   },
+    {"Up",        "Up",        K_UP       },
+    {"Down",      "Down",      K_DOWN     },
+    {"Left",      "Left",      K_LEFT     },
+    {"Right",     "Right",     K_RIGHT    },
+    {"Home",      "Home",      K_HOME     },
+    {"End",       "End",       K_END      },
+    {"PgUp",      "PgUp",      K_PGUP     },
+    {"PgDn",      "PgDn",      K_PGDN     },
+    {"Space",     "Space",     ' '        },
+    {"lt",        "<",         '<'        },
+    {"gt",        ">",         '>'        },
 };
 
 static bool parse_named(const char *s, size_t n, Key *k)

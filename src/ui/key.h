@@ -1,6 +1,7 @@
-/* key.h -- one key press as one number: a code point, or a K_ code for keys without one,
- * with modifier bits. Names are written as in "<C-x>s": a chord of Ctrl-X and s;
- * "<Enter>", "<S-Tab>", "<A-b>", "<F5>", "<Space>", "<lt>" and "<gt>" for the angle brackets. */
+/* key.h -- one key press as one number: a code point, or a K_ code for keys without
+ * one, with modifier bits. Names are written as in "<C-x>s": a chord of Ctrl-X and s;
+ * "<Enter>", "<S-Tab>", "<A-b>", "<F5>", "<Space>", "<lt>" and "<gt>" for the angle
+ * brackets. */
 #ifndef CLEAVE_UI_KEY_H
 #define CLEAVE_UI_KEY_H
 #include <stdint.h>
@@ -37,11 +38,11 @@ enum { KEY_CHORD = 4 };
 
 /* What a terminal delivers at once. */
 typedef struct KeyEvent {
-    Key key;         /* K_NONE: nothing */
+    Key key;          /* K_NONE: nothing */
     const char *text; /* of K_PASTE; valid until the next is read */
     size_t n;
-    int row, col;    /* of K_MOUSE */
-    int wheel;       /* -1 up, 1 down, 0 a click */
+    int row, col; /* of K_MOUSE */
+    int wheel;    /* -1 up, 1 down, 0 a click */
 } KeyEvent;
 
 /* Reads one key from *s and moves on; false when it is no name of a key. */

@@ -1,7 +1,7 @@
-/* layout.h -- which panes are on the screen and where, from its size alone. Below 20 x 5
- * nothing fits; below 60 columns or 10 rows there is the focused pane only; 80 columns
- * show one pane over a strip of the log; 120 and more a column at the right; 40 rows and
- * more a strip of images. */
+/* layout.h -- which panes are on the screen and where, from its size alone. Below 20 x
+ * 5 nothing fits; below 60 columns or 10 rows there is the focused pane only; 80
+ * columns show one pane over a strip of the log; 120 and more a column at the right;
+ * 40 rows and more a strip of images. */
 #ifndef CLEAVE_UI_LAYOUT_H
 #define CLEAVE_UI_LAYOUT_H
 #include "ui/paint.h"
@@ -29,8 +29,8 @@ typedef struct Layout {
     Area tabs, status, message; /* message may lie on the status bar */
     struct {
         PaneId pane;
-        Area area;   /* rule included */
-        bool ruled;  /* its first row is a rule with its name */
+        Area area;  /* rule included */
+        bool ruled; /* its first row is a rule with its name */
     } part[PANE_COUNT];
     int n;
     int split_col; /* column of a vertical line, 0: none; over rows of part[0] */

@@ -9,7 +9,7 @@
 
 enum { EVENTS_A_TURN = 500 };
 
-/* --- the port ------------------------------------------------------------------------------- */
+/* --- the port --------------------------------------------------------------------- */
 
 static bool port_send(void *self, json_t *taken, int64_t *id, Err *err)
 {
@@ -27,7 +27,7 @@ static const char *session_name(const Client *c)
     return slash ? slash + 1 : client_place(c)->file;
 }
 
-/* --- what comes ------------------------------------------------------------------------------- */
+/* --- what comes ------------------------------------------------------------------- */
 
 static void take_events(Link *l)
 {
@@ -55,10 +55,11 @@ static void lose(Link *l)
         return;
     l->ui.lost = true;
     client_why_gone(l->client, why, sizeof why);
-    snprintf(text, sizeof text,
-             "The kernel is gone\n\n%s\n\nThe notebook and all outputs are safe; variables "
-             "are lost. 00 or :restart starts another kernel.",
-             why);
+    snprintf(
+        text, sizeof text,
+        "The kernel is gone\n\n%s\n\nThe notebook and all outputs are safe; variables "
+        "are lost. 00 or :restart starts another kernel.",
+        why);
     ui_popup(&l->ui, "kernel", text);
 }
 
@@ -93,14 +94,16 @@ void link_reopen(Link *l)
     ui_say(&l->ui, ROLE_GOOD, "a new kernel runs");
 }
 
-
-/* --- the whole ---------------------------------------------------------------------------- */
+/* --- the whole -------------------------------------------------------------------- */
 
 bool link_open(Link *l, Client *taken, const DrawStyle *draw, bool read_only, Err *err)
 {
     *l = (Link){.client = taken, .watch = -1};
-    Port port = {.self = taken, .send = port_send, .receive = port_receive,
-                 .session = session_name(taken), .read_only = read_only};
+    Port port = {.self = taken,
+                 .send = port_send,
+                 .receive = port_receive,
+                 .session = session_name(taken),
+                 .read_only = read_only};
     l->doc = document_new(err);
     l->reader = l->doc ? jreader_open(client_dir(taken), err) : NULL;
     bool ok = l->reader && ui_init(&l->ui, &port, l->reader, l->doc, draw, err);
@@ -161,6 +164,6 @@ bool link_idle(const Link *l)
         if (l->ui.waiting[i].id)
             return false;
     }
-    return !l->more && l->ui.n_held == 0 && !l->doc->running && l->doc->n_queue == 0 && !log_behind(&l->ui) &&
-           !client_pending(l->client);
+    return !l->more && l->ui.n_held == 0 && !l->doc->running && l->doc->n_queue == 0 &&
+           !log_behind(&l->ui) && !client_pending(l->client);
 }

@@ -137,9 +137,7 @@ void menu_key(Menu *m, const KeyEvent *k)
     case K_PGUP: move(m, -m->rows); return;
     case K_PGDN: move(m, m->rows); return;
     case K_BACKSPACE: edit_backspace(&m->filter); break;
-    case 'u' | K_CTRL:
-        edit_replace(&m->filter, 0, m->filter.cursor, "", 0);
-        break;
+    case 'u' | K_CTRL: edit_replace(&m->filter, 0, m->filter.cursor, "", 0); break;
     case K_PASTE: edit_paste(&m->filter, k->text, k->n); break;
     default:
         if (key_is_text(k->key)) {
@@ -190,6 +188,7 @@ void menu_draw(Menu *m, const Painter *p, Area a, int *row, int *col)
         paint_cut(p, in, 1 + i, 1, it->left, left, ROLE_BOX);
         paint_cut(p, in, 1 + i, 3 + left, it->right, in.cols - left - 4, ROLE_BOX);
         if (m->top + i == m->sel)
-            paint_row(p, (Area){in.row, in.col, in.rows, in.cols}, 1 + i, ROLE_BOX_STRONG);
+            paint_row(p, (Area){in.row, in.col, in.rows, in.cols}, 1 + i,
+                      ROLE_BOX_STRONG);
     }
 }

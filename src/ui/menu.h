@@ -40,10 +40,10 @@ typedef struct Completion {
     bool open;
     CompItem *item;
     int n;
-    int sel;          /* -1: none taken yet */
-    size_t from;      /* byte where the word begins */
-    int64_t id;       /* of the request that is awaited; 0: none */
-    int64_t changes;  /* of the text it was asked for */
+    int sel;                 /* -1: none taken yet */
+    size_t from;             /* byte where the word begins */
+    int64_t id;              /* of the request that is awaited; 0: none */
+    int64_t changes;         /* of the text it was asked for */
     bool stale, cut, wanted; /* wanted: by a key, not by typing */
 } Completion;
 #endif

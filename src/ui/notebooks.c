@@ -1,5 +1,5 @@
-/* notebooks.c -- a notebook of this folder that had a session has a folder of its name in
- * .cleave; the one whose journal changed last was the last one. */
+/* notebooks.c -- a notebook of this folder that had a session has a folder of its name
+ * in .cleave; the one whose journal changed last was the last one. */
 #include "ui/notebooks.h"
 
 #include <dirent.h>
@@ -17,7 +17,8 @@ static const char first_notebook[] = "notebook.lua";
 
 bool notebook_tour(char *dst, size_t cap, Err *err)
 {
-    static const char *const beside[] = {"../scripts/tour.lua", "../../scripts/tour.lua",
+    static const char *const beside[] = {"../scripts/tour.lua",
+                                         "../../scripts/tour.lua",
                                          "../share/cleave/scripts/tour.lua"};
     char exe[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
@@ -30,10 +31,13 @@ bool notebook_tour(char *dst, size_t cap, Err *err)
             return true;
     }
     const char *data = getenv("CLEAVE_DATA"); /* of a source tree */
-    if (data && path_join(dst, cap, data, "../scripts/tour.lua", NULL) && file_exists(dst))
+    if (data && path_join(dst, cap, data, "../scripts/tour.lua", NULL) &&
+        file_exists(dst))
         return true;
-    return err_set(err, ERR_IO, "the tour was not found beside '%s' (../scripts, "
-                                "../share/cleave/scripts)", exe);
+    return err_set(err, ERR_IO,
+                   "the tour was not found beside '%s' (../scripts, "
+                   "../share/cleave/scripts)",
+                   exe);
 }
 
 static bool last_here(char *dst, size_t cap)

@@ -135,8 +135,8 @@ void paint_grid(const Painter *p, Area a, int row, int col, const Grid *g, int f
     for (int r = 0; r < n_rows && from + r < g->rows; r++)
         for (int c = 0; c < g->cols; c++) {
             GridCell *to = cell_at(p, a, row + r, col + c);
-            const GridCell *src = &g->cell[(size_t)(from + r) * (size_t)g->cols +
-                                           (size_t)c];
+            const GridCell *src =
+                &g->cell[(size_t)(from + r) * (size_t)g->cols + (size_t)c];
             if (!to || from + r < 0)
                 continue;
             *to = *src;

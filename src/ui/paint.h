@@ -1,6 +1,6 @@
-/* paint.h -- drawing into a part of a grid: text, lines, bars and grids, clipped to the
- * area and filtered (figure/clean.h), in looks that a theme gives to roles. Nothing here
- * knows a screen, so everything drawn can be compared as text. */
+/* paint.h -- drawing into a part of a grid: text, lines, bars and grids, clipped to
+ * the area and filtered (figure/clean.h), in looks that a theme gives to roles.
+ * Nothing here knows a screen, so everything drawn can be compared as text. */
 #ifndef CLEAVE_UI_PAINT_H
 #define CLEAVE_UI_PAINT_H
 #include "figure/grid.h"
@@ -9,24 +9,24 @@ typedef enum Role {
     ROLE_TEXT,
     ROLE_DIM,
     ROLE_STRONG,
-    ROLE_BAR,       /* status bar */
+    ROLE_BAR, /* status bar */
     ROLE_BAR_STRONG,
-    ROLE_TITLE,     /* of panes */
+    ROLE_TITLE, /* of panes */
     ROLE_TITLE_FOCUS,
-    ROLE_SELECT,    /* the selected row or cell's marker */
+    ROLE_SELECT, /* the selected row or cell's marker */
     ROLE_CURSOR_LINE,
-    ROLE_BOX,       /* overlays */
+    ROLE_BOX, /* overlays */
     ROLE_BOX_STRONG,
     ROLE_ERROR,
     ROLE_WARN,
     ROLE_GOOD,
-    ROLE_MATCH,     /* found text, matching brackets */
-    ROLE_REGION,    /* selected text */
+    ROLE_MATCH,  /* found text, matching brackets */
+    ROLE_REGION, /* selected text */
     ROLE_KEYWORD,
     ROLE_STRING,
     ROLE_NUMBER,
     ROLE_COMMENT,
-    ROLE_NAME,      /* of the library */
+    ROLE_NAME, /* of the library */
     ROLE_COUNT
 } Role;
 typedef struct Look {

@@ -1,5 +1,5 @@
-/* pane_help.c -- the reference as ?name shows it: the list of all names, or one of them;
- * Enter asks for a name, Backspace goes back. */
+/* pane_help.c -- the reference as ?name shows it: the list of all names, or one of
+ * them; Enter asks for a name, Backspace goes back. */
 #include <limits.h>
 #include <string.h>
 
@@ -54,7 +54,8 @@ static void shown(Ui *u)
         return;
     str_init(&t);
     str_add(&t, intro);
-    if (!doc_text(NULL, &t, NULL) || t.oom || !textview_set(&h->list, "all names", t.s, NULL))
+    if (!doc_text(NULL, &t, NULL) || t.oom ||
+        !textview_set(&h->list, "all names", t.s, NULL))
         ui_say(u, ROLE_ERROR, "out of memory");
     str_done(&t);
 }

@@ -1,6 +1,6 @@
-/* pane_images.c -- the pictures of the session, and of a run that was opened, one figure
- * at a time: a gallery in pages, one image of it enlarged, or a whole figure. What is
- * drawn is kept until something about it changes. */
+/* pane_images.c -- the pictures of the session, and of a run that was opened, one
+ * figure at a time: a gallery in pages, one image of it enlarged, or a whole figure.
+ * What is drawn is kept until something about it changes. */
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,18 +20,18 @@ typedef struct Picture {
 typedef struct Images {
     Picture *pic;
     int n, cap;
-    int at;        /* the figure shown */
-    bool follow;   /* new figures are shown as they come */
-    int image;     /* selected, of a gallery */
-    int first;     /* of the page */
+    int at;      /* the figure shown */
+    bool follow; /* new figures are shown as they come */
+    int image;   /* selected, of a gallery */
+    int first;   /* of the page */
     int on_page, per_row;
     bool zoomed;
-    int top;       /* rows scrolled, of other figures */
+    int top; /* rows scrolled, of other figures */
     FigScale scale;
     bool scale_set;
     Figure *figure; /* pic[have] */
     int have;
-    Grid grid;      /* drawn for: */
+    Grid grid; /* drawn for: */
     int rows, cols;
     bool old;
     Err err;
@@ -142,7 +142,7 @@ int images_of_run(Ui *u, const char *dir)
     return found;
 }
 
-/* --- drawing ---------------------------------------------------------------------------------- */
+/* --- drawing ---------------------------------------------------------------------- */
 
 static const Figure *load(Images *m)
 {
@@ -186,9 +186,11 @@ static void make_part(const Images *m, const Figure *f, int n, Part *p)
         int k = m->first + i;
         const char *own = f->labels && f->labels[k] ? f->labels[k] : "";
         if (own[0])
-            snprintf(p->text[i], sizeof p->text[i], "%c%s", k == m->image ? '>' : ' ', own);
+            snprintf(p->text[i], sizeof p->text[i], "%c%s", k == m->image ? '>' : ' ',
+                     own);
         else
-            snprintf(p->text[i], sizeof p->text[i], "%c#%d", k == m->image ? '>' : ' ', k + 1);
+            snprintf(p->text[i], sizeof p->text[i], "%c#%d", k == m->image ? '>' : ' ',
+                     k + 1);
         p->label[i] = p->text[i];
     }
 }
@@ -250,8 +252,8 @@ static void draw(Ui *u, Area a, bool focus)
     Images *m = state_of(u);
     (void)focus;
     if (m->n == 0) {
-        paint_str(&u->paint, a, 0, 1, "no images yet: cl.show(cl.images(...)) makes some",
-                  ROLE_DIM);
+        paint_str(&u->paint, a, 0, 1,
+                  "no images yet: cl.show(cl.images(...)) makes some", ROLE_DIM);
         return;
     }
     const Figure *f = load(m);
@@ -281,7 +283,7 @@ static void title(Ui *u, Str *out)
     str_addf(out, "  figure %d/%d", m->at + 1, m->n);
 }
 
-/* --- keys -------------------------------------------------------------------------------------- */
+/* --- keys ------------------------------------------------------------------------- */
 
 static void move(Ui *u, int by, int rows)
 {
@@ -340,14 +342,46 @@ static void step_figure(Ui *u, int step, bool same_name)
     ui_say(u, ROLE_DIM, step > 0 ? "this is the last one" : "this is the first one");
 }
 
-void act_images_left(Ui *u, const char *arg) { (void)arg; move(u, -1, 0); }
-void act_images_right(Ui *u, const char *arg) { (void)arg; move(u, 1, 0); }
-void act_images_up(Ui *u, const char *arg) { (void)arg; move(u, 0, -1); }
-void act_images_down(Ui *u, const char *arg) { (void)arg; move(u, 0, 1); }
-void act_images_next_page(Ui *u, const char *arg) { (void)arg; scroll(u, 1); }
-void act_images_previous_page(Ui *u, const char *arg) { (void)arg; scroll(u, -1); }
-void act_images_later(Ui *u, const char *arg) { (void)arg; step_figure(u, 1, true); }
-void act_images_earlier(Ui *u, const char *arg) { (void)arg; step_figure(u, -1, true); }
+void act_images_left(Ui *u, const char *arg)
+{
+    (void)arg;
+    move(u, -1, 0);
+}
+void act_images_right(Ui *u, const char *arg)
+{
+    (void)arg;
+    move(u, 1, 0);
+}
+void act_images_up(Ui *u, const char *arg)
+{
+    (void)arg;
+    move(u, 0, -1);
+}
+void act_images_down(Ui *u, const char *arg)
+{
+    (void)arg;
+    move(u, 0, 1);
+}
+void act_images_next_page(Ui *u, const char *arg)
+{
+    (void)arg;
+    scroll(u, 1);
+}
+void act_images_previous_page(Ui *u, const char *arg)
+{
+    (void)arg;
+    scroll(u, -1);
+}
+void act_images_later(Ui *u, const char *arg)
+{
+    (void)arg;
+    step_figure(u, 1, true);
+}
+void act_images_earlier(Ui *u, const char *arg)
+{
+    (void)arg;
+    step_figure(u, -1, true);
+}
 
 void act_images_next_figure(Ui *u, const char *arg)
 {
@@ -373,7 +407,8 @@ void act_images_zoom(Ui *u, const char *arg)
 
 void act_images_scale(Ui *u, const char *arg)
 {
-    static const char *const words[] = {"one scale for the page", "each image its own scale",
+    static const char *const words[] = {"one scale for the page",
+                                        "each image its own scale",
                                         "99th percentile, larger values clipped"};
     Images *m = state_of(u);
     (void)arg;
@@ -394,8 +429,8 @@ void act_images_palette(Ui *u, const char *arg)
 void act_images_level(Ui *u, const char *arg)
 {
     (void)arg;
-    u->draw.level = u->draw.level == LEVEL_MONO ? u->paint.level
-                                                : (Level)(u->draw.level - 1);
+    u->draw.level =
+        u->draw.level == LEVEL_MONO ? u->paint.level : (Level)(u->draw.level - 1);
     state_of(u)->old = true;
     notebook_changed(u, 0);
     ui_say(u, ROLE_DIM, "images in %s", level_name(u->draw.level));
@@ -414,7 +449,8 @@ void act_images_export(Ui *u, const char *arg)
     }
     Figure copy = *f;
     copy.scale = m->scale;
-    snprintf(path, sizeof path, "%s%s", arg[0] ? arg : jval_get(m->pic[m->at].event, "id", "figure"),
+    snprintf(path, sizeof path, "%s%s",
+             arg[0] ? arg : jval_get(m->pic[m->at].event, "id", "figure"),
              arg[0] ? "" : ".png");
     for (char *c = path; !arg[0] && *c; c++) {
         if (*c == '/')

@@ -1,6 +1,6 @@
-/* pane_log.c -- all that is printed, logged, raised or returned, as lines with their time
- * and cell. The last lines are kept; the count is of all. Text is read from the cells'
- * logs a piece at a time, so a cell that floods never holds up a key. */
+/* pane_log.c -- all that is printed, logged, raised or returned, as lines with their
+ * time and cell. The last lines are kept; the count is of all. Text is read from the
+ * cells' logs a piece at a time, so a cell that floods never holds up a key. */
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,10 +13,10 @@
 #include "ui/find.h"
 
 enum {
-    KEEP = 10000,         /* lines */
-    LINE = 2000,          /* bytes of a line that are kept */
-    PIECE = 256 << 10,    /* bytes read at a time */
-    BEHIND = 64           /* texts that wait */
+    KEEP = 10000,      /* lines */
+    LINE = 2000,       /* bytes of a line that are kept */
+    PIECE = 256 << 10, /* bytes read at a time */
+    BEHIND = 64        /* texts that wait */
 };
 
 typedef struct LogLine {
@@ -36,9 +36,9 @@ typedef struct Log {
     int64_t count, bytes;
     Range range[BEHIND];
     int n_ranges;
-    Str rest;      /* an unfinished line */
+    Str rest; /* an unfinished line */
     int rest_cell;
-    int top;       /* line shown first, among those that pass the filter; -1: follow */
+    int top; /* line shown first, among those that pass the filter; -1: follow */
     int rows;
     char *filter;
     int only;      /* lines of this cell; 0: of all */
@@ -125,7 +125,7 @@ static void add_block(Log *g, const char *s, double t, int cell, Role role)
     }
 }
 
-/* --- printed text ------------------------------------------------------------------------------ */
+/* --- printed text ----------------------------------------------------------------- */
 
 static void end_rest(Log *g, double t)
 {
@@ -196,7 +196,7 @@ static void on_out(Ui *u, Log *g, const json_t *ev, double t)
     g->range[g->n_ranges++] = r;
 }
 
-/* --- events -------------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------- */
 
 static void event(Ui *u, const json_t *ev)
 {
@@ -230,10 +230,11 @@ static bool passes(const Log *g, const LogLine *l)
 {
     if (g->only && l->cell != g->only)
         return false;
-    return !g->filter || text_find(l->text, strlen(l->text), g->filter) < strlen(l->text);
+    return !g->filter ||
+           text_find(l->text, strlen(l->text), g->filter) < strlen(l->text);
 }
 
-/* --- drawing --------------------------------------------------------------------------------------- */
+/* --- drawing ---------------------------------------------------------------------- */
 
 static void draw_line(Ui *u, Area a, int row, const LogLine *l, bool found)
 {
@@ -242,7 +243,8 @@ static void draw_line(Ui *u, Area a, int row, const LogLine *l, bool found)
     struct tm tm;
     int col = 0;
     if (a.cols >= 60 && l->t > 0 && !u->still && localtime_r(&secs, &tm)) {
-        snprintf(stamp, sizeof stamp, " %02d:%02d:%02d", tm.tm_hour, tm.tm_min, tm.tm_sec);
+        snprintf(stamp, sizeof stamp, " %02d:%02d:%02d", tm.tm_hour, tm.tm_min,
+                 tm.tm_sec);
         col = paint_str(&u->paint, a, row, 0, stamp, ROLE_DIM);
     }
     if (l->cell > 0) {
@@ -268,8 +270,8 @@ static void draw(Ui *u, Area a, bool focus)
                 draw_line(u, a, row++, line_at(g, i), false);
         }
         if (shown == 0)
-            paint_str(&u->paint, a, 0, 1, g->filter ? "no line fits the filter"
-                                                    : "nothing was printed yet",
+            paint_str(&u->paint, a, 0, 1,
+                      g->filter ? "no line fits the filter" : "nothing was printed yet",
                       ROLE_DIM);
         return;
     }
@@ -298,7 +300,7 @@ static void title(Ui *u, Str *out)
         str_add(out, ", G follows");
 }
 
-/* --- moving ------------------------------------------------------------------------------------------ */
+/* --- moving ----------------------------------------------------------------------- */
 
 /* The last line that has a full page from it on. */
 static int last_top(const Log *g)
@@ -334,7 +336,8 @@ static bool find(Ui *u, const char *text, int step)
     for (int k = 0; k < g->n; k++) {
         at = ((at + step) % g->n + g->n) % g->n;
         const LogLine *l = line_at(g, at);
-        if (!passes(g, l) || text_find(l->text, strlen(l->text), text) >= strlen(l->text))
+        if (!passes(g, l) ||
+            text_find(l->text, strlen(l->text), text) >= strlen(l->text))
             continue;
         g->found = base + at;
         g->top = at > g->rows / 2 ? at - g->rows / 2 : 0;

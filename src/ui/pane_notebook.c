@@ -18,9 +18,9 @@ enum { GAP = 1, MAX_VIEWS = 4096 };
 typedef struct Notebook {
     CellView *view;
     int n, cap;
-    int top_id, skip;   /* the first line shown: this cell, lines into it */
-    bool follow;        /* keep the selected cell in sight */
-    int rows, cols;     /* of the area */
+    int top_id, skip; /* the first line shown: this cell, lines into it */
+    bool follow;      /* keep the selected cell in sight */
+    int rows, cols;   /* of the area */
     char *match;
 } Notebook;
 
@@ -86,11 +86,13 @@ static CellView *view_of(Notebook *b, int id)
     return v;
 }
 
-/* --- heights ------------------------------------------------------------------------------ */
+/* --- heights ---------------------------------------------------------------------- */
 
 static void edited_source(const Ui *u, const Cell *c, Source *s)
 {
-    *s = (Source){.s = u->edit.s, .n = u->edit.len, .cursor = u->edit.cursor,
+    *s = (Source){.s = u->edit.s,
+                  .n = u->edit.len,
+                  .cursor = u->edit.cursor,
                   .lua = u->highlight && c->type == CELL_CODE};
     edit_region(&u->edit, &s->from, &s->to);
     if (!u->edit.marking && s->lua)
@@ -105,8 +107,11 @@ static bool being_edited(const Ui *u, const Cell *c)
 static CellView *updated(Ui *u, const Cell *c)
 {
     Notebook *b = state_of(u);
-    CellLook look = {.paint = u->paint, .draw = u->draw, .reader = u->reader,
-                     .highlight = u->highlight, .still = u->still};
+    CellLook look = {.paint = u->paint,
+                     .draw = u->draw,
+                     .reader = u->reader,
+                     .highlight = u->highlight,
+                     .still = u->still};
     CellView *v = view_of(b, c->id);
     if (v)
         cellview_update(v, c, &look, b->cols);
@@ -190,7 +195,7 @@ static void keep_in_sight(Ui *u, int index)
     }
 }
 
-/* --- drawing ------------------------------------------------------------------------------ */
+/* --- drawing ---------------------------------------------------------------------- */
 
 static void gutter_text(const Cell *c, char dst[32])
 {
@@ -205,7 +210,8 @@ static void gutter_text(const Cell *c, char dst[32])
     else if (c->exec > 0 && (c->stale || c->edited))
         mark = '!';
     if (c->exec > 0 || c->state == CELL_RUNNING)
-        snprintf(number, sizeof number, "%d", c->id); /* as errors and the log have it */
+        snprintf(number, sizeof number, "%d",
+                 c->id); /* as errors and the log have it */
     if (c->type == CELL_CODE)
         snprintf(dst, 32, "[%s]%c", number, mark);
     else
@@ -216,9 +222,9 @@ static void draw_gutter(Ui *u, Area a, int y, const Cell *c, int height)
 {
     char text[32];
     bool selected = c->id == u->sel;
-    Role role = c->state == CELL_RUNNING                             ? ROLE_GOOD
+    Role role = c->state == CELL_RUNNING                           ? ROLE_GOOD
                 : c->state == CELL_FAILED || c->state == CELL_DIED ? ROLE_ERROR
-                                                                     : ROLE_DIM;
+                                                                   : ROLE_DIM;
     gutter_text(c, text);
     paint_str(&u->paint, a, y, 1, text, role);
     if (!selected)
@@ -326,7 +332,7 @@ static void title(Ui *u, Str *out)
     str_addf(out, "cell %d/%d", at + 1, u->doc->n);
 }
 
-/* --- moving -------------------------------------------------------------------------------- */
+/* --- moving ----------------------------------------------------------------------- */
 
 static void scroll(Ui *u, int lines)
 {
@@ -383,7 +389,7 @@ static void move(Ui *u, int steps)
     ui_select(u, u->doc->cell[to]->id);
 }
 
-/* --- search and copy ------------------------------------------------------------------------ */
+/* --- search and copy -------------------------------------------------------------- */
 
 static bool find(Ui *u, const char *text, int step)
 {
@@ -412,7 +418,7 @@ static bool copy(Ui *u, Str *out)
     return true;
 }
 
-/* --- changes --------------------------------------------------------------------------------- */
+/* --- changes ---------------------------------------------------------------------- */
 
 void notebook_changed(Ui *u, int id)
 {

@@ -1,7 +1,7 @@
-/* pane_plots.c -- metric curves of this session and of the marked runs in one plot, one
- * metric at a time. A series keeps at most POINTS values: when it is full every other
- * one is dropped and the rest is taken at half the rate, so any length of training costs
- * the same. A step that goes back begins a new curve. */
+/* pane_plots.c -- metric curves of this session and of the marked runs in one plot,
+ * one metric at a time. A series keeps at most POINTS values: when it is full every
+ * other one is dropped and the rest is taken at half the rate, so any length of
+ * training costs the same. A step that goes back begins a new curve. */
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ enum { POINTS = 4096, MAX_TRACKS = 64, MAX_NAMES = 64, PARTS = 4 };
 
 typedef struct Track {
     char name[64];
-    int part;      /* 0 is the newest of its name */
+    int part; /* 0 is the newest of its name */
     double *step, *value;
     int n;
     int64_t seen;  /* points that came */
@@ -27,12 +27,12 @@ typedef struct Track {
 typedef struct Plots {
     Track track[MAX_TRACKS];
     int n;
-    int at;         /* metric shown, among the names */
+    int at; /* metric shown, among the names */
     char name[64];
     bool log;
-    int smooth;     /* index of smoothing[] */
+    int smooth; /* index of smoothing[] */
     bool cursor_on;
-    double cursor;  /* 0..1 of the range shown */
+    double cursor;   /* 0..1 of the range shown */
     double from, to; /* share of all steps shown */
     Figure *figure;  /* last drawn, for export */
     char words[200]; /* what is under the cursor */
@@ -72,7 +72,7 @@ bool plots_any(const Ui *u)
     return state_of(u)->n > 0;
 }
 
-/* --- points ------------------------------------------------------------------------------------ */
+/* --- points ----------------------------------------------------------------------- */
 
 static Track *newest(Plots *p, const char *name)
 {
@@ -150,7 +150,7 @@ static void event(Ui *u, const json_t *ev)
         add_point(p, name, step, jval_to_number(value, (double)NAN));
 }
 
-/* --- which metric -------------------------------------------------------------------------------- */
+/* --- which metric ----------------------------------------------------------------- */
 
 typedef struct Names {
     const char *name[MAX_NAMES];
@@ -190,7 +190,7 @@ static const char *current(const Ui *u, Names *t)
     return t->name[p->at];
 }
 
-/* --- drawing ------------------------------------------------------------------------------------- */
+/* --- drawing ---------------------------------------------------------------------- */
 
 /* Exponential smoothing, weighted so that the first values are not pulled to zero. */
 static void smooth(const double *in, double *out, int n, double keep)
@@ -210,8 +210,8 @@ static void smooth(const double *in, double *out, int n, double keep)
 typedef struct Lines {
     Figure *f;
     const Plots *p;
-    double lo, hi;   /* all steps */
-    double at;       /* step under the cursor */
+    double lo, hi; /* all steps */
+    double at;     /* step under the cursor */
     Str words;
 } Lines;
 
@@ -223,8 +223,8 @@ static void range(Lines *l, const double *step, size_t n)
     l->hi = fmax(l->hi, step[n - 1]);
 }
 
-static void add_line(Lines *l, const char *name, const double *step, const double *value,
-                     size_t n, Err *err)
+static void add_line(Lines *l, const char *name, const double *step,
+                     const double *value, size_t n, Err *err)
 {
     double from = l->lo + l->p->from * (l->hi - l->lo);
     double to = l->lo + l->p->to * (l->hi - l->lo);
@@ -241,7 +241,8 @@ static void add_line(Lines *l, const char *name, const double *step, const doubl
         return;
     }
     smooth(value, y, (int)n, smoothing[l->p->smooth]);
-    figure_add_series(l->f, name, MARK_LINE, (int)(b - a), step + a, y + a, NULL, NULL, err);
+    figure_add_series(l->f, name, MARK_LINE, (int)(b - a), step + a, y + a, NULL, NULL,
+                      err);
     if (l->p->cursor_on) {
         size_t k = a;
         while (k + 1 < b && fabs(step[k + 1] - l->at) <= fabs(step[k] - l->at))
@@ -253,7 +254,8 @@ static void add_line(Lines *l, const char *name, const double *step, const doubl
     mem_free(y);
 }
 
-static void each_line(const Ui *u, Lines *l, const char *metric, bool draw_them, Err *err)
+static void each_line(const Ui *u, Lines *l, const char *metric, bool draw_them,
+                      Err *err)
 {
     const Plots *p = l->p;
     for (int part = PARTS - 1; part >= 0; part--)
@@ -315,8 +317,8 @@ static void draw(Ui *u, Area a, bool focus)
     const char *metric = current(u, &names);
     (void)focus;
     if (!metric) {
-        paint_str(&u->paint, a, 0, 1, "no metrics yet: training makes some, and cl.metric;",
-                  ROLE_DIM);
+        paint_str(&u->paint, a, 0, 1,
+                  "no metrics yet: training makes some, and cl.metric;", ROLE_DIM);
         paint_str(&u->paint, a, 1, 1, "runs are added by marking them (3, then Space)",
                   ROLE_DIM);
         return;
@@ -351,7 +353,7 @@ static void title(Ui *u, Str *out)
         str_addf(out, "  smooth %.4g", smoothing[p->smooth]);
 }
 
-/* --- keys --------------------------------------------------------------------------------------- */
+/* --- keys ------------------------------------------------------------------------- */
 
 static void pick(Ui *u, int steps)
 {
@@ -402,12 +404,36 @@ void act_plot_smooth(Ui *u, const char *arg)
     p->smooth = (p->smooth + 1) % (int)ARRAY_LEN(smoothing);
 }
 
-void act_plot_left(Ui *u, const char *arg) { (void)arg; move_cursor(u, -0.02); }
-void act_plot_right(Ui *u, const char *arg) { (void)arg; move_cursor(u, 0.02); }
-void act_plot_next(Ui *u, const char *arg) { (void)arg; pick(u, 1); }
-void act_plot_previous(Ui *u, const char *arg) { (void)arg; pick(u, -1); }
-void act_plot_narrower(Ui *u, const char *arg) { (void)arg; zoom(u, 0.5); }
-void act_plot_wider(Ui *u, const char *arg) { (void)arg; zoom(u, 2); }
+void act_plot_left(Ui *u, const char *arg)
+{
+    (void)arg;
+    move_cursor(u, -0.02);
+}
+void act_plot_right(Ui *u, const char *arg)
+{
+    (void)arg;
+    move_cursor(u, 0.02);
+}
+void act_plot_next(Ui *u, const char *arg)
+{
+    (void)arg;
+    pick(u, 1);
+}
+void act_plot_previous(Ui *u, const char *arg)
+{
+    (void)arg;
+    pick(u, -1);
+}
+void act_plot_narrower(Ui *u, const char *arg)
+{
+    (void)arg;
+    zoom(u, 0.5);
+}
+void act_plot_wider(Ui *u, const char *arg)
+{
+    (void)arg;
+    zoom(u, 2);
+}
 
 void act_plot_export(Ui *u, const char *arg)
 {
@@ -439,7 +465,8 @@ static bool find(Ui *u, const char *text, int step)
         return false;
     for (int k = 1; k <= names.n; k++) {
         int i = ((p->at + k * step) % names.n + names.n) % names.n;
-        if (text_find(names.name[i], strlen(names.name[i]), text) < strlen(names.name[i])) {
+        if (text_find(names.name[i], strlen(names.name[i]), text) <
+            strlen(names.name[i])) {
             p->at = i;
             return true;
         }

@@ -22,20 +22,20 @@ enum { MAX_MARKED = 7, MAX_TERMS = 16, COL_MAX = 24 };
 
 typedef struct RunsPane {
     char root[PATH_MAX];
-    Runs runs;        /* sorted, filtered */
-    size_t all;       /* before the filter */
-    json_t *keys;     /* columns */
-    int sort;         /* column, -1: by start */
-    bool down;        /* the largest first */
+    Runs runs;    /* sorted, filtered */
+    size_t all;   /* before the filter */
+    json_t *keys; /* columns */
+    int sort;     /* column, -1: by start */
+    bool down;    /* the largest first */
     int sel, top, rows;
     char *filter;
     MarkedRun mark[MAX_MARKED];
     int n_marked;
     bool only_marked;
-    bool read;        /* once at least */
+    bool read; /* once at least */
     bool live;
-    int notify;       /* -1: not watched */
-    double looked;    /* when it was read */
+    int notify;    /* -1: not watched */
+    double looked; /* when it was read */
     char trouble[200];
 } RunsPane;
 
@@ -60,7 +60,8 @@ static void drop_mark(RunsPane *r, int i)
     runs_curves_done(r->mark[i].curves);
     mem_free(r->mark[i].curves);
     mem_free(r->mark[i].dir);
-    memmove(&r->mark[i], &r->mark[i + 1], (size_t)(--r->n_marked - i) * sizeof *r->mark);
+    memmove(&r->mark[i], &r->mark[i + 1],
+            (size_t)(--r->n_marked - i) * sizeof *r->mark);
 }
 
 static void destroy(void *state)
@@ -109,7 +110,7 @@ static int find_mark(const RunsPane *r, const char *dir)
     return -1;
 }
 
-/* --- reading --------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------- */
 
 /* Terms are separated by blanks. */
 static bool apply_filter(RunsPane *r, Err *err)
@@ -225,7 +226,7 @@ static void event(Ui *u, const json_t *ev)
         read_runs(u);
 }
 
-/* --- drawing ---------------------------------------------------------------------------------- */
+/* --- drawing ---------------------------------------------------------------------- */
 
 static bool is_shown(const RunsPane *r, size_t i)
 {
@@ -294,8 +295,10 @@ static void draw(Ui *u, Area a, bool focus)
         else if (r->filter && r->all > 0)
             str_add(&t, "no run fits the filter");
         else
-            str_addf(&t, "no runs in %s/: cleave run and cleave sweep make them", r->root);
-        paint_cut(&u->paint, a, 0, 1, t.s, a.cols - 2, r->trouble[0] ? ROLE_ERROR : ROLE_DIM);
+            str_addf(&t, "no runs in %s/: cleave run and cleave sweep make them",
+                     r->root);
+        paint_cut(&u->paint, a, 0, 1, t.s, a.cols - 2,
+                  r->trouble[0] ? ROLE_ERROR : ROLE_DIM);
         str_done(&t);
         return;
     }
@@ -333,12 +336,13 @@ static void title(Ui *u, Str *out)
     if (r->runs.n < r->all)
         str_addf(out, " of %zu", r->all);
     if (r->n_marked)
-        str_addf(out, "  %d marked%s", r->n_marked, r->only_marked ? ", only these" : "");
+        str_addf(out, "  %d marked%s", r->n_marked,
+                 r->only_marked ? ", only these" : "");
     if (r->filter)
         str_addf(out, "  filter: %s", r->filter);
 }
 
-/* --- keys ------------------------------------------------------------------------------------- */
+/* --- keys ------------------------------------------------------------------------- */
 
 static void move(Ui *u, int steps)
 {
@@ -372,8 +376,16 @@ static void sort_by(Ui *u, int step)
     read_runs(u);
 }
 
-void act_runs_sort_next(Ui *u, const char *arg) { (void)arg; sort_by(u, 1); }
-void act_runs_sort_previous(Ui *u, const char *arg) { (void)arg; sort_by(u, -1); }
+void act_runs_sort_next(Ui *u, const char *arg)
+{
+    (void)arg;
+    sort_by(u, 1);
+}
+void act_runs_sort_previous(Ui *u, const char *arg)
+{
+    (void)arg;
+    sort_by(u, -1);
+}
 
 void act_runs_reverse(Ui *u, const char *arg)
 {
@@ -492,7 +504,8 @@ static void compare_rows(const Runs *m, Str *t)
         const char *key = json_string_value(v);
         bool differs = false;
         for (size_t k = 1; k < m->n; k++) {
-            const json_t *a = runs_value(&m->row[0], key), *b = runs_value(&m->row[k], key);
+            const json_t *a = runs_value(&m->row[0], key),
+                         *b = runs_value(&m->row[k], key);
             differs = differs || (a && b ? !json_equal(a, b) : a != b);
         }
         if (!differs || says_nothing(key))

@@ -128,7 +128,8 @@ static void draw(Ui *u, Area a, bool focus)
         const json_t *var = var_at(v, i);
         int row = 1 + i - v->top;
         paint_cut(&u->paint, a, row, 1, jval_get(var, "name", ""), name, ROLE_STRONG);
-        paint_cut(&u->paint, a, row, name + 3, jval_get(var, "kind", ""), kind, ROLE_DIM);
+        paint_cut(&u->paint, a, row, name + 3, jval_get(var, "kind", ""), kind,
+                  ROLE_DIM);
         paint_cut(&u->paint, a, row, name + kind + 5, jval_get(var, "text", ""),
                   a.cols - name - kind - 6, ROLE_TEXT);
         if (focus && i == v->sel)
@@ -139,7 +140,8 @@ static void draw(Ui *u, Area a, bool focus)
 static void title(Ui *u, Str *out)
 {
     const Vars *v = state_of(u);
-    str_addf(out, "%d names%s", count(v), v->stale ? ", as before the running cell" : "");
+    str_addf(out, "%d names%s", count(v),
+             v->stale ? ", as before the running cell" : "");
     if (v->filter)
         str_addf(out, ", filter: %s", v->filter);
 }
@@ -184,7 +186,7 @@ static bool copy(Ui *u, Str *out)
     return var != NULL;
 }
 
-/* --- looking at one ----------------------------------------------------------------------------- */
+/* --- looking at one --------------------------------------------------------------- */
 
 static void inspected(Ui *u, const json_t *ok, int64_t tag)
 {
@@ -192,7 +194,8 @@ static void inspected(Ui *u, const json_t *ok, int64_t tag)
     (void)tag;
     const char *kind = jval_get(ok, "kind", ""), *doc = jval_get(ok, "doc", "");
     str_init(&t);
-    str_addf(&t, "%s  %s\n\n%s", jval_get(ok, "name", ""), kind, jval_get(ok, "text", ""));
+    str_addf(&t, "%s  %s\n\n%s", jval_get(ok, "name", ""), kind,
+             jval_get(ok, "text", ""));
     if (doc[0])
         str_addf(&t, "\n\n%s", doc);
     if (json_is_true(json_object_get(ok, "stale")))

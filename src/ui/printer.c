@@ -16,8 +16,9 @@
 
 enum { PIECE = 256 << 10, FLUSH_AT = 1 << 20 };
 
-/* A curve has hundreds of points and a terminal few lines: the first METRIC_FREE lines of a set
- * of names are printed, later ones at most every METRIC_GAP seconds. All are in the run. */
+/* A curve has hundreds of points and a terminal few lines: the first METRIC_FREE lines
+ * of a set of names are printed, later ones at most every METRIC_GAP seconds. All are
+ * in the run. */
 enum { METRIC_SETS = 8, METRIC_FREE = 10 };
 static const double METRIC_GAP = 2;
 typedef struct MetricSet {

@@ -1,4 +1,5 @@
-/* screen.c -- runs of changed cells; a run that touches a wide character takes it whole. */
+/* screen.c -- runs of changed cells; a run that touches a wide character takes it
+ * whole. */
 #include "ui/screen.h"
 
 #include <string.h>

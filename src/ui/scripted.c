@@ -40,8 +40,10 @@ static void look(Player *p)
 
 static void doze(Player *p)
 {
-    struct pollfd fd[] = {{.fd = p->link.watch, .events = POLLIN},
-                          {.fd = client_fd(p->link.client), .events = POLLIN}};
+    struct pollfd fd[] = {
+        {.fd = p->link.watch,             .events = POLLIN},
+        {.fd = client_fd(p->link.client), .events = POLLIN}
+    };
     poll(fd, 2, p->link.more || log_behind(&p->link.ui) ? 0 : 20);
 }
 
@@ -174,9 +176,13 @@ static const struct {
     const char *name;
     bool (*play)(Player *, const char *, Err *);
 } words[] = {
-    {"keys", play_keys},   {"type", play_type},     {"paste", play_paste},
-    {"wait", play_wait},   {"resize", play_resize}, {"dump", play_dump},
-    {"paint", play_paint},
+    {"keys",   play_keys  },
+    {"type",   play_type  },
+    {"paste",  play_paste },
+    {"wait",   play_wait  },
+    {"resize", play_resize},
+    {"dump",   play_dump  },
+    {"paint",  play_paint },
 };
 
 static bool play_line(Player *p, const char *line, Err *err)
@@ -190,8 +196,10 @@ static bool play_line(Player *p, const char *line, Err *err)
             return ok || err_prefix(err, "%s:%d", p->file, p->line);
         }
     }
-    return err_set(err, ERR_FORMAT, "%s:%d: '%s' is none of keys, type, paste, wait, "
-                                    "resize, dump and paint", p->file, p->line, line);
+    return err_set(err, ERR_FORMAT,
+                   "%s:%d: '%s' is none of keys, type, paste, wait, "
+                   "resize, dump and paint",
+                   p->file, p->line, line);
 }
 
 static bool play(Player *p, char *text, Err *err)
@@ -232,5 +240,6 @@ Exit scripted_run(Client *taken, const DrawStyle *draw, const char *script, int 
     }
     link_close(&p.link);
     mem_free(text);
-    return ok && fflush(stdout) == 0 ? EXIT_OK : command_fail(EXIT_SCRIPT, "%s", err.msg);
+    return ok && fflush(stdout) == 0 ? EXIT_OK
+                                     : command_fail(EXIT_SCRIPT, "%s", err.msg);
 }

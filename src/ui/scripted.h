@@ -2,12 +2,12 @@
  * The language is in scripted.c. */
 #ifndef CLEAVE_UI_SCRIPTED_H
 #define CLEAVE_UI_SCRIPTED_H
-#include "kernel/client.h"
 #include "figure/grid.h"
+#include "kernel/client.h"
 #include "ui/command.h"
 
-/* Plays it on a screen of this size; takes the client. EXIT_SCRIPT when a wait or a line
- * of it fails. */
+/* Plays it on a screen of this size; takes the client. EXIT_SCRIPT when a wait or a
+ * line of it fails. */
 Exit scripted_run(Client *taken, const DrawStyle *draw, const char *script, int rows,
                   int cols);
 #endif

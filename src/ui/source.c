@@ -84,7 +84,8 @@ static Look look_at(const Source *s, const Painter *p, const Lex *l, size_t at)
     return k;
 }
 
-void source_draw(const Source *s, const Painter *p, Area a, int skip, int *row, int *col)
+void source_draw(const Source *s, const Painter *p, Area a, int skip, int *row,
+                 int *col)
 {
     Walk w = {.s = s, .cols = a.cols};
     Lex l;
@@ -115,11 +116,12 @@ void source_draw(const Source *s, const Painter *p, Area a, int skip, int *row, 
             *col = w.col;
         }
         if (w.row >= skip) /* a tab is drawn as wide as it is here */
-            paint_text(p, (Area){a.row, a.col, a.rows, w.col + g.width < a.cols
-                                                           ? w.col + g.width
-                                                           : a.cols},
-                       w.row - skip, w.col, s->s[w.at] == '\t' ? "        " : s->s + w.at,
-                       s->s[w.at] == '\t' ? (size_t)g.width : n, look_at(s, p, &l, w.at));
+            paint_text(
+                p,
+                (Area){a.row, a.col, a.rows,
+                       w.col + g.width < a.cols ? w.col + g.width : a.cols},
+                w.row - skip, w.col, s->s[w.at] == '\t' ? "        " : s->s + w.at,
+                s->s[w.at] == '\t' ? (size_t)g.width : n, look_at(s, p, &l, w.at));
         w.col += g.width;
         w.at += n;
     }

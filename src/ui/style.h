@@ -23,7 +23,8 @@ typedef struct PrintStyle {
  * variables ask for UTF-8 but name a locale that is not installed. Numbers stay in C
  * form. */
 void style_locale(void);
-/* level: NULL or "" to find out, else a name of level_parse(); width 0: the terminal's. */
+/* level: NULL or "" to find out, else a name of level_parse(); width 0: the
+ * terminal's. */
 bool style_detect(const char *level, int width, PrintStyle *st, Err *err);
 /* Asks for the widths again, after SIGWINCH. */
 void style_resize(PrintStyle *st);

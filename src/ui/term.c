@@ -68,7 +68,7 @@ int term_width(int fd)
     return n > 0 && n <= 10000 ? n : 80;
 }
 
-/* --- the screen -------------------------------------------------------------------------- */
+/* --- the screen ------------------------------------------------------------------- */
 
 enum { ESCAPE_MS = 25, PASTE_MAX = 16 << 20, MAX_CSI = 32 };
 static const char paste_on[] = "\033[?2004h", paste_off[] = "\033[?2004l";
@@ -99,9 +99,9 @@ static void raw_write(const char *s, size_t n)
 
 static bool like_xterm(const char *name)
 {
-    static const char *const known[] = {"xterm", "tmux", "screen", "rxvt", "st-", "vte",
-                                        "foot", "kitty", "alacritty", "wezterm",
-                                        "ghostty", "contour", "rio"};
+    static const char *const known[] = {
+        "xterm", "tmux",      "screen",  "rxvt",    "st-",     "vte", "foot",
+        "kitty", "alacritty", "wezterm", "ghostty", "contour", "rio"};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (strncmp(name, known[i], strlen(known[i])) == 0)
             return true;
@@ -140,7 +140,8 @@ bool term_open(TermScreen *out, Err *err)
         endwin();
         delscreen(term.screen);
         term.screen = NULL;
-        return err_set(err, ERR_STATE, "the terminal '%s' cannot move its cursor", name);
+        return err_set(err, ERR_STATE, "the terminal '%s' cannot move its cursor",
+                       name);
     }
     if (has_colors()) {
         start_color();
@@ -265,7 +266,7 @@ void term_mouse(bool on)
     mouseinterval(0);
 }
 
-/* --- the keyboard ---------------------------------------------------------------------------- */
+/* --- the keyboard ----------------------------------------------------------------- */
 
 /* One character or curses key (with *is_key); -1: none has come. */
 static int next_char(bool *is_key)
@@ -287,12 +288,21 @@ static Key curses_key(int c)
         int code;
         Key key;
     } map[] = {
-        {KEY_UP, K_UP},           {KEY_DOWN, K_DOWN},     {KEY_LEFT, K_LEFT},
-        {KEY_RIGHT, K_RIGHT},     {KEY_HOME, K_HOME},     {KEY_END, K_END},
-        {KEY_PPAGE, K_PGUP},      {KEY_NPAGE, K_PGDN},    {KEY_BACKSPACE, K_BACKSPACE},
-        {KEY_DC, K_DELETE},       {KEY_IC, K_INSERT},     {KEY_BTAB, K_TAB | K_SHIFT},
-        {KEY_ENTER, K_ENTER},     {KEY_SLEFT, K_LEFT | K_SHIFT},
-        {KEY_SRIGHT, K_RIGHT | K_SHIFT},
+        {KEY_UP,        K_UP             },
+        {KEY_DOWN,      K_DOWN           },
+        {KEY_LEFT,      K_LEFT           },
+        {KEY_RIGHT,     K_RIGHT          },
+        {KEY_HOME,      K_HOME           },
+        {KEY_END,       K_END            },
+        {KEY_PPAGE,     K_PGUP           },
+        {KEY_NPAGE,     K_PGDN           },
+        {KEY_BACKSPACE, K_BACKSPACE      },
+        {KEY_DC,        K_DELETE         },
+        {KEY_IC,        K_INSERT         },
+        {KEY_BTAB,      K_TAB | K_SHIFT  },
+        {KEY_ENTER,     K_ENTER          },
+        {KEY_SLEFT,     K_LEFT | K_SHIFT },
+        {KEY_SRIGHT,    K_RIGHT | K_SHIFT},
     };
     for (size_t i = 0; i < sizeof map / sizeof map[0]; i++) {
         if (map[i].code == c)
@@ -304,8 +314,15 @@ static Key curses_key(int c)
     static const struct {
         const char *name;
         Key key;
-    } more[] = {{"kLFT", K_LEFT}, {"kRIT", K_RIGHT}, {"kUP", K_UP},   {"kDN", K_DOWN},
-                {"kHOM", K_HOME}, {"kEND", K_END},   {"kDC", K_DELETE}};
+    } more[] = {
+        {"kLFT", K_LEFT  },
+        {"kRIT", K_RIGHT },
+        {"kUP",  K_UP    },
+        {"kDN",  K_DOWN  },
+        {"kHOM", K_HOME  },
+        {"kEND", K_END   },
+        {"kDC",  K_DELETE}
+    };
     const char *name = keyname(c);
     for (size_t i = 0; name && i < sizeof more / sizeof more[0]; i++) {
         size_t n = strlen(more[i].name);
@@ -345,8 +362,8 @@ static Key with_modifiers(int code, int m)
            (m & 4 ? K_CTRL : 0);
 }
 
-/* Behind ESC [ : up to the final byte. Knows the two forms that modern terminals use for
- * Shift-Enter and the like, the brackets of a paste, and drops the rest. */
+/* Behind ESC [ : up to the final byte. Knows the two forms that modern terminals use
+ * for Shift-Enter and the like, the brackets of a paste, and drops the rest. */
 static Key take_csi(void)
 {
     char text[MAX_CSI] = "";
@@ -456,7 +473,8 @@ bool term_key(KeyEvent *out, bool *gone)
                 return false;
             }
             /* the text stays until the next paste begins */
-            *out = (KeyEvent){.key = K_PASTE, .text = term.paste.s, .n = term.paste.len};
+            *out =
+                (KeyEvent){.key = K_PASTE, .text = term.paste.s, .n = term.paste.len};
             return true;
         }
         int c = next_char(&is_key);
@@ -475,7 +493,7 @@ bool term_key(KeyEvent *out, bool *gone)
     }
 }
 
-/* --- the clipboard ------------------------------------------------------------------------- */
+/* --- the clipboard ---------------------------------------------------------------- */
 
 bool term_clipboard(const char *text, size_t n)
 {

@@ -19,13 +19,13 @@ TermInfo term_info(int fd);
 /* Columns of the terminal behind fd; else $COLUMNS; else 80. */
 int term_width(int fd);
 
-/* --- the screen --------------------------------------------------------------------- */
+/* --- the screen ------------------------------------------------------------------- */
 
 typedef struct TermScreen {
     int rows, cols;
-    int colors;  /* 0: none */
-    bool direct; /* colours are 24 bits, not a palette */
-    bool xterm;  /* paste brackets, OSC 52 and the like are understood */
+    int colors;    /* 0: none */
+    bool direct;   /* colours are 24 bits, not a palette */
+    bool xterm;    /* paste brackets, OSC 52 and the like are understood */
     bool stand_in; /* the description is that of xterm-256color */
 } TermScreen;
 /* Takes the terminal over: full screen, keys one by one, nothing echoed. false: it has

@@ -75,7 +75,8 @@ void textview_draw(TextView *v, const Painter *p, Area a)
         s += skip;
     }
     if (v->top + a.rows < v->lines)
-        paint_right(p, a, a.rows - 1, a.cols, p->utf8 ? " \xE2\x96\xBC" : " v", ROLE_DIM);
+        paint_right(p, a, a.rows - 1, a.cols, p->utf8 ? " \xE2\x96\xBC" : " v",
+                    ROLE_DIM);
 }
 
 void textview_scroll(TextView *v, int lines)

@@ -1,7 +1,7 @@
-/* theme.c -- four themes. Palette entries below 16 follow the user's own colours; above
- * it the values are fixed. Where a terminal has 8 colours the screen brings every colour
- * to the nearest one; where it has none, only bold, dim and reverse are left, so every
- * theme says with them what it says with colours. */
+/* theme.c -- four themes. Palette entries below 16 follow the user's own colours;
+ * above it the values are fixed. Where a terminal has 8 colours the screen brings
+ * every colour to the nearest one; where it has none, only bold, dim and reverse are
+ * left, so every theme says with them what it says with colours. */
 #include <string.h>
 
 #include "ui/paint.h"
@@ -10,8 +10,7 @@
 
 const Theme themes[] = {
     {"dark",
-     false,
-     {
+     false, {
          [ROLE_TEXT] = {D, D, 0},
          [ROLE_DIM] = {244, D, CELL_DIM},
          [ROLE_STRONG] = {D, D, CELL_BOLD},
@@ -35,8 +34,7 @@ const Theme themes[] = {
          [ROLE_NAME] = {80, D, 0},
      }},
     {"light",
-     true,
-     {
+     true,  {
          [ROLE_TEXT] = {D, D, 0},
          [ROLE_DIM] = {243, D, CELL_DIM},
          [ROLE_STRONG] = {D, D, CELL_BOLD},
@@ -58,10 +56,9 @@ const Theme themes[] = {
          [ROLE_NUMBER] = {130, D, 0},
          [ROLE_COMMENT] = {243, D, CELL_DIM},
          [ROLE_NAME] = {30, D, 0},
-     }},
+     } },
     {"mono",
-     false,
-     {
+     false, {
          [ROLE_TEXT] = {D, D, 0},
          [ROLE_DIM] = {D, D, CELL_DIM},
          [ROLE_STRONG] = {D, D, CELL_BOLD},
@@ -85,8 +82,7 @@ const Theme themes[] = {
          [ROLE_NAME] = {D, D, 0},
      }},
     {"high-contrast",
-     false,
-     {
+     false, {
          [ROLE_TEXT] = {231, 16, 0},
          [ROLE_DIM] = {253, 16, 0},
          [ROLE_STRONG] = {231, 16, CELL_BOLD},

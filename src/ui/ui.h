@@ -62,13 +62,13 @@ typedef struct PaneRow {
     void (*free)(void *state);
     void (*event)(Ui *u, const json_t *event); /* after document_apply() */
     void (*draw)(Ui *u, Area a, bool focus);
-    void (*title)(Ui *u, Str *out);            /* behind the name, on its rule */
-    void (*scroll)(Ui *u, int lines);          /* INT_MAX: to the end */
-    void (*select)(Ui *u, int steps);          /* rows, cells, images */
+    void (*title)(Ui *u, Str *out);   /* behind the name, on its rule */
+    void (*scroll)(Ui *u, int lines); /* INT_MAX: to the end */
+    void (*select)(Ui *u, int steps); /* rows, cells, images */
     bool (*find)(Ui *u, const char *text, int step);
     void (*filter)(Ui *u, const char *text);
     bool (*copy)(Ui *u, Str *out);
-    void (*shown)(Ui *u);                      /* it became visible, or a second passed
+    void (*shown)(Ui *u); /* it became visible, or a second passed
                                                   while the session is busy */
 } PaneRow;
 extern const PaneRow pane_notebook, pane_log, pane_runs, pane_images, pane_plots,
@@ -82,7 +82,12 @@ typedef struct Waiting {
     int64_t tag;
 } Waiting;
 
-typedef enum PromptKind { PROMPT_NONE, PROMPT_COMMAND, PROMPT_FIND, PROMPT_FILTER } PromptKind;
+typedef enum PromptKind {
+    PROMPT_NONE,
+    PROMPT_COMMAND,
+    PROMPT_FIND,
+    PROMPT_FILTER
+} PromptKind;
 enum { MAX_WAITING = 32, HISTORY = 50, MAX_HELD = 256 };
 
 struct Ui {
@@ -92,7 +97,7 @@ struct Ui {
     void *pane[PANE_COUNT];
     Painter paint;
     Grid grid;
-    DrawStyle draw;   /* for figures; width is set where one is drawn */
+    DrawStyle draw;       /* for figures; width is set where one is drawn */
     const char *terminal; /* what the screen is, for the status bar: "256c" */
     const char *trouble;  /* why it is less than it could be; NULL: it is not */
     Layout layout;
@@ -107,24 +112,24 @@ struct Ui {
     int edit_cell;
     int64_t edit_rev;
     Edit edit;
-    bool edit_touched;   /* differs from the cell's text */
+    bool edit_touched; /* differs from the cell's text */
     bool draft_due;
     double draft_at;
-    int64_t drafted;     /* edit.changes when the draft was sent */
+    int64_t drafted; /* edit.changes when the draft was sent */
     Vi vi_state;
     KillRing kills;
-    char *clip;          /* a cut or copied cell's text, and its type */
+    char *clip; /* a cut or copied cell's text, and its type */
     CellType clip_type;
 
     PromptKind prompt;
     Edit line;
     char *history[HISTORY];
     int n_history, at_history;
-    char *find_text;     /* last search */
+    char *find_text; /* last search */
     Menu menu;
-    TextView popup;      /* a text over the panes */
+    TextView popup; /* a text over the panes */
     bool popup_open;
-    char *question;      /* asked in the last line; NULL: none */
+    char *question; /* asked in the last line; NULL: none */
     void (*if_yes)(Ui *u);
     Completion comp;
 
@@ -133,23 +138,23 @@ struct Ui {
     char message[512];
     Role message_role;
     Waiting waiting[MAX_WAITING];
-    int64_t hold_for;    /* keys wait for this request's reply; 0: they do not */
-    double hold_until;   /* at most so long */
+    int64_t hold_for;  /* keys wait for this request's reply; 0: they do not */
+    double hold_until; /* at most so long */
     KeyEvent held[MAX_HELD];
     int n_held;
-    bool still;          /* no times are shown: every dump of a test is the same */
-    double now;          /* monotonic, set by the loop */
-    double wall;         /* unix, of the same moment */
-    double interrupted;  /* when an interrupt was asked for; 0: none */
+    bool still;         /* no times are shown: every dump of a test is the same */
+    double now;         /* monotonic, set by the loop */
+    double wall;        /* unix, of the same moment */
+    double interrupted; /* when an interrupt was asked for; 0: none */
     bool offered_kill;
     double stop_since;
 
     int cursor_row, cursor_col; /* -1: hidden */
-    bool dirty;          /* the screen is not what it should be */
-    bool ended;          /* the session is over: nothing to come back to */
-    const char *next_file; /* to open after leaving; NULL: none */
+    bool dirty;                 /* the screen is not what it should be */
+    bool ended;                 /* the session is over: nothing to come back to */
+    const char *next_file;      /* to open after leaving; NULL: none */
     bool leave, suspend, redraw, mouse_changed;
-    char *editor_file;   /* $EDITOR wanted on this file */
+    char *editor_file; /* $EDITOR wanted on this file */
     int editor_cell;
     Str to_clipboard;    /* for the terminal; empty: nothing */
     int awaited;         /* a cell that a reply named and no event brought yet */
@@ -160,7 +165,7 @@ struct Ui {
     char why_lost[512];
 };
 
-/* --- app.c ----------------------------------------------------------------------------- */
+/* --- app.c ------------------------------------------------------------------------ */
 bool ui_init(Ui *u, const Port *port, JournalReader *borrowed, Document *borrowed_doc,
              const DrawStyle *draw, Err *err);
 void ui_done(Ui *u);
@@ -190,35 +195,35 @@ bool ui_pane_visible(const Ui *u, PaneId pane);
 /* Where the popup, menu and completion list go. */
 Area ui_body(const Ui *u);
 
-/* --- the notebook ------------------------------------------------------------------------ */
-Cell *ui_cell(const Ui *u);             /* the selected one; NULL: none */
+/* --- the notebook ----------------------------------------------------------------- */
+Cell *ui_cell(const Ui *u); /* the selected one; NULL: none */
 void ui_select(Ui *u, int id);
-void ui_awaited(Ui *u);                 /* selects u->awaited once it is there */
-void notebook_changed(Ui *u, int id);   /* draw this cell anew; 0: all */
+void ui_awaited(Ui *u);               /* selects u->awaited once it is there */
+void notebook_changed(Ui *u, int id); /* draw this cell anew; 0: all */
 void notebook_expect(Ui *u, int id, const char *text); /* shown until it comes back */
 void notebook_fold(Ui *u, int id, int source, int output); /* -1: toggle, 0, 1 */
 void edit_begin(Ui *u, int id);
 void edit_conflict(Ui *u, int id, const char *msg); /* its text changed elsewhere */
 void edit_send_draft(Ui *u);
-void edit_keep(Ui *u);                   /* as a draft, at once: the viewer ends */
-void edit_changed(Ui *u);                /* something may have changed the text */
-bool edit_vi(Ui *u, const KeyEvent *k);  /* true: vi took it */
+void edit_keep(Ui *u);                  /* as a draft, at once: the viewer ends */
+void edit_changed(Ui *u);               /* something may have changed the text */
+bool edit_vi(Ui *u, const KeyEvent *k); /* true: vi took it */
 void prompt_changed(Ui *u);
-void help_to_pane(Ui *u);                /* what the popup shows */
-void log_read(Ui *u);                    /* a piece of text that waits */
+void help_to_pane(Ui *u); /* what the popup shows */
+void log_read(Ui *u);     /* a piece of text that waits */
 bool log_behind(const Ui *u);
 bool images_any(const Ui *u);
-bool runs_any(const Ui *u);              /* or metrics */
-int runs_watch(Ui *u);                   /* a descriptor to poll; -1: none */
-void runs_announced(Ui *u);              /* it is readable */
-bool runs_live(const Ui *u);             /* a shown run may change by itself */
-void edit_commit(Ui *u);                /* sends the text; stays in edit mode */
+bool runs_any(const Ui *u);  /* or metrics */
+int runs_watch(Ui *u);       /* a descriptor to poll; -1: none */
+void runs_announced(Ui *u);  /* it is readable */
+bool runs_live(const Ui *u); /* a shown run may change by itself */
+void edit_commit(Ui *u);     /* sends the text; stays in edit mode */
 void edit_leave(Ui *u);
-void edit_input(Ui *u, const KeyEvent *k); /* no row took it */
+void edit_input(Ui *u, const KeyEvent *k);               /* no row took it */
 void edit_apply_file(Ui *u, int cell, const char *text); /* back from $EDITOR */
 void complete_ask(Ui *u);
-void complete_update(Ui *u);            /* the text changed */
-bool complete_key(Ui *u, Key k);        /* true: taken */
+void complete_update(Ui *u);     /* the text changed */
+bool complete_key(Ui *u, Key k); /* true: taken */
 void complete_draw(Ui *u, int row, int col);
 void complete_close(Ui *u);
 void inspect_ask(Ui *u, const char *name, const char *otherwise); /* in the popup */

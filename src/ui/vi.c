@@ -1,6 +1,6 @@
-/* vi.c -- a command is [count] [operator [count]] motion, or [count] action. Its keys are
- * kept while they are typed, so that `.` can type the last change again; insertions are
- * not part of it. */
+/* vi.c -- a command is [count] [operator [count]] motion, or [count] action. Its keys
+ * are kept while they are typed, so that `.` can type the last change again;
+ * insertions are not part of it. */
 #include "ui/vi.h"
 
 #include <string.h>
@@ -19,13 +19,20 @@ static bool is_motion(Key k, Motion *m, bool *inclusive)
         Motion m;
         bool inclusive;
     } map[] = {
-        {'h', GO_LEFT, false},        {K_LEFT, GO_LEFT, false},
-        {'l', GO_RIGHT, false},       {K_RIGHT, GO_RIGHT, false},
-        {' ', GO_RIGHT, false},       {K_BACKSPACE, GO_LEFT, false},
-        {'w', GO_NEXT_WORD, false},   {'b', GO_WORD_LEFT, false},
-        {'e', GO_WORD_END, true},     {'0', GO_LINE_START, false},
-        {'^', GO_TEXT_START, false},  {'$', GO_LINE_END, false},
-        {K_HOME, GO_LINE_START, false}, {K_END, GO_LINE_END, false},
+        {'h',         GO_LEFT,       false},
+        {K_LEFT,      GO_LEFT,       false},
+        {'l',         GO_RIGHT,      false},
+        {K_RIGHT,     GO_RIGHT,      false},
+        {' ',         GO_RIGHT,      false},
+        {K_BACKSPACE, GO_LEFT,       false},
+        {'w',         GO_NEXT_WORD,  false},
+        {'b',         GO_WORD_LEFT,  false},
+        {'e',         GO_WORD_END,   true },
+        {'0',         GO_LINE_START, false},
+        {'^',         GO_TEXT_START, false},
+        {'$',         GO_LINE_END,   false},
+        {K_HOME,      GO_LINE_START, false},
+        {K_END,       GO_LINE_END,   false},
     };
     for (size_t i = 0; i < ARRAY_LEN(map); i++) {
         if (map[i].key == k) {
@@ -73,7 +80,8 @@ static void operate(Vi *v, Edit *e, KillRing *k, size_t from, size_t to, bool li
         from--;
     if (op != 'y')
         edit_replace(e, from, to, "", 0);
-    edit_go(e, op == 'd' && lines ? edit_line_start(e, from < e->len ? from : e->len) : from);
+    edit_go(e, op == 'd' && lines ? edit_line_start(e, from < e->len ? from : e->len)
+                                  : from);
     edit_group(e);
     v->insert = op == 'c';
     done(v, op != 'y');
@@ -215,8 +223,8 @@ static void lines_key(Vi *v, Edit *e, KillRing *k, Key key, int count)
     bool down = key == 'j' || key == K_DOWN || key == K_ENTER || key == '+';
     size_t to = edit_target(e, down ? GO_DOWN : GO_UP, count);
     if (v->op) {
-        operate(v, e, k, to < e->cursor ? to : e->cursor, to < e->cursor ? e->cursor : to,
-                true);
+        operate(v, e, k, to < e->cursor ? to : e->cursor,
+                to < e->cursor ? e->cursor : to, true);
     } else {
         edit_move(e, down ? GO_DOWN : GO_UP, count);
         done(v, false);
@@ -244,7 +252,8 @@ static bool action(Vi *v, Edit *e, KillRing *k, Key key, int count)
     case K_DELETE:
     case 's':
         v->op = key == 's' ? 'c' : 'd';
-        end = edit_target(e, GO_RIGHT, count) < end ? edit_target(e, GO_RIGHT, count) : end;
+        end = edit_target(e, GO_RIGHT, count) < end ? edit_target(e, GO_RIGHT, count)
+                                                    : end;
         operate(v, e, k, e->cursor, end, false);
         return true;
     case 'D':
@@ -260,10 +269,19 @@ static bool action(Vi *v, Edit *e, KillRing *k, Key key, int count)
     case 'O': open_line(v, e, key == 'o'); return true;
     case 'p':
     case 'P': put(v, e, k, key == 'p'); return true;
-    case 'u': edit_undo(e); done(v, false); return true;
-    case 'r' | K_CTRL: edit_redo(e); done(v, false); return true;
+    case 'u':
+        edit_undo(e);
+        done(v, false);
+        return true;
+    case 'r' | K_CTRL:
+        edit_redo(e);
+        done(v, false);
+        return true;
     case 'J': join_lines(v, e); return true;
-    case 'v': edit_set_mark(e); done(v, false); return true;
+    case 'v':
+        edit_set_mark(e);
+        done(v, false);
+        return true;
     case '.': again(v, e, k); return true;
     case 'G':
         if (v->op)
@@ -322,7 +340,8 @@ bool vi_key(Vi *v, Edit *e, KillRing *k, Key key)
         v->count = 0;
         return true;
     }
-    if (key == 'f' || key == 't' || key == 'F' || key == 'T' || key == 'r' || key == 'g') {
+    if (key == 'f' || key == 't' || key == 'F' || key == 'T' || key == 'r' ||
+        key == 'g') {
         v->wait = key;
         return true;
     }

@@ -7,14 +7,14 @@
 
 typedef struct Vi {
     bool insert;
-    int count;      /* being typed */
-    Key op;         /* d, c or y that waits for a motion; 0: none */
+    int count; /* being typed */
+    Key op;    /* d, c or y that waits for a motion; 0: none */
     int op_count;
-    Key wait;       /* f, t, F, T, r or g that waits for a character; 0: none */
-    bool lines;     /* the last yank was of whole lines */
-    Key last[24];   /* keys of the last change, for `.` */
+    Key wait;     /* f, t, F, T, r or g that waits for a character; 0: none */
+    bool lines;   /* the last yank was of whole lines */
+    Key last[24]; /* keys of the last change, for `.` */
     int n_last;
-    Key now[24];    /* keys of the command being typed */
+    Key now[24]; /* keys of the command being typed */
     int n_now;
     bool replaying;
 } Vi;

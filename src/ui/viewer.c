@@ -22,8 +22,8 @@
 #include "ui/term.h"
 
 enum { CELL_MAX = 16 << 20 };
-#define FRAME   (1.0 / 30)
-#define RESCAN  0.25 /* where the file system announces nothing */
+#define FRAME  (1.0 / 30)
+#define RESCAN 0.25 /* where the file system announces nothing */
 
 typedef struct Viewer {
     Link link;
@@ -32,9 +32,9 @@ typedef struct Viewer {
     const PrintStyle *style;
     char terminal[40];
     const char *trouble;
-    double drawn;   /* when the last frame was */
-    bool typed;     /* a key came: draw without waiting */
-    bool gone;      /* the terminal */
+    double drawn; /* when the last frame was */
+    bool typed;   /* a key came: draw without waiting */
+    bool gone;    /* the terminal */
 } Viewer;
 
 static int wake_pipe[2] = {-1, -1};
@@ -79,7 +79,7 @@ static void take_wakes(Viewer *v)
     }
 }
 
-/* --- leaving the screen for a while ------------------------------------------------------------- */
+/* --- leaving the screen for a while ----------------------------------------------- */
 
 static void back_on_screen(Viewer *v)
 {
@@ -141,7 +141,7 @@ static void edit_outside(Viewer *v)
     mem_free(path);
 }
 
-/* --- a turn -------------------------------------------------------------------------------------- */
+/* --- a turn ----------------------------------------------------------------------- */
 
 static void take_keys(Viewer *v)
 {
@@ -151,7 +151,8 @@ static void take_keys(Viewer *v)
         v->typed = true;
         if (v->ui->to_clipboard.len > 0) {
             if (!term_clipboard(v->ui->to_clipboard.s, v->ui->to_clipboard.len))
-                ui_say(v->ui, ROLE_WARN, "this terminal has no clipboard that is known");
+                ui_say(v->ui, ROLE_WARN,
+                       "this terminal has no clipboard that is known");
             str_clear(&v->ui->to_clipboard);
         }
         if (v->ui->suspend)
@@ -220,12 +221,13 @@ static void turn(Viewer *v)
         wait = sooner(wait, RESCAN);
     bool alive = !v->ui->lost && client_fd(v->link.client) >= 0;
     struct pollfd p[] = {
-        {.fd = STDIN_FILENO, .events = POLLIN},
-        {.fd = wake_pipe[0], .events = POLLIN},
-        {.fd = v->link.watch, .events = POLLIN},
+        {.fd = STDIN_FILENO,                           .events = POLLIN               },
+        {.fd = wake_pipe[0],                           .events = POLLIN               },
+        {.fd = v->link.watch,                          .events = POLLIN               },
         {.fd = alive ? client_fd(v->link.client) : -1,
-         .events = (short)(POLLIN | (alive && client_pending(v->link.client) ? POLLOUT : 0))},
-        {.fd = runs_watch(v->ui), .events = POLLIN},
+         .events =
+             (short)(POLLIN | (alive && client_pending(v->link.client) ? POLLOUT : 0))},
+        {.fd = runs_watch(v->ui),                      .events = POLLIN               },
     };
     poll(p, ARRAY_LEN(p), wait < 0 ? -1 : (int)(wait * 1e3 + 0.999));
     if (p[0].revents & (POLLHUP | POLLERR | POLLNVAL))
@@ -234,7 +236,7 @@ static void turn(Viewer *v)
         runs_announced(v->ui);
 }
 
-/* --- beginning and end ------------------------------------------------------------------------------ */
+/* --- beginning and end ------------------------------------------------------------ */
 
 /* What the screen is, and why it is not more. */
 static void describe(Viewer *v, const TermScreen *t, DrawStyle *draw)
@@ -293,7 +295,8 @@ bool viewer_possible(const PrintStyle *style)
     return isatty(STDIN_FILENO) && style->out.tty && t.known && t.can_move;
 }
 
-Exit viewer_run(Client *taken, const PrintStyle *style, bool read_only, const char **next)
+Exit viewer_run(Client *taken, const PrintStyle *style, bool read_only,
+                const char **next)
 {
     Viewer v = {.style = style};
     Err err = {0};

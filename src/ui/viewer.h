@@ -1,5 +1,5 @@
-/* viewer.h -- the notebook on a terminal: one loop that waits for keys, the journal, the
- * kernel's replies and signals, with no timer while nothing happens. */
+/* viewer.h -- the notebook on a terminal: one loop that waits for keys, the journal,
+ * the kernel's replies and signals, with no timer while nothing happens. */
 #ifndef CLEAVE_UI_VIEWER_H
 #define CLEAVE_UI_VIEWER_H
 #include "kernel/client.h"
@@ -10,5 +10,6 @@
 bool viewer_possible(const PrintStyle *style);
 /* Shows it until the user leaves; takes the client. *next (may be NULL) is what to open
  * then: "tour", or NULL. */
-Exit viewer_run(Client *taken, const PrintStyle *style, bool read_only, const char **next);
+Exit viewer_run(Client *taken, const PrintStyle *style, bool read_only,
+                const char **next);
 #endif

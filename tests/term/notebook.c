@@ -1,7 +1,8 @@
 /* The notebook on pseudo-terminals, seen through libvterm: what is on the screen, how
- * many bytes a key costs, that an idle viewer sleeps, that a hang-up ends it, that text
- * from outside steers nothing, and that it starts everywhere. Writes TAP. Times are only
- * printed. Usage: notebook CLEAVE FOLDER; FOLDER is empty and becomes the home of it all. */
+ * many bytes a key costs, that an idle viewer sleeps, that a hang-up ends it, that
+ * text from outside steers nothing, and that it starts everywhere. Writes TAP. Times
+ * are only printed. Usage: notebook CLEAVE FOLDER; FOLDER is empty and becomes the
+ * home of it all. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -27,9 +28,9 @@ typedef struct Term {
     VTerm *vt;
     VTermScreen *screen;
     int rows, cols;
-    long bytes;       /* that came */
-    char raw[RAW];    /* the first of them */
-    bool titled;      /* somebody set the title */
+    long bytes;    /* that came */
+    char raw[RAW]; /* the first of them */
+    bool titled;   /* somebody set the title */
     bool eof;
 } Term;
 
@@ -55,7 +56,7 @@ static void ok(bool good, const char *fmt, ...)
     n_failed += !good;
 }
 
-/* --- a terminal ------------------------------------------------------------------------- */
+/* --- a terminal ------------------------------------------------------------------- */
 
 static int on_prop(VTermProp prop, VTermValue *val, void *user)
 {
@@ -208,7 +209,7 @@ static void term_close(Term *t)
     vterm_free(t->vt);
 }
 
-/* --- files -------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------ */
 
 static void put_file(const char *path, const char *text)
 {
@@ -228,7 +229,7 @@ static void many_cells(const char *path, int n)
         exit(1);
 }
 
-/* --- tests --------------------------------------------------------------------------------- */
+/* --- tests ------------------------------------------------------------------------ */
 
 static long switches(pid_t pid)
 {
@@ -295,8 +296,8 @@ static void typing_is_cheap(const char *what)
             worst = t.bytes - bytes;
     }
     qsort(took, KEYS, sizeof *took, by_value);
-    printf("# %s: key to echo median %.2f ms, p99 %.2f ms\n", what, took[KEYS / 2] * 1e3,
-           took[KEYS * 99 / 100] * 1e3);
+    printf("# %s: key to echo median %.2f ms, p99 %.2f ms\n", what,
+           took[KEYS / 2] * 1e3, took[KEYS * 99 / 100] * 1e3);
     ok(late == 0, "%s: every key is echoed", what);
     ok(worst <= 64, "%s: at most 64 bytes a typed character (%ld)", what, worst);
 }
@@ -327,7 +328,8 @@ static void comes_back(void)
     term_open(&t, 40, 120, &usual, "many.lua");
     bool up = term_wait(&t, "?:keys");
     printf("# first screen of a live session after %.0f ms\n", (now() - from) * 1e3);
-    ok(up && term_has(&t, "abcdefghij"), "the session went on: the typed text is there");
+    ok(up && term_has(&t, "abcdefghij"),
+       "the session went on: the typed text is there");
 }
 
 static void hangs_up(void)
@@ -343,7 +345,14 @@ static void hangs_up(void)
 
 static void resizes(void)
 {
-    static const int sizes[][2] = {{5, 20}, {100, 300}, {3, 10}, {24, 80}, {48, 160}, {24, 80}};
+    static const int sizes[][2] = {
+        {5,   20 },
+        {100, 300},
+        {3,   10 },
+        {24,  80 },
+        {48,  160},
+        {24,  80 }
+    };
     term_open(&t, 24, 80, &usual, "many.lua");
     term_wait(&t, "?:keys");
     for (int k = 0; k < 5; k++)
@@ -357,7 +366,8 @@ static void resizes(void)
             term_read(&t, k < 3 ? 1 : 60);
         }
     term_settle(&t);
-    ok(term_wait(&t, "?:keys") && term_has(&t, "log"), "a storm of sizes ends in a whole screen");
+    ok(term_wait(&t, "?:keys") && term_has(&t, "log"),
+       "a storm of sizes ends in a whole screen");
     term_send(&t, "D");
     ok(term_ended(&t, 5) == 0, "D leaves");
     term_close(&t);
@@ -365,12 +375,12 @@ static void resizes(void)
 
 static void hostile_text(void)
 {
-    put_file("hostile.lua",
-             "-- %% \033]0;owned\007 title\n"
-             "print('\\27]52;c;aGFja2Vk\\7 \\27[2J\\27[31m \\194\\155 \\226\\128\\174 end-1')\n"
-             "cl.log('\\27]0;owned\\7 end-2')\n"
-             "cl.metric(1, { ['m\\27]0;owned\\7'] = 1 })\n"
-             "error('\\27]0;owned\\7 \\255\\254 end-3')\n");
+    put_file("hostile.lua", "-- %% \033]0;owned\007 title\n"
+                            "print('\\27]52;c;aGFja2Vk\\7 \\27[2J\\27[31m \\194\\155 "
+                            "\\226\\128\\174 end-1')\n"
+                            "cl.log('\\27]0;owned\\7 end-2')\n"
+                            "cl.metric(1, { ['m\\27]0;owned\\7'] = 1 })\n"
+                            "error('\\27]0;owned\\7 \\255\\254 end-3')\n");
     term_open(&t, 24, 80, &usual, "hostile.lua");
     term_wait(&t, "?:keys");
     long from = t.bytes < RAW ? t.bytes : RAW;
@@ -378,7 +388,8 @@ static void hostile_text(void)
     ok(term_wait(&t, "end-3"), "its output is shown");
     term_send(&t, "2");
     term_settle(&t);
-    bool shown = term_has(&t, "^[]0;owned^G end-2") && term_has(&t, "^[]52;c;aGFja2Vk^G ^[[2J");
+    bool shown =
+        term_has(&t, "^[]0;owned^G end-2") && term_has(&t, "^[]52;c;aGFja2Vk^G ^[[2J");
     if (!shown)
         term_show(&t);
     ok(shown, "controls are shown as text");
@@ -387,7 +398,8 @@ static void hostile_text(void)
     ok(!t.titled, "nothing sets the title");
     bool osc = false;
     for (long i = from; i + 1 < t.bytes && i + 1 < RAW; i++)
-        osc = osc || (t.raw[i] == 033 && t.raw[i + 1] == ']') || (unsigned char)t.raw[i] == 0x9b;
+        osc = osc || (t.raw[i] == 033 && t.raw[i + 1] == ']') ||
+              (unsigned char)t.raw[i] == 0x9b;
     ok(!osc, "no OSC and no C1 reach the terminal");
     ok(term_has(&t, "m^[]0;"), "in names of metrics too");
     term_send(&t, "qq");
@@ -441,19 +453,24 @@ static void floods(void)
 
 static void starts_everywhere(void)
 {
-    static const char *const terms[] = {"xterm-256color", "tmux-256color", "screen", "linux",
-                                        "vt100", "xterm-direct", "xterm-kitty-unknown",
-                                        "dumb", "nonsense", ""};
+    static const char *const terms[] = {
+        "xterm-256color", "tmux-256color",       "screen", "linux",    "vt100",
+        "xterm-direct",   "xterm-kitty-unknown", "dumb",   "nonsense", ""};
     static const char *const locales[] = {"C", "C.UTF-8", "xx_XX.UTF-8"};
-    static const int sizes[][2] = {{5, 20}, {24, 80}, {48, 160}, {100, 300}};
+    static const int sizes[][2] = {
+        {5,   20 },
+        {24,  80 },
+        {48,  160},
+        {100, 300}
+    };
     int starts = 0, wanted = 0;
     put_file("small.lua", "-- %% hello\nprint('hi')\n");
     for (size_t i = 0; i < sizeof terms / sizeof terms[0]; i++)
         for (size_t k = 0; k < sizeof locales / sizeof locales[0]; k++) {
             const int *size = sizes[(i + k) % 4];
             Env e = {terms[i], locales[k], (i + k) % 2 ? "1" : NULL};
-            bool plain = strcmp(terms[i], "dumb") == 0 || strcmp(terms[i], "nonsense") == 0 ||
-                         !terms[i][0];
+            bool plain = strcmp(terms[i], "dumb") == 0 ||
+                         strcmp(terms[i], "nonsense") == 0 || !terms[i][0];
             term_open(&t, size[0], size[1], &e, "small.lua");
             bool up = term_wait(&t, plain ? ">" : "CMD");
             term_send(&t, plain ? ":quit\r" : "q");
@@ -467,7 +484,8 @@ static void starts_everywhere(void)
             }
             term_close(&t);
         }
-    ok(starts == wanted, "it starts on every terminal and locale (%d of %d)", starts, wanted);
+    ok(starts == wanted, "it starts on every terminal and locale (%d of %d)", starts,
+       wanted);
 }
 
 int main(int argc, char **argv)

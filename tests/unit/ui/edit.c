@@ -186,7 +186,7 @@ static void no_memory_loses_no_text(void **state)
     }
 }
 
-/* --- vi ---------------------------------------------------------------------------------- */
+/* --- vi --------------------------------------------------------------------------- */
 
 static void vi(const char *text, const char *keys, const char *want)
 {

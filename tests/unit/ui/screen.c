@@ -28,8 +28,9 @@ static void keys_are_sound(void **state)
             scope[n] = r->scope;
             for (int j = 0; j < n; j++) {
                 int least = length[j] < k ? length[j] : k;
-                bool clash = (scope[j] & scope[n]) &&
-                             memcmp(chords[j], chords[n], (size_t)least * sizeof(Key)) == 0;
+                bool clash =
+                    (scope[j] & scope[n]) &&
+                    memcmp(chords[j], chords[n], (size_t)least * sizeof(Key)) == 0;
                 if (clash)
                     print_message("'%s' (%s) is taken\n", r->keys, r->name);
                 assert_false(clash);
@@ -37,7 +38,8 @@ static void keys_are_sound(void **state)
             n++;
         }
         for (int j = 0; j < i; j++) {
-            bool same = r->args && key_rows[j].args && strcmp(r->name, key_rows[j].name) == 0;
+            bool same =
+                r->args && key_rows[j].args && strcmp(r->name, key_rows[j].name) == 0;
             if (same)
                 print_message("two commands '%s'\n", r->name);
             assert_false(same);
@@ -86,9 +88,13 @@ static void layouts(void **state)
             for (int focus = 0; focus < PANE_COUNT; focus++)
                 for (int flags = 0; flags < 8; flags++) {
                     Layout l;
-                    LayoutWish w = {.rows = rows, .cols = cols, .focus = (PaneId)focus,
-                                    .main = focus == PANE_LOG ? PANE_NOTEBOOK : (PaneId)focus,
-                                    .zoomed = flags & 1, .images = flags & 2,
+                    LayoutWish w = {.rows = rows,
+                                    .cols = cols,
+                                    .focus = (PaneId)focus,
+                                    .main = focus == PANE_LOG ? PANE_NOTEBOOK
+                                                              : (PaneId)focus,
+                                    .zoomed = flags & 1,
+                                    .images = flags & 2,
                                     .science = flags & 4};
                     layout_make(&w, &l);
                     assert_int_equal(l.too_small, rows < 5 || cols < 20);
@@ -113,7 +119,8 @@ static void finding(void **state)
     (void)state;
     assert_int_equal(text_find("Hello World", 11, "world"), 6);
     assert_int_equal(text_find("Hello world", 11, "World"), 11);
-    assert_true(text_fuzzy("run below", "below") > text_fuzzy("boil every lower owl", "below"));
+    assert_true(text_fuzzy("run below", "below") >
+                text_fuzzy("boil every lower owl", "below"));
     assert_int_equal(text_fuzzy("abc", "x"), 0);
     assert_true(text_fuzzy("anything", "") > 0);
 }
@@ -122,16 +129,25 @@ static void finding(void **state)
 static void source_agrees(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"", "x", "a\n\nb\n", "\tx\ty", "12345678901234567890",
-                                        "\xE4\xB8\xAD\xE4\xB8\xAD\xE4\xB8\xAD z", "a\x1b[31m\xFF"};
+    static const char *const texts[] = {"",
+                                        "x",
+                                        "a\n\nb\n",
+                                        "\tx\ty",
+                                        "12345678901234567890",
+                                        "\xE4\xB8\xAD\xE4\xB8\xAD\xE4\xB8\xAD z",
+                                        "a\x1b[31m\xFF"};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         for (int cols = 1; cols < 24; cols++) {
             Grid g;
-            Source s = {.s = texts[i], .n = strlen(texts[i]), .cursor = strlen(texts[i]),
+            Source s = {.s = texts[i],
+                        .n = strlen(texts[i]),
+                        .cursor = strlen(texts[i]),
                         .lua = true};
             int rows = source_rows(&s, cols), row, col;
             assert_true(grid_new(rows + 1, cols, &g, NULL));
-            Painter p = {.grid = &g, .theme = theme_find("dark"), .level = LEVEL_256,
+            Painter p = {.grid = &g,
+                         .theme = theme_find("dark"),
+                         .level = LEVEL_256,
                          .utf8 = true};
             source_draw(&s, &p, (Area){0, 0, rows, cols}, 0, &row, &col);
             assert_int_equal(row, source_cursor_row(&s, cols));

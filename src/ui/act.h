@@ -4,7 +4,7 @@
 #define CLEAVE_UI_ACT_H
 #include "ui/ui.h"
 
-// clang-format off: names only
+// clang-format off
 #define ACT(name) void act_##name(Ui *u, const char *arg)
 
 /* act_cells.c */

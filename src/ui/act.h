@@ -20,7 +20,7 @@ ACT(text_left); ACT(text_right); ACT(text_up); ACT(text_down); ACT(text_start);
 ACT(text_end); ACT(text_word_left); ACT(text_word_right); ACT(text_first);
 ACT(text_last); ACT(text_page_up); ACT(text_page_down); ACT(text_newline);
 ACT(text_backspace); ACT(text_delete); ACT(text_kill_line); ACT(text_kill_start);
-ACT(text_kill_word); ACT(text_kill_word_left); ACT(text_kill_region);
+ACT(text_kill_word); ACT(text_kill_word_left); 
 ACT(text_copy_region); ACT(text_yank); ACT(text_yank_older); ACT(text_undo);
 ACT(text_redo); ACT(text_mark); ACT(text_transpose); ACT(text_tab); ACT(text_outdent);
 ACT(text_help); ACT(text_complete); ACT(text_history); ACT(text_split);

@@ -20,7 +20,7 @@ for what in "$@"; do
     ;;
   test)
     pc cmocka libcmocka-dev; pc vterm libvterm-dev
-    cmd tmux tmux; cmd luacheck lua-check; cmd mandoc mandoc; cmd codespell codespell
+    cmd pgrep procps; cmd tmux tmux; cmd luacheck lua-check; cmd mandoc mandoc; cmd codespell codespell
     cmd mpirun openmpi-bin; cmd jq jq; cmd column bsdextrautils; cmd infocmp ncurses-bin; cmd ctags universal-ctags; cmd python3 python3
     [ -e /usr/share/terminfo/x/xterm-direct ] || need="$need ncurses-term"
     [ -e /usr/lib/python3/dist-packages/numpy ] || need="$need python3-numpy"

@@ -283,7 +283,7 @@ def a_killed_watcher_takes_nothing_along():
     os.kill(pid, signal.SIGKILL)  # now nobody can tell how it ended
     until("gone", lambda: gone(pid) and not v.connects())
     w = Viewer()
-    same(w.status()["state"], "idle")
+    until("it is idle", lambda: w.status()["state"] == "idle")
     same(w.cells(), [1, cell])
     same(w.text(cell), "".join(f"{i}\n" for i in range(1, 101)))
 
@@ -508,7 +508,7 @@ def stale_sockets_are_healed():
     until("the watcher notes it", lambda: v.events("state")[-1]["state"] == "crashed")
     assert os.path.exists(path), "a killed kernel leaves its socket"
     w = Viewer()
-    same(w.status()["state"], "idle")
+    until("it is idle", lambda: w.status()["state"] == "idle")
     w.call("shutdown")
     until("it ended", lambda: not os.path.exists(path))
     os.symlink("/nowhere", path)

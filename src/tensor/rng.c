@@ -52,7 +52,7 @@ typedef struct Fill {
     RngKind kind;
     RngSource source;
     int64_t first, n;
-    double a, b;
+    double a, b, c;
     char *dst;
     int64_t size; /* bytes of an element */
 } Fill;
@@ -61,12 +61,12 @@ static void fill_chunk(int chunk, void *ctx)
 {
     const Fill *f = ctx;
     int64_t at = (int64_t)chunk * GRAIN, n = f->n - at < GRAIN ? f->n - at : GRAIN;
-    f->table->fill(f->kind, f->source, f->first + at, n, f->a, f->b,
+    f->table->fill(f->kind, f->source, f->first + at, n, f->a, f->b, f->c,
                    f->dst + at * f->size);
 }
 
 static void fill(RngKind kind, bool is_f64, RngKey k, int64_t first, int64_t n,
-                 double a, double b, void *dst)
+                 double a, double b, double c, void *dst)
 {
     Fill f = {
         .table = KERN_PICK(rng_table, is_f64),
@@ -76,6 +76,7 @@ static void fill(RngKind kind, bool is_f64, RngKey k, int64_t first, int64_t n,
         .n = n,
         .a = a,
         .b = b,
+        .c = c,
         .dst = dst,
         .size = is_f64 ? 8 : 4,
     };
@@ -84,35 +85,47 @@ static void fill(RngKind kind, bool is_f64, RngKey k, int64_t first, int64_t n,
 
 void rng_uniform_f32(RngKey k, int64_t first, int64_t n, float lo, float hi, float *dst)
 {
-    fill(RNG_UNIFORM, false, k, first, n, (double)lo, (double)hi, dst);
+    fill(RNG_UNIFORM, false, k, first, n, (double)lo, (double)hi, 0, dst);
 }
 
 void rng_uniform_f64(RngKey k, int64_t first, int64_t n, double lo, double hi,
                      double *dst)
 {
-    fill(RNG_UNIFORM, true, k, first, n, lo, hi, dst);
+    fill(RNG_UNIFORM, true, k, first, n, lo, hi, 0, dst);
 }
 
 void rng_normal_f32(RngKey k, int64_t first, int64_t n, float mean, float std,
                     float *dst)
 {
-    fill(RNG_NORMAL, false, k, first, n, (double)mean, (double)std, dst);
+    fill(RNG_NORMAL, false, k, first, n, (double)mean, (double)std, 0, dst);
 }
 
 void rng_normal_f64(RngKey k, int64_t first, int64_t n, double mean, double std,
                     double *dst)
 {
-    fill(RNG_NORMAL, true, k, first, n, mean, std, dst);
+    fill(RNG_NORMAL, true, k, first, n, mean, std, 0, dst);
 }
 
 void rng_bernoulli_f32(RngKey k, int64_t first, int64_t n, float p, float *dst)
 {
-    fill(RNG_BERNOULLI, false, k, first, n, (double)p, 0, dst);
+    fill(RNG_BERNOULLI, false, k, first, n, (double)p, 0, 0, dst);
 }
 
 void rng_bernoulli_f64(RngKey k, int64_t first, int64_t n, double p, double *dst)
 {
-    fill(RNG_BERNOULLI, true, k, first, n, p, 0, dst);
+    fill(RNG_BERNOULLI, true, k, first, n, p, 0, 0, dst);
+}
+
+void rng_sparse_f32(RngKey k, int64_t first, int64_t n, float p, float lo, float hi,
+                    float *dst)
+{
+    fill(RNG_SPARSE, false, k, first, n, (double)lo, (double)hi, (double)p, dst);
+}
+
+void rng_sparse_f64(RngKey k, int64_t first, int64_t n, double p, double lo, double hi,
+                    double *dst)
+{
+    fill(RNG_SPARSE, true, k, first, n, lo, hi, p, dst);
 }
 
 uint64_t rng_u64(RngKey k, int64_t index)

@@ -33,6 +33,12 @@ void rng_normal_f64(RngKey k, int64_t first, int64_t n, double mean, double std,
                     double *dst);
 void rng_bernoulli_f32(RngKey k, int64_t first, int64_t n, float p, float *dst);
 void rng_bernoulli_f64(RngKey k, int64_t first, int64_t n, double p, double *dst);
+/* With probability p a uniform in lo..hi, else 0: the features of sparse toy data. One
+ * draw of [0,1) decides both, so f32 has about 2^24 p different values. */
+void rng_sparse_f32(RngKey k, int64_t first, int64_t n, float p, float lo, float hi,
+                    float *dst);
+void rng_sparse_f64(RngKey k, int64_t first, int64_t n, double p, double lo, double hi,
+                    double *dst);
 uint64_t rng_u64(RngKey k, int64_t index);
 double rng_unit(RngKey k, int64_t index); /* one uniform in [0,1) */
 /* Integer in 0..n-1 without bias worth naming (64-bit multiply-shift). */

@@ -199,8 +199,21 @@ static void group_bernoulli(const Draws *d, double a, double b, real *dst)
     }
 }
 
+/* One draw says both whether and what: below p it is spread over a..b. */
+static void group_sparse(const Draws *d, double a, double b, double p, real *dst)
+{
+    const real bound = (real)p;
+    double width = (double)(real)(b - a);
+    for (int l = 0; l < LANES; l++) {
+        for (int j = 0; j < 4; j++) {
+            real u = unit(d, j, l);
+            dst[4 * l + j] = u < bound ? stretch(u / bound, a, width, (real)b) : 0;
+        }
+    }
+}
+
 static inline void group(RngKind kind, RngSource s, uint64_t g, double a, double b,
-                         real *dst)
+                         double c, real *dst)
 {
     Draws d;
     draw(s, g * LANES, &d);
@@ -208,22 +221,24 @@ static inline void group(RngKind kind, RngSource s, uint64_t g, double a, double
         group_uniform(&d, a, b, dst);
     else if (kind == RNG_NORMAL)
         group_normal(&d, a, b, dst);
-    else
+    else if (kind == RNG_BERNOULLI)
         group_bernoulli(&d, a, b, dst);
+    else
+        group_sparse(&d, a, b, c, dst);
 }
 
 static void fill(RngKind kind, RngSource s, int64_t first, int64_t n, double a,
-                 double b, void *out)
+                 double b, double c, void *out)
 {
     real *dst = out;
     while (n > 0) {
         int64_t skip = first % GROUP, take = GROUP - skip < n ? GROUP - skip : n;
         uint64_t g = (uint64_t)(first / GROUP);
         if (take == GROUP) {
-            group(kind, s, g, a, b, dst);
+            group(kind, s, g, a, b, c, dst);
         } else {
             real whole[GROUP];
-            group(kind, s, g, a, b, whole);
+            group(kind, s, g, a, b, c, whole);
             memcpy(dst, whole + skip, (size_t)take * sizeof *dst);
         }
         first += take;

@@ -20,13 +20,20 @@ typedef struct RngSource {
     uint32_t k0, k1, c2, c3;
 } RngSource;
 
-typedef enum RngKind { RNG_UNIFORM, RNG_NORMAL, RNG_BERNOULLI, RNG_KINDS } RngKind;
+typedef enum RngKind {
+    RNG_UNIFORM,
+    RNG_NORMAL,
+    RNG_BERNOULLI,
+    RNG_SPARSE,
+    RNG_KINDS
+} RngKind;
 
 /* dst (real *) [0..n-1] = elements first .. first+n-1. a, b: lo and hi, mean and
- * standard deviation, or the probability and nothing. */
+ * standard deviation, or the probability and nothing; sparse: lo, hi and, in c, the
+ * probability. */
 typedef struct RngTable {
     void (*fill)(RngKind kind, RngSource s, int64_t first, int64_t n, double a,
-                 double b, void *dst);
+                 double b, double c, void *dst);
 } RngTable;
 KERN_TABLES(RngTable, rng_table);
 #endif

@@ -544,7 +544,8 @@ static void test_draws(void **state)
         double f1, f2, mean, std;
     } draws[] = {{"uniform", -1, 3, 1, 4 / 3.4641016},
                  {"normal", 2, 0.5, 2, 0.5},
-                 {"bernoulli", 0.3, 0, 0.3, 0.4582576}};
+                 {"bernoulli", 0.3, 0, 0.3, 0.4582576},
+                 {"sparse_uniform", 0.3, 0, 0.15, 0.2783882}};
     for (size_t k = 0; k < ARRAY_LEN(draws); k++)
         for (int f64 = 0; f64 < 2; f64++) {
             OpAttr a;

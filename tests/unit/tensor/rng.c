@@ -87,8 +87,18 @@ static void bernoulli_f64(int64_t first, int64_t n, double *dst)
 {
     rng_bernoulli_f64(key, first, n, 0.3, dst);
 }
-static FillF32 *const fills_f32[] = {uniform_f32, normal_f32, bernoulli_f32};
-static FillF64 *const fills_f64[] = {uniform_f64, normal_f64, bernoulli_f64};
+static void sparse_f32(int64_t first, int64_t n, float *dst)
+{
+    rng_sparse_f32(key, first, n, 0.1f, -1, 2, dst);
+}
+static void sparse_f64(int64_t first, int64_t n, double *dst)
+{
+    rng_sparse_f64(key, first, n, 0.1, -1, 2, dst);
+}
+static FillF32 *const fills_f32[] = {uniform_f32, normal_f32, bernoulli_f32,
+                                     sparse_f32};
+static FillF64 *const fills_f64[] = {uniform_f64, normal_f64, bernoulli_f64,
+                                     sparse_f64};
 
 /* Pieces of every awkward length, and one after the other on 1 and more threads. */
 static void test_cuts_and_threads(void **state)
@@ -296,6 +306,28 @@ static void test_keys_and_ranges(void **state)
         assert_true(whole_f[i] == 0 && whole_d[i] == 1);
 }
 
+/* How many there are, where they lie, and that the active ones are uniform. */
+static void test_sparse(void **state)
+{
+    (void)state;
+    const double p = 0.05;
+    int64_t n = 0;
+    rng_sparse_f64(key, 0, N, p, -1, 3, whole_d);
+    for (int64_t i = 0; i < N; i++) {
+        assert_true(whole_d[i] >= -1 && whole_d[i] <= 3);
+        if (whole_d[i] != 0)
+            part_d[n++] = (whole_d[i] + 1) / 4;
+    }
+    assert_true(fabs((double)n - p * N) < 4 * sqrt(p * (1 - p) * N));
+    assert_true(ks(part_d, n, uniform_cdf) < 1.95);
+    rng_sparse_f32(key, 0, N, 0, -1, 3, whole_f);
+    for (int64_t i = 0; i < N; i++)
+        assert_true(whole_f[i] == 0);
+    rng_sparse_f32(key, 0, N, 1, 1, 3, whole_f);
+    for (int64_t i = 0; i < N; i++)
+        assert_true(whole_f[i] >= 1 && whole_f[i] <= 3);
+}
+
 static void test_integers(void **state)
 {
     (void)state;
@@ -358,6 +390,7 @@ int main(void)
         cmocka_unit_test(test_cuts_and_threads), cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_instruction_sets), cmocka_unit_test(test_distributions),
         cmocka_unit_test(test_precisions_agree), cmocka_unit_test(test_keys_and_ranges),
+        cmocka_unit_test(test_sparse),
         cmocka_unit_test(test_integers),         cmocka_unit_test(test_permutation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

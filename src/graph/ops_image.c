@@ -2,6 +2,8 @@
  * row; all other axes count images. Stencils reflect at the edges without repeating the
  * edge pixel. Each linear one has its transposed map as a row of its own, so gradients
  * of any order exist. */
+#include <string.h>
+
 #include "graph/build.h"
 #include "graph/families.h"
 #include "graph/image_kern.h"
@@ -138,6 +140,48 @@ static bool run_tv_grad(const OpArgs *x, Err *err)
     return run_images(x, &j);
 }
 
+/* ---- translate ------------------------------------------------------------------- */
+
+typedef struct MoveJob {
+    const char *x;
+    char *y;
+    const int32_t *by; /* [N,2]: rows down, columns right */
+    int64_t h, w, sign;
+    size_t size;
+} MoveJob;
+
+static void move_images(int64_t first, int64_t count, void *ctx)
+{
+    const MoveJob *j = ctx;
+    size_t bytes = (size_t)(j->h * j->w) * j->size;
+    for (int64_t n = first; n < first + count; n++) {
+        int64_t dy = j->sign * j->by[2 * n], dx = j->sign * j->by[2 * n + 1];
+        int64_t left = dx > 0 ? dx : 0, run = j->w - (dx > 0 ? dx : -dx);
+        const char *x = j->x + (size_t)n * bytes;
+        char *y = j->y + (size_t)n * bytes;
+        memset(y, 0, bytes);
+        for (int64_t i = 0; run > 0 && i < j->h; i++)
+            if (i - dy >= 0 && i - dy < j->h)
+                memcpy(y + (size_t)(i * j->w + left) * j->size,
+                       x + (size_t)((i - dy) * j->w + left - dx) * j->size,
+                       (size_t)run * j->size);
+    }
+}
+
+static bool run_translate(const OpArgs *x, Err *err)
+{
+    (void)err;
+    MoveJob j = {.x = x->in[0]->data,
+                 .y = x->out[0]->data,
+                 .by = x->in[1]->data,
+                 .h = x->attr->i[0],
+                 .w = x->attr->i[1],
+                 .sign = x->attr->i[2] ? -1 : 1,
+                 .size = dtype_size(x->in[0]->dtype)};
+    for_ranges(images_of(x->in[0]), rows_grain(j.h * j.w), move_images, &j);
+    return true;
+}
+
 /* ---- shape rules ----------------------------------------------------------------- */
 
 static bool need_image(const Spec *s, int64_t pixels, const OpAttr *a, Err *err)
@@ -217,6 +261,21 @@ static bool shape_tv_grad(const Spec *in, int n_in, const OpAttr *a, Spec *out,
                    spec_format(&in[1], text));
 }
 
+static bool shape_translate(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                            Err *err)
+{
+    char text[96], by[96];
+    Spec want = in[0];
+    if (!shape_stencil(in, n_in, a, out, err) || !need_dtype(in, 1, I32, err))
+        return false;
+    want.dim[want.ndim - 1] = 2;
+    if (spec_same_shape(&want, &in[1]))
+        return true;
+    return err_set(err, ERR_SHAPE,
+                   "by must hold two numbers for each image of %s, it is %s",
+                   spec_format(&in[0], text), spec_format(&in[1], by));
+}
+
 static size_t scratch_tv(const Spec *in, int n_in, const OpAttr *a)
 {
     (void)n_in;
@@ -257,6 +316,16 @@ static bool grad_tv(Graph *g, OpGrad *d)
 {
     Val in[2] = {d->in[0], d->dout[0]};
     d->din[0] = g_call(g, "total_variation_grad", in, 2, d->attr);
+    return graph_ok(g);
+}
+
+/* The transposed map moves the other way: what left the image had no effect. */
+static bool grad_translate(Graph *g, OpGrad *d)
+{
+    OpAttr a = *d->attr;
+    Val in[2] = {d->dout[0], d->in[1]};
+    a.i[2] = !a.i[2];
+    d->din[0] = g_call(g, "translate", in, 2, &a);
     return graph_ok(g);
 }
 
@@ -355,8 +424,7 @@ const OpRow ops_image[] = {
      .sig = "x, h:i, w:i, size:i",
      .doc =
          "The transpose of box_sum: every pixel of an h by w image gets the sum of the "
-         "windows that hold it. x is [..., (h-size+1)*(w-size+1)].",
-     .formula = "y_ij = sum of x over the windows that hold pixel ij",
+         "windows that hold it. x is [..., (h-size+1)*(w-size+1)].",                               .formula = "y_ij = sum of x over the windows that hold pixel ij",
      .shape = shape_spread,
      .run = run_box_spread,
      .grad = grad_box_spread,
@@ -365,5 +433,19 @@ const OpRow ops_image[] = {
               .attrs =
                   "h=4 w=5 size=2; h=4 w=3 size=3; h=3 w=3 size=1; h=28 w=28 size=7; "
                   "h=2 w=3 size=2"}},
+    {.name = "translate",
+     .sig = "x, by, h:i, w:i, back:b=false",
+     .doc =
+         "Every image moved by whole pixels: by is i32 [..., 2], rows down and columns "
+         "right (up and left where negative, or with back). What leaves the image is "
+         "lost, what comes in is 0." IMAGES,
+     .formula = "y_ij = x_i-by1,j-by2",
+     .shape = shape_translate,
+     .run = run_translate,
+     .grad = grad_translate,
+     .test = {.shapes = "2x20,2x2; 12,2; 3x1,3x2; 2x3x9,2x3x2; 0x6,0x2; 60x784,60x2",
+              .attrs = "h=4 w=5; h=4 w=3 back=true; h=1 w=1; h=3 w=3; h=2 w=3; h=28 "
+                       "w=28 back=true",
+              .ints = "1:4"}                                                 },
 };
 const int ops_image_count = ARRAY_LEN(ops_image);

@@ -37,8 +37,9 @@ const OptRow optim_options[] = {
         "weight decay: decoupled in adamw, added to the gradient elsewhere"),
     OPT(momentum, OPT_NUM, "0", 0, 0.999999999, NULL, "heavy-ball momentum of sgd"),
     OPT(clip, OPT_NUM, "0", 0, 1e30, NULL, "largest global gradient norm; 0 is off"),
-    OPT(schedule, OPT_ENUM, "constant", 0, 0, "constant linear cosine",
-        "how the learning rate falls after warm-up"),
+    OPT(schedule, OPT_ENUM, "constant", 0, 0, "constant linear cosine onecycle",
+        "how the learning rate falls after warm-up; onecycle rises from lr/25 over the "
+        "first 30 % of the steps and falls along cosines"),
     OPT(warmup, OPT_INT, "0", 0, 1e15, NULL, "steps of linear warm-up"),
     OPT(final_lr, OPT_NUM, "0", 0, 1, NULL,
         "fraction of lr that linear and cosine end at"),
@@ -199,8 +200,21 @@ bool optim_build(Graph *g, const OptimCfg *cfg, const OptimParam *p, int n,
     return graph_ok(g);
 }
 
+/* Cosines up and down (Smith & Topin 2019, arXiv 1708.07120); no warm-up of its own. */
+static double one_cycle(const OptimCfg *cfg, int64_t t, int64_t total)
+{
+    const double start = 0.04, peak = 0.3;
+    double at = total > 1 ? (double)(t - 1) / (double)(total - 1) : 1;
+    if (at < peak)
+        return cfg->lr * (1 - (1 - start) * 0.5 * (1 + cos(M_PI * at / peak)));
+    double down = 0.5 * (1 + cos(M_PI * (at - peak) / (1 - peak)));
+    return cfg->lr * (cfg->final_lr + (1 - cfg->final_lr) * down);
+}
+
 double sched_rate(const OptimCfg *cfg, int64_t t, int64_t total)
 {
+    if (strcmp(cfg->schedule, "onecycle") == 0)
+        return one_cycle(cfg, t, total);
     if (t <= cfg->warmup && cfg->warmup > 0)
         return cfg->lr * (double)t / (double)cfg->warmup;
     double left = 1; /* goes from 1 to 0 over the steps after warm-up */

@@ -14,7 +14,7 @@
 typedef struct OptimCfg {
     char method[OPT_STR_CAP]; /* sgd adam adamw adam_l2 */
     double lr, beta1, beta2, eps, weight_decay, momentum, clip;
-    char schedule[OPT_STR_CAP]; /* constant linear cosine */
+    char schedule[OPT_STR_CAP]; /* constant linear cosine onecycle */
     int64_t warmup;             /* steps of linear warm-up */
     double final_lr;            /* fraction of lr at the end of linear and cosine */
 } OptimCfg;

@@ -1,7 +1,13 @@
 /* classify.c -- training a classifier: cross-entropy of a model on examples gathered
- * inside the plan from the resident u8 images, with noise drawn inside the plan, so a
- * step is one call. Noise goes to a share of the *examples* (all pixels of one), is not
- * clipped, and is new in every step (streams "noise" and "noise_on"). */
+ * inside the plan from the resident u8 images, with everything random drawn inside the
+ * plan, so a step is one call and resuming needs no state. Images are moved first, then
+ * noise is added, then pixels are dropped. Noise goes to a share of the *examples* (all
+ * pixels of one) and is not clipped. Dropout hooks into sites, so it works for every
+ * network that names its hidden values. Streams "shift", "noise", "noise_on",
+ * "dropout.in" and "dropout.<site>". */
+#include <stdio.h>
+#include <string.h>
+
 #include "graph/build.h"
 #include "lab/evaluate.h"
 #include "lab/train.h"
@@ -14,9 +20,8 @@ typedef struct Classifier {
 } Classifier;
 
 /* x + noise * on * N(0,1), on [B,1] is 1 with probability `share`. */
-Val classifier_input(Graph *g, const Dataset *d, Val idx, double std, double share)
+static Val noisy(Graph *g, Val x, double std, double share)
 {
-    Val x = dataset_pixels(g, d, idx);
     Spec s = graph_spec(g, x);
     if (!graph_ok(g) || std <= 0 || share <= 0)
         return x;
@@ -28,12 +33,72 @@ Val classifier_input(Graph *g, const Dataset *d, Val idx, double std, double sha
     return g_add(g, x, g_mul(g, noise, on));
 }
 
+Val classifier_input(Graph *g, const Dataset *d, Val idx, double std, double share)
+{
+    return noisy(g, dataset_pixels(g, d, idx), std, share);
+}
+
+/* Every image by its own number of pixels, -far..far down and right. */
+static Val moved(Graph *g, const Dataset *d, Val x, int64_t far)
+{
+    if (!graph_ok(g) || far == 0)
+        return x;
+    OpAttr draw = {0}, size = {0};
+    draw.n_list = 2;
+    draw.list[0] = graph_spec(g, x).dim[0];
+    draw.list[1] = 2;
+    draw.i[2] = -far;
+    draw.i[3] = far + 1;
+    snprintf(draw.text, sizeof draw.text, "shift");
+    size.i[0] = d->height;
+    size.i[1] = d->width;
+    Val in[2] = {x, g_call(g, "randint", NULL, 0, &draw)};
+    return g_call(g, "translate", in, 2, &size);
+}
+
+/* x/(1-p) where a draw says so, else 0. */
+static Val dropped(Graph *g, const char *where, Val x, double p)
+{
+    char stream[96];
+    Spec s = graph_spec(g, x);
+    if (!graph_ok(g) || p <= 0)
+        return x;
+    snprintf(stream, sizeof stream, "dropout.%.80s", where);
+    Val keep = g_bernoulli(g, stream, 1 - p, s.dtype, s.ndim, s.dim);
+    return g_mul(g, x, g_scale(g, keep, 1 / (1 - p)));
+}
+
+static Val drop_site(Graph *g, const char *site, Val v, void *ctx)
+{
+    const TrainCfg *cfg = ctx;
+    size_t n = strlen(site);
+    bool act = !strcmp(site, "hidden") || (n > 4 && !strcmp(site + n - 4, ".act"));
+    return act ? dropped(g, site, v, cfg->dropout) : v;
+}
+
+/* Cross-entropy against (1 - s) one-hot + s / C. */
+static Val smoothed(Graph *g, Val logits, Val labels, double s)
+{
+    Val hard = g_cross_entropy(g, logits, labels);
+    if (s <= 0)
+        return hard;
+    OpAttr last = {.i = {-1}};
+    Val even = g_neg(g, g_mean(g, g_call(g, "log_softmax", &logits, 1, &last)));
+    return g_add(g, g_scale(g, hard, 1 - s), g_scale(g, even, s));
+}
+
 static Val loss(void *ctx, Graph *g, Val idx)
 {
     const Classifier *c = ctx;
-    Val x = classifier_input(g, c->train, idx, c->cfg->noise, c->cfg->noise_share);
+    TrainCfg cfg = *c->cfg;
+    Val x = moved(g, c->train, dataset_pixels(g, c->train, idx), cfg.shift);
+    x = noisy(g, x, cfg.noise, cfg.noise_share);
+    x = dropped(g, "in", x, cfg.dropout_in);
+    if (cfg.dropout > 0)
+        graph_set_hook(g, drop_site, &cfg);
     Val logits = model_forward(c->model, g, x);
-    return g_cross_entropy(g, logits, dataset_labels(g, c->train, idx));
+    graph_set_hook(g, NULL, NULL);
+    return smoothed(g, logits, dataset_labels(g, c->train, idx), cfg.smoothing);
 }
 
 static bool evaluate(void *ctx, const char **names, double *v, int *n, Err *err)

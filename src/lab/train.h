@@ -20,6 +20,9 @@ typedef struct TrainCfg {
     int64_t batch;      /* 512 */
     double noise;       /* std of additive Gaussian noise; 0: none */
     double noise_share; /* share of the examples that get it: 0.5 */
+    /* Of classifiers only; see classify.c. */
+    double dropout_in, dropout, smoothing; /* shares, 0 to 1 */
+    int64_t shift; /* images are moved by up to so many pixels, anew in each step */
     int64_t seed;
     int64_t eval_every; /* epochs between evaluations; 0: at the end only */
     char checkpoint[OPT_STR_CAP]; /* <this>-last.safetensors, -best; "": none */

@@ -462,6 +462,14 @@ static void test_schedules(void **state)
     assert_near(sched_rate(&c, 1, 101), 0.2, 1e-12);
     assert_near(sched_rate(&c, 10, 101), 2, 1e-12);
     assert_near(sched_rate(&c, 11, 101), 2, 1e-12);
+    strcpy(c.schedule, "onecycle"); /* without the warm-up */
+    assert_near(sched_rate(&c, 1, 101), 0.08, 1e-12);
+    assert_near(sched_rate(&c, 16, 101), 2 * (0.04 + 0.96 * 0.5), 1e-12);
+    assert_near(sched_rate(&c, 31, 101), 2, 1e-12);
+    assert_near(sched_rate(&c, 66, 101), 2 * (0.1 + 0.9 * 0.5), 1e-12);
+    assert_near(sched_rate(&c, 101, 101), 0.2, 1e-12);
+    assert_near(sched_rate(&c, 1, 1), 0.2, 1e-12);
+    strcpy(c.schedule, "cosine");
     /* degenerate lengths */
     c.warmup = 0;
     assert_near(sched_rate(&c, 1, 1), 2, 1e-12);

@@ -405,6 +405,40 @@ static void image_case(int64_t h, int64_t w)
     tensor_release(&tv);
 }
 
+static void test_translate(void **state)
+{
+    (void)state;
+    enum { H = 4, W = 5 };
+    static const int32_t by[][2] = {
+        {0,  0 },
+        {1,  -2},
+        {-3, 4 },
+        {4,  0 },
+        {0,  -5},
+        {9,  9 }
+    };
+    int64_t n = ARRAY_LEN(by);
+    Tensor x = t_random(7, F64, 2, DIMS(n, H * W), -1, 1);
+    Tensor move = t_make(I32, 2, DIMS(n, 2));
+    memcpy(move.data, by, sizeof by);
+    for (int back = 0; back < 2; back++) {
+        OpAttr a = {
+            .i = {H, W, back}
+        };
+        Tensor y = run_op("translate", (const Tensor *[]){&x, &move}, 2, &a);
+        for (int64_t k = 0; k < n * H * W; k++) {
+            int64_t image = k / (H * W), i = k / W % H, j = k % W;
+            i -= back ? -by[image][0] : by[image][0];
+            j -= back ? -by[image][1] : by[image][1];
+            bool in = i >= 0 && i < H && j >= 0 && j < W;
+            expect("translate", &y, k, in ? t_at(&x, (image * H + i) * W + j) : 0, 0);
+        }
+        tensor_release(&y);
+    }
+    tensor_release(&x);
+    tensor_release(&move);
+}
+
 static void test_images(void **state)
 {
     (void)state;
@@ -568,6 +602,18 @@ static void test_draws(void **state)
             tensor_release(&u);
         }
     OpAttr a;
+    op_attr_defaults(op_find("randint"), &a);
+    a.i[2] = -2;
+    a.i[3] = 3;
+    a.n_list = 1;
+    a.list[0] = 100000;
+    Tensor whole = run_op("randint", NULL, 0, &a);
+    int count[5] = {0};
+    for (int64_t i = 0; i < 100000; i++)
+        count[((int32_t *)whole.data)[i] + 2]++;
+    for (int i = 0; i < 5; i++)
+        assert_true(abs(count[i] - 20000) < 600);
+    tensor_release(&whole);
     op_attr_defaults(op_find("permutation"), &a);
     a.i[0] = 1000;
     Tensor p = run_op("permutation", NULL, 0, &a);
@@ -650,13 +696,14 @@ int main(void)
 {
     blas_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_einsum),       cmocka_unit_test(test_einsum_refuses),
-        cmocka_unit_test(test_broadcast),    cmocka_unit_test(test_sum_accuracy),
-        cmocka_unit_test(test_lines),        cmocka_unit_test(test_extremes_and_losses),
-        cmocka_unit_test(test_images),       cmocka_unit_test(test_topk),
-        cmocka_unit_test(test_index_errors), cmocka_unit_test(test_scatter),
-        cmocka_unit_test(test_batch_u8),     cmocka_unit_test(test_draws),
-        cmocka_unit_test(test_compare_i32),  cmocka_unit_test(test_signatures),
+        cmocka_unit_test(test_einsum),     cmocka_unit_test(test_einsum_refuses),
+        cmocka_unit_test(test_broadcast),  cmocka_unit_test(test_sum_accuracy),
+        cmocka_unit_test(test_lines),      cmocka_unit_test(test_extremes_and_losses),
+        cmocka_unit_test(test_images),     cmocka_unit_test(test_translate),
+        cmocka_unit_test(test_topk),       cmocka_unit_test(test_index_errors),
+        cmocka_unit_test(test_scatter),    cmocka_unit_test(test_batch_u8),
+        cmocka_unit_test(test_draws),      cmocka_unit_test(test_compare_i32),
+        cmocka_unit_test(test_signatures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

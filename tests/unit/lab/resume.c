@@ -63,10 +63,14 @@ static const char *const momentum[] = {
     "0.05",        "schedule", "constant",   "noise", "0.2",
     "noise_share", "1",        "eval_every", "2",     "checkpoint_every",
     "2",           NULL};
+static const char *const augmented[] = {
+    "shift", "1",        "dropout",  "0.3",   "dropout_in", "0.1", "smoothing",
+    "0.1",   "schedule", "onecycle", "noise", "0.1",        NULL};
 static const Setup setups[] = {
-    {"bilinear", small, noisy},
-    {"bilinear", small, clipped},
-    {"mlp", mlp_small, momentum},
+    {"bilinear", small,     noisy    },
+    {"bilinear", small,     clipped  },
+    {"mlp",      mlp_small, momentum },
+    {"mlp",      mlp_small, augmented},
 };
 
 static void equal_runs_give_equal_files(void **state)

@@ -106,8 +106,8 @@ static void every_method_and_schedule(void **state)
 {
     (void)state;
     const char *const methods[] = {"sgd", "adam", "adamw", "adam_l2"};
-    const char *const schedules[] = {"constant", "linear", "cosine"};
-    for (int i = 0; i < 12; i++) {
+    const char *const schedules[] = {"constant", "linear", "cosine", "onecycle"};
+    for (int i = 0; i < 16; i++) {
         Err err = {0};
         Heard h = {0};
         TrainHooks hooks = {&h, hear_metric, NULL};

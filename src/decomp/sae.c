@@ -21,15 +21,15 @@
     }
 const OptRow sae_options[] = {
     {"activation", OPT_ENUM, offsetof(SaeCfg, activation), "batchtopk", 0, 0, ACTS,
-     "How a code is made; see cl.decomp.sae_activations()."    },
+     "How a code is made; see cl.decomp.sae_activations()."                                                                         },
     {"normalise",  OPT_ENUM, offsetof(SaeCfg, normalise),  "rms",       0, 0, NORMS,
      "Scale of the activations: as they are; each example minus its mean by its "
      "standard deviation; each by its length; all by one number to mean squared length "
      "1, or to mean length sqrt(D); each dimension to mean 0 and standard deviation "
-     "1."                                                      },
+     "1."                                                                                                                           },
     {"control",    OPT_ENUM, offsetof(SaeCfg, control),    "pi",        0, 0, "pi quadratic fixed",
      "What brings L0 to l0 in activations with a penalty: a controller of its "
-     "weight, sparsity (L0/l0 - 1)^2 in its place, or nothing."},
+     "weight, sparsity (L0/l0 - 1)^2 in its place, or nothing."                                                                     },
     OPT(OPT_INT, latents, "512", 1, 1000000, "Number of latents."),
     OPT(OPT_NUM, k, "16", 0.001, 1000000,
         "Active latents of an example in the top-k kinds; batchtopk takes fractions."),
@@ -42,6 +42,16 @@ const OptRow sae_options[] = {
     OPT(OPT_NUM, width, "0.05", 1e-9, 1e6,
         "Width of the kernel that trains thresholds, in units of u."),
     OPT(OPT_NUM, aux, "0.03125", 0, 1e6,
+    OPT(OPT_NUM, theta_share, "0", 0, 1,
+        "Share of examples each latent starts active on: its threshold is put there, "
+        "at least theta; 0: off."),
+    OPT(OPT_NUM, theta_end, "0", 0, 1e6,
+        "Thresholds are not trained but go from theta to this on a line over the first "
+        "80 % of the steps; 0: off."),
+    OPT(OPT_NUM, width_end, "0", 0, 1e6,
+        "The kernel's width goes from width to this, geometrically, over the first 80 "
+        "% "
+        "of the steps; 0: it stays."),
         "Weight of the auxiliary loss that revives dead latents; 0: off."),
     OPT(OPT_INT, k_aux, "0", 0, 1000000,
         "Dead latents it uses in an example; 0: half the target's dimensions."),
@@ -50,12 +60,17 @@ const OptRow sae_options[] = {
     OPT(OPT_NUM, kl, "0", 0, 1e6,
         "Weight of KL(softmax(target) || softmax(output)), where targets are logits."),
     OPT(OPT_BOOL, unit, "true", 0, 0,
+    {"start",      OPT_ENUM, offsetof(SaeCfg, start),      "tied",      0, 0, "tied uniform",
+     "First weights: random directions, read and written alike; or all weights and "
+     "biases uniform within 1/sqrt(inputs of their layer)."                                                                         },
         "Rows of the decoder have length 1; else penalties weigh a latent by it."),
     OPT(OPT_BOOL, skip, "false", 0, 0,
         "A dense linear path from input to output beside the code."),
     OPT(OPT_INT, steps, "3000", 0, 10000000, "Adam steps; 0 keeps the start."),
     OPT(OPT_INT, batch, "256", 1, 1000000, "Examples a step."),
-    OPT(OPT_NUM, lr, "1e-3", 0, 10, "Learning rate, falling along a cosine."),
+    OPT(OPT_NUM, lr, "1e-3", 0, 10, "Learning rate at its highest."),
+    {"schedule",   OPT_ENUM, offsetof(SaeCfg, schedule),   "cosine",    0, 0,
+     "constant linear cosine onecycle",                                                             "How it changes over the steps."},
     OPT(OPT_INT, warmup, "0", 0, 10000000,
         "Steps over which the weight of the penalty rises from 0."),
     OPT(OPT_INT, seed, "1", 0, 0, "Seed of the start and of the order of examples."),
@@ -201,7 +216,8 @@ Sae *sae_new(const SaeCfg *cfg, const Tensor *x, const Tensor *target, Err *err)
     s->D = x->dim[1];
     s->O = target->dim[1];
     s->M = cfg->latents;
-    if (sae_make_params(s, err) && sae_make_states(s, err) && sae_norm_fit(s, err))
+    if (sae_make_params(s, err) && sae_make_states(s, err) && sae_norm_fit(s, err) &&
+        sae_start(s, err))
         return s;
     sae_free(s);
     return NULL;

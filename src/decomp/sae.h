@@ -16,8 +16,10 @@
 
 typedef struct SaeCfg {
     char activation[OPT_STR_CAP], normalise[OPT_STR_CAP], control[OPT_STR_CAP];
+    char start[OPT_STR_CAP], schedule[OPT_STR_CAP];
     int64_t latents, k_aux, dead_after, steps, batch, seed, warmup;
     double k, l0, sparsity, theta, width, aux, kl, lr;
+    double theta_share, theta_end, width_end;
     bool unit, skip;
 } SaeCfg;
 extern const OptRow sae_options[];

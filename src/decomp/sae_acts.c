@@ -69,15 +69,17 @@ static void train_batchtopk(SaeForm *t)
 
 static void train_jump(SaeForm *t)
 {
-    double w = t->s->cfg.width;
-    t->f = threshold(t->g, "jump", t->u, t->theta, w);
-    t->penalty = per_example(t, threshold(t->g, "jump_count", t->u, t->theta, w));
+    Val u, theta;
+    t->f = jump(t, &u, &theta);
+    Val count = threshold(t->g, "jump_count", u, theta, t->s->cfg.width);
+    t->penalty = per_example(t, count);
 }
 
 static void train_jump_tanh(SaeForm *t)
 {
     Graph *g = t->g;
-    t->f = threshold(g, "jump", t->u, t->theta, t->s->cfg.width);
+    Val u, theta;
+    t->f = jump(t, &u, &theta);
     Val size = g_scale(g, weighed(t, t->f), tanh_slope);
     t->penalty = per_example(t, g_unary(g, "tanh", size));
     Val below = g_relu(g, g_sub(g, t->theta, t->u));
@@ -85,11 +87,13 @@ static void train_jump_tanh(SaeForm *t)
 }
 
 static void train_jump_sigmoid(SaeForm *t)
+    Val u, theta;
 {
     Graph *g = t->g;
     double tau = t->s->cfg.width;
-    t->f = g_mul(g, t->u, threshold(g, "soft_gate", t->u, t->theta, tau));
-    Val z = g_scale(g, g_sub(g, t->u, t->theta), 1 / tau);
+    sharpened(t, &u, &theta);
+    t->f = g_mul(g, t->u, threshold(g, "soft_gate", u, theta, tau));
+    Val z = g_scale(g, g_sub(g, u, theta), 1 / tau);
     t->penalty = per_example(t, g_unary(g, "sigmoid", z));
 }
 

@@ -50,6 +50,13 @@ struct Sae {
 bool sae_make_params(Sae *s, Err *err); /* by cfg, act, D, O and M */
 bool sae_make_states(Sae *s, Err *err);
 
+/* sae_anneal.c: what u and thresholds are multiplied by so that the kernel's width is
+ * that of this step (VAL_NONE: it is constant); thresholds := those of this step's place
+ * on the line to theta_end; the first weights and thresholds that options ask for. */
+Val sae_sharpness(Sae *s, Graph *g);
+void sae_follow_line(Sae *s, Graph *g, Val theta);
+bool sae_start(Sae *s, Err *err);
+
 /* sae_norm.c */
 SaeNorm sae_norm_kind(const char *name);
 bool sae_norm_fit(Sae *s, Err *err);

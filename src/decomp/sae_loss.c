@@ -218,8 +218,10 @@ Val sae_loss(void *ctx, Graph *g, Val idx)
 void sae_adjust(void *ctx, Graph *g, OptimParam *p, int n)
 {
     Sae *s = ctx;
-    for (int i = 0; s->cfg.unit && i < n; i++) {
-        if (strcmp(p[i].name, "decoder"))
+    for (int i = 0; i < n; i++) {
+        if (s->cfg.theta_end > 0 && !strcmp(p[i].name, "threshold"))
+            p[i].grad = g_scale(g, p[i].grad, 0);
+        if (!s->cfg.unit || strcmp(p[i].name, "decoder"))
             continue;
         Val unit = g_unary(g, "normalize", p[i].param);
         Val along = g_sum_axis(g, g_mul(g, p[i].grad, unit), 1, true);
@@ -228,6 +230,10 @@ void sae_adjust(void *ctx, Graph *g, OptimParam *p, int n)
 }
 
 void sae_after(void *ctx, Graph *g)
+        if (s->cfg.theta_end > 0) {
+            sae_follow_line(s, g, theta);
+            return;
+        }
 {
     Sae *s = ctx;
     Val dec = sae_param(s, g, "decoder");

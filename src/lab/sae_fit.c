@@ -32,7 +32,7 @@ bool sae_job(Sae *s, TrainJob *job, TrainCfg *cfg, Err *err)
     cfg->optim.clip = 1;
     cfg->optim.weight_decay = 0;
     text_copy(cfg->optim.method, sizeof cfg->optim.method, "adam");
-    text_copy(cfg->optim.schedule, sizeof cfg->optim.schedule, "cosine");
+    text_copy(cfg->optim.schedule, sizeof cfg->optim.schedule, c->schedule);
     return true;
 }
 

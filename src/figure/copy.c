@@ -14,6 +14,7 @@ static Figure *empty_like(const Figure *f, Err *err)
     case FIG_HEAT: return figure_heat(f->h, f->w, f->pixels, f->is_signed, err);
     case FIG_BIPARTITE: return figure_bipartite(f->n_left, f->n_right, err);
     case FIG_BETWEEN: return figure_between(err);
+    case FIG_COMPONENTS: return figure_components(f->n_left, err);
     case FIG_PAGE: break;
     }
     return figure_page(err);
@@ -82,6 +83,7 @@ Figure *figure_copy(const Figure *f, Err *err)
     to->is_signed = f->is_signed;
     to->scale = f->scale;
     to->per_row = f->per_row;
+    to->each = f->each;
     if (figure_set_title(to, f->title, err) &&
         figure_set_caption(to, f->caption, err) && copy_members(to, f, err))
         return to;

@@ -201,6 +201,26 @@ static bool add_parts(const Figure *f, Str *out, Err *err)
     return true;
 }
 
+/* One line a component, one column a metric. */
+static void add_components(const Figure *f, Str *out)
+{
+    str_add(out, "component,name");
+    for (int k = 0; k < f->n_series; k++) {
+        str_addc(out, ',');
+        add_text(out, f->series[k].name ? f->series[k].name : "");
+    }
+    str_addc(out, '\n');
+    for (int i = 0; i < f->n_left; i++) {
+        str_addf(out, "%d,", i);
+        add_text(out, f->left[i]);
+        for (int k = 0; k < f->n_series; k++) {
+            str_addc(out, ',');
+            add_number(out, f->series[k].y[i]);
+        }
+        str_addc(out, '\n');
+    }
+}
+
 bool figure_csv(const Figure *f, Str *out, Err *err)
 {
     bool ok = true;
@@ -219,6 +239,7 @@ bool figure_csv(const Figure *f, Str *out, Err *err)
     case FIG_BIPARTITE: add_edges(f, out); break;
     case FIG_BETWEEN: add_between(f, out); break;
     case FIG_PAGE: ok = add_parts(f, out, err); break;
+    case FIG_COMPONENTS: add_components(f, out); break;
     }
     return ok && str_ok(out, err);
 }

@@ -6,7 +6,7 @@
 
 #include "figure/clean.h"
 
-enum { MIN_WIDTH = 20, FIRST_ROWS = 16 };
+enum { MIN_WIDTH = 20, FIRST_ROWS = 16, MOST_COLUMNS = 8 };
 
 bool canvas_need(Canvas *c, int rows, Err *err)
 {
@@ -79,28 +79,7 @@ bool canvas_text(Canvas *c, const char *text, uint8_t attr, Err *err)
     return true;
 }
 
-static bool draw_figure(Canvas *c, const Figure *f, Err *err);
-
-/* A part beside what was drawn at row `top`, from column `at` on. */
-static bool draw_beside(Canvas *c, const Figure *f, int top, int at, Err *err)
-{
-    Grid g;
-    Canvas part = {.grid = &g, .style = c->style, .width = c->width - at};
-    bool ok = grid_new(FIRST_ROWS, part.width, &g, err) && draw_figure(&part, f, err);
-    int end = top + part.row, below = end > c->row ? end - c->row : 0;
-    ok = ok && canvas_need(c, below, err);
-    for (int i = 0; ok && i < part.row; i++)
-        for (int j = 0; j < part.width; j++) {
-            GridCell *to = grid_at(c->grid, top + i, at + j);
-            if (to)
-                *to = *grid_at(&g, i, j);
-        }
-    grid_done(&g);
-    c->row = at_least(c->row, end);
-    return ok;
-}
-
-static int used_columns(const Canvas *c, int top)
+int canvas_used(const Canvas *c, int top)
 {
     int most = 0;
     for (int i = top; i < c->row; i++)
@@ -112,18 +91,76 @@ static int used_columns(const Canvas *c, int top)
     return most;
 }
 
+bool canvas_part(const Canvas *c, int width, Canvas *part, Grid *grid, Err *err)
+{
+    *part = (Canvas){.grid = grid, .style = c->style, .width = at_least(width, 1)};
+    return grid_new(FIRST_ROWS, part->width, grid, err);
+}
+
+bool canvas_paste(Canvas *c, Canvas *part, int top, int col, bool drawn, Err *err)
+{
+    int end = top + part->row, below = end > c->row ? end - c->row : 0;
+    bool ok = drawn && canvas_need(c, below, err);
+    for (int i = 0; ok && i < part->row; i++)
+        for (int j = 0; j < part->width; j++) {
+            GridCell *to = grid_at(c->grid, top + i, col + j);
+            if (to)
+                *to = *grid_at(part->grid, i, j);
+        }
+    grid_done(part->grid);
+    c->row = at_least(c->row, end);
+    return ok;
+}
+
+/* A part beside what was drawn at row `top`, from column `at` on. */
+static bool draw_beside(Canvas *c, const Figure *f, int top, int at, Err *err)
+{
+    Grid g;
+    Canvas part;
+    return canvas_part(c, c->width - at, &part, &g, err) &&
+           canvas_paste(c, &part, top, at, canvas_figure(&part, f, err), err);
+}
+
+/* Parts in columns of equal width, each below the one of its column that ends first. */
+static bool draw_columns(Canvas *c, const Figure *f, int n, Err *err)
+{
+    enum { GUTTER = 3 };
+    int wide = (c->width - GUTTER * (n - 1)) / n, end[MOST_COLUMNS], last = c->row;
+    for (int k = 0; k < n; k++)
+        end[k] = c->row;
+    for (int i = 0; i < f->n_parts; i++) {
+        int to = 0;
+        for (int k = 1; k < n; k++)
+            to = end[k] < end[to] ? k : to;
+        Canvas part;
+        Grid g;
+        c->row = last;
+        if (!canvas_part(c, wide, &part, &g, err) ||
+            !canvas_paste(c, &part, end[to], to * (wide + GUTTER),
+                          canvas_figure(&part, f->parts[i], err), err))
+            return false;
+        end[to] += part.row + 1; /* blank line */
+        last = at_least(last, c->row);
+    }
+    c->row = last;
+    return true;
+}
+
 /* Parts stand beside each other where the page is wide enough. */
 static bool draw_page(Canvas *c, const Figure *f, Err *err)
 {
-    enum { ROOM = 36, GUTTER = 3 };
+    enum { ROOM = 36, GUTTER = 3, COLUMN = 56 };
+    int columns = at_most(at_most(f->per_row, c->width / COLUMN), MOST_COLUMNS);
+    if (columns > 1 && f->n_parts > 1)
+        return draw_columns(c, f, columns, err);
     for (int i = 0; i < f->n_parts; i++) {
         int top = c->row;
         if (i > 0 && !canvas_need(c, 1, err))
             return false;
         c->row = top += i > 0; /* blank line */
-        if (!draw_figure(c, f->parts[i], err))
+        if (!canvas_figure(c, f->parts[i], err))
             return false;
-        int used = used_columns(c, top);
+        int used = canvas_used(c, top);
         if (i + 1 < f->n_parts && f->parts[i + 1]->kind == FIG_BARS &&
             used + GUTTER + ROOM <= c->width &&
             !draw_beside(c, f->parts[++i], top, used + GUTTER, err))
@@ -143,12 +180,13 @@ static bool draw_body(Canvas *c, const Figure *f, Err *err)
     case FIG_HEAT: return draw_heat(c, f, err);
     case FIG_BIPARTITE: return draw_bipartite(c, f, err);
     case FIG_BETWEEN: return draw_between(c, f, err);
+    case FIG_COMPONENTS: return draw_components(c, f, err);
     case FIG_PAGE: break;
     }
     return draw_page(c, f, err);
 }
 
-static bool draw_figure(Canvas *c, const Figure *f, Err *err)
+bool canvas_figure(Canvas *c, const Figure *f, Err *err)
 {
     /* a blank line, or a table's caption looks like a row */
     int gap = f->kind == FIG_TABLE;
@@ -163,7 +201,7 @@ static bool draw_figure(Canvas *c, const Figure *f, Err *err)
 
 static bool draw_all(Canvas *c, const Figure *f, Err *err)
 {
-    return draw_figure(c, f, err) && grid_resize(c->grid, c->row, err);
+    return canvas_figure(c, f, err) && grid_resize(c->grid, c->row, err);
 }
 
 static bool start(Canvas *c, const DrawStyle *style, Grid *out, Err *err)
@@ -205,4 +243,19 @@ bool figure_zoom(const Figure *f, int image, int max_rows, const DrawStyle *styl
     return start(&c, style, out, err) &&
            finish(&c, draw_images(&c, f, image, max_rows, err) &&
                           grid_resize(out, c.row, err));
+}
+
+bool figure_draw_component(const Figure *f, int r, int rows, const DrawStyle *style,
+                           Grid *out, Err *err)
+{
+    Canvas c;
+    *out = (Grid){0};
+    Figure *page = figure_one_component(f, r, err);
+    if (!page)
+        return false;
+    bool ok = start(&c, style, out, err);
+    ok = ok && finish(&c, draw_component(&c, page, rows, err) &&
+                              grid_resize(out, c.row, err));
+    figure_free(page);
+    return ok;
 }

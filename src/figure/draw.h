@@ -11,6 +11,8 @@ typedef struct Canvas {
     DrawStyle style;
     int width;
     int row;
+    int side;  /* pixels of the longer side of images, at most; 0: no limit */
+    bool bare; /* images without the line about their scale */
 } Canvas;
 
 static inline int at_least(int a, int b)
@@ -40,6 +42,15 @@ int canvas_cut(Canvas *c, int row, int col, const char *text, int room, int32_t 
                uint8_t attr);
 /* One cell, if it is inside. */
 void canvas_put(Canvas *c, int row, int col, uint32_t rune, int32_t fg);
+/* Columns from the left that rows `top` and below use. */
+int canvas_used(const Canvas *c, int top);
+/* An empty canvas of `width` columns on a grid of its own; canvas_paste() copies what
+ * was drawn to (top, col), moves c->row below it, and frees the grid. `drawn` false: it
+ * only frees. */
+bool canvas_part(const Canvas *c, int width, Canvas *part, Grid *grid, Err *err);
+bool canvas_paste(Canvas *c, Canvas *part, int top, int col, bool drawn, Err *err);
+/* Title, body and caption of any figure. */
+bool canvas_figure(Canvas *c, const Figure *f, Err *err);
 /* A paragraph wrapped to the width. */
 bool canvas_text(Canvas *c, const char *text, uint8_t attr, Err *err);
 /* The whole page, or only image `only` (0-based, -1: all) as large as it fits in the
@@ -51,6 +62,11 @@ bool draw_bars(Canvas *c, const Figure *f, Err *err);
 bool draw_heat(Canvas *c, const Figure *f, Err *err);
 bool draw_bipartite(Canvas *c, const Figure *f, Err *err);
 bool draw_between(Canvas *c, const Figure *f, Err *err);
+/* The overview of a set; one component (its page) in about `rows` rows. */
+bool draw_components(Canvas *c, const Figure *f, Err *err);
+bool draw_component(Canvas *c, const Figure *page, int rows, Err *err);
+/* How many images stand in a row when their longer side has at most `side` pixels. */
+int figure_row_at(const Figure *f, const DrawStyle *style, int side);
 /* The names of the series with their marks, wrapped; nothing when there are none. */
 bool draw_legend(Canvas *c, const Figure *f, Err *err);
 #endif

@@ -60,6 +60,8 @@ static void choose_size(Page *p, const Canvas *c)
     int want = f->per_row > 0 ? at_most(f->per_row, shown) : shown;
     int side[] = {at_least(at_least(f->h, f->w), FULL), FULL, THUMB};
     int fit = 0;
+    for (size_t i = 0; i < ARRAY_LEN(side) && c->side > 0; i++)
+        side[i] = i == 0 ? c->side : at_most(side[i], c->side);
     for (size_t i = 0; i < ARRAY_LEN(side) && fit < want && p->max_rows == 0; i++)
         fit = fit_side(p, at_most(side[i], room), ascii, c->width);
     for (int s = room; p->max_rows > 0 && s > 0; s--) {
@@ -250,6 +252,10 @@ static bool draw_page(Page *p, Canvas *c, Err *err)
             return false;
         c->row += labels || p->f->scale == SCALE_EACH; /* blank line */
     }
+    if (c->bare) {
+        c->row -= labels || p->f->scale == SCALE_EACH;
+        return true;
+    }
     return canvas_need(c, 1, err) && draw_scale(p, c, err);
 }
 
@@ -260,6 +266,15 @@ int figure_per_row(const Figure *f, const DrawStyle *style)
     p.panels = f->is_signed && style->level == LEVEL_MONO ? 2 : 1;
     choose_size(&p, &c);
     return at_least(p.per_row, 1);
+}
+
+int figure_row_at(const Figure *f, const DrawStyle *style, int side)
+{
+    Page p = {.f = f, .map = {style->level, style->light, f->is_signed}};
+    bool ascii = style->level < LEVEL_256 || !style->utf8;
+    p.panels = f->is_signed && style->level == LEVEL_MONO ? 2 : 1;
+    int room = at_least((style->width + 1) / p.panels - 1, 1);
+    return fit_side(&p, at_most(side, room), ascii, style->width);
 }
 
 bool draw_images(Canvas *c, const Figure *f, int only, int max_rows, Err *err)

@@ -50,7 +50,7 @@ static bool set_line(char **slot, const char *text, Err *err)
 
 static const char *const kind_names[FIG_KINDS] = {
     "images", "table",     "text",    "plot", "bars",
-    "heat",   "bipartite", "between", "page",
+    "heat",   "bipartite", "between", "page", "components",
 };
 
 const char *figure_kind_name(FigKind kind)

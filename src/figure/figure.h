@@ -19,8 +19,9 @@ typedef enum FigKind {
     FIG_BIPARTITE, /* two columns of names and weighted edges between them */
     FIG_BETWEEN,   /* metrics between their null and their limit */
     FIG_PAGE,      /* figures together */
+    FIG_COMPONENTS, /* a dictionary's parts: pictures, bars and metrics of each */
 } FigKind;
-enum { FIG_KINDS = FIG_PAGE + 1, FIG_DEPTH = 4 /* pages within pages */ };
+enum { FIG_KINDS = FIG_COMPONENTS + 1, FIG_DEPTH = 4 /* pages within pages */ };
 const char *figure_kind_name(FigKind kind); /* "images", "table" ... */
 
 typedef enum FigScale { SCALE_SHARED, SCALE_EACH, SCALE_P99 } FigScale;
@@ -93,12 +94,18 @@ typedef struct Figure {
     /* FIG_BIPARTITE */
     int n_edges;
     Edge *edges;
-    /* FIG_BETWEEN */
+    /* FIG_BETWEEN; FIG_COMPONENTS: metrics of the whole set */
     int n_between;
     Between *between;
-    /* FIG_PAGE */
+    /* FIG_PAGE: per_row columns where there is room; FIG_COMPONENTS, where the left
+     * names are the components and the series their metrics (y the value, lo its null,
+     * hi its limit, NaN unknown; no x) */
     int n_parts;
     struct Figure **parts;
+    /* A part of FIG_COMPONENTS with something for each component, in their order: a
+     * FIG_IMAGES has n / n_left images for each, a FIG_HEAT one row (shown as bars), a
+     * FIG_PLOT one series. false: the part is about all of them. */
+    bool each;
 } Figure;
 
 Figure *figure_images(int n, int h, int w, const float *pixels, bool is_signed,
@@ -146,6 +153,23 @@ bool figure_add_part(Figure *f, Figure *taken, Err *err);
  * failure. */
 Figure *figure_component(const char *title, Figure *patterns, Figure *heads,
                          Figure *examples, Err *err);
+
+/* A set of `n` components without names: then set them (figure_set_left), add metrics
+ * (figure_add_series), metrics of the whole (figure_add_between) and parts. */
+Figure *figure_components(int n, Err *err);
+/* All about component r (0-based) as a page: its parts, then a table of its metrics
+ * with rank, null and limit. */
+Figure *figure_one_component(const Figure *f, int r, Err *err);
+/* What can be said of the set on one page: metrics of the whole, parts about all, and
+ * the first `most` components of the first pictures and bars. */
+Figure *figure_overview(const Figure *f, int most, Err *err);
+/* order[n_left]: components by falling metric (`by`, -1: as they are), NaN last, ties
+ * as they are; rising: the other way round, NaN still last. */
+void figure_component_order(const Figure *f, int by, bool rising, int *order);
+/* Draws component r in about `rows` rows: its first pictures as large as that allows,
+ * bars and metrics beside them, further pictures below; taller where it cannot be. */
+bool figure_draw_component(const Figure *f, int r, int rows, const DrawStyle *style,
+                           Grid *out, Err *err);
 
 /* Where a metric stands, in *share (0 at the null, 1 at the limit; NaN when it cannot
  * be said). */

@@ -73,6 +73,11 @@ Figure *figure_bars(int n, Err *err)
     return named_figure(FIG_BARS, n, 0, err);
 }
 
+Figure *figure_components(int n, Err *err)
+{
+    return named_figure(FIG_COMPONENTS, n, 0, err);
+}
+
 Figure *figure_bipartite(int n_left, int n_right, Err *err)
 {
     return named_figure(FIG_BIPARTITE, n_left, n_right, err);
@@ -129,7 +134,7 @@ static bool rising(const double *edge, int n)
 static bool check_series(const Figure *f, Mark mark, int n, const double *x,
                          const double *y, const double *lo, const double *hi, Err *err)
 {
-    bool bars = f->kind == FIG_BARS;
+    bool bars = f->kind == FIG_BARS || f->kind == FIG_COMPONENTS;
     if (f->kind != FIG_PLOT && !bars)
         return err_set(err, ERR_SHAPE,
                        "a series for a figure of kind %s: only plots and "
@@ -296,7 +301,7 @@ bool figure_add_edge(Figure *f, int left, int right, double weight, Err *err)
 bool figure_add_between(Figure *f, const Between *b, Err *err)
 {
     void *list = f->between;
-    if (f->kind != FIG_BETWEEN)
+    if (f->kind != FIG_BETWEEN && f->kind != FIG_COMPONENTS)
         return err_set(err, ERR_SHAPE,
                        "a metric between its null and its limit for a "
                        "figure of kind %s",
@@ -318,18 +323,34 @@ static int depth_of(const Figure *f)
         int d = depth_of(f->parts[i]);
         most = d > most ? d : most;
     }
-    return most + (f->kind == FIG_PAGE);
+    return most + (f->kind == FIG_PAGE || f->kind == FIG_COMPONENTS);
+}
+
+/* A part with something for each component has as much for every one. */
+static bool fits_each(const Figure *f, const Figure *part, Err *err)
+{
+    int n = f->n_left;
+    bool ok = !part->each || (part->kind == FIG_IMAGES && part->n % n == 0) ||
+              (part->kind == FIG_HEAT && part->h == n) ||
+              (part->kind == FIG_PLOT && part->n_series == n);
+    return ok || err_set(err, ERR_SHAPE,
+                         "a part of kind %s for each of %d components: images in equal "
+                         "number, a heat map with a row, or a plot with a series for "
+                         "each",
+                         figure_kind_name(part->kind), n);
 }
 
 bool figure_add_part(Figure *f, Figure *taken, Err *err)
 {
     void *list = f->parts;
-    bool ok = f->kind == FIG_PAGE && depth_of(taken) < FIG_DEPTH;
+    bool set = f->kind == FIG_COMPONENTS;
+    bool ok = (f->kind == FIG_PAGE || set) && depth_of(taken) < FIG_DEPTH;
     if (!ok)
         err_set(err, ERR_SHAPE,
-                "a part for a figure of kind %s: only pages have parts, "
+                "a part for a figure of kind %s: only pages and components have parts, "
                 "%d deep at most",
                 figure_kind_name(f->kind), FIG_DEPTH);
+    ok = ok && (!set || fits_each(f, taken, err));
     ok = ok && grow(&list, f->n_parts, sizeof(Figure *), err);
     if (!ok) {
         figure_free(taken);

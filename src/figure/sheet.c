@@ -17,6 +17,7 @@
 #define PLOT   400.0 /* figures without a width of their own */
 #define BAR_W  128.0
 #define BAR_H  7.0
+enum { OVERVIEW = 40 /* components of a set */ };
 
 const Rgb sheet_ink = {32, 32, 36}, sheet_soft = {96, 96, 100};
 const Rgb sheet_frame = {190, 190, 190}, sheet_faint = {228, 228, 230};
@@ -150,6 +151,19 @@ static bool is_beside(const Figure *page, int i)
            page->parts[i]->kind == FIG_IMAGES;
 }
 
+static bool page_width(Paper *p, const Figure *f, double *w, Err *err);
+static bool sheet_page(Sheet *s, const Figure *f, Err *err);
+
+/* A set is written as the page that figure_overview() makes of it: its width with p,
+ * the page itself with s. */
+static bool with_overview(Paper *p, Sheet *s, const Figure *f, double *w, Err *err)
+{
+    Figure *page = figure_overview(f, OVERVIEW, err);
+    bool ok = page && (s ? sheet_page(s, page, err) : page_width(p, page, w, err));
+    figure_free(page);
+    return ok;
+}
+
 /* The widest part, or the widest two that stand beside each other. */
 static bool page_width(Paper *p, const Figure *f, double *w, Err *err)
 {
@@ -172,6 +186,7 @@ bool sheet_width(Paper *p, const Figure *f, double *w, Err *err)
     case FIG_TABLE:
     case FIG_TEXT: return cells_width(f, w, err);
     case FIG_PAGE: return page_width(p, f, w, err);
+    case FIG_COMPONENTS: return with_overview(p, NULL, f, w, err);
     case FIG_PLOT:
     case FIG_BARS:
     case FIG_BIPARTITE:
@@ -217,6 +232,7 @@ static bool sheet_body(Sheet *s, const Figure *f, Err *err)
     case FIG_BIPARTITE: return sheet_bipartite(s, f, err);
     case FIG_BETWEEN: return sheet_between(s, f, err);
     case FIG_PAGE: return sheet_page(s, f, err);
+    case FIG_COMPONENTS: return with_overview(NULL, s, f, NULL, err);
     case FIG_TABLE:
     case FIG_TEXT: break;
     }

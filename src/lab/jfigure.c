@@ -131,7 +131,7 @@ static bool describe_bipartite(const Figure *f, json_t *o)
     return jval_set(o, "edges", list) && describe_sides(f, o);
 }
 
-static bool describe_between(const Figure *f, json_t *o)
+static json_t *between_list(const Figure *f)
 {
     json_t *list = json_array();
     for (int i = 0; list && i < f->n_between; i++) {
@@ -141,7 +141,12 @@ static bool describe_between(const Figure *f, json_t *o)
         list = append(list, json_pack("{s:o,s:o}", "name", jval_str(b->name), "numbers",
                                       numbers(v, (int)ARRAY_LEN(v))));
     }
-    return jval_set(o, "between", list);
+    return list;
+}
+
+static bool describe_between(const Figure *f, json_t *o)
+{
+    return jval_set(o, "between", between_list(f));
 }
 
 static bool describe_page(const Figure *f, json_t *o)
@@ -149,7 +154,16 @@ static bool describe_page(const Figure *f, json_t *o)
     json_t *list = json_array();
     for (int i = 0; list && i < f->n_parts; i++)
         list = append(list, jfigure_describe(f->parts[i]));
-    return jval_set(o, "parts", list);
+    return jval_set(o, "parts", list) && jval_set(o, "per_row", json_integer(f->per_row));
+}
+
+static bool describe_components(const Figure *f, json_t *o)
+{
+    json_t *list = json_array();
+    for (int i = 0; list && i < f->n_series; i++)
+        list = append(list, one_series(&f->series[i]));
+    return jval_set(o, "series", list) && jval_set(o, "left", texts(f->left, f->n_left)) &&
+           jval_set(o, "between", between_list(f)) && describe_page(f, o);
 }
 
 static bool (*const describe[FIG_KINDS])(const Figure *f, json_t *o) = {
@@ -157,7 +171,7 @@ static bool (*const describe[FIG_KINDS])(const Figure *f, json_t *o) = {
     [FIG_TEXT] = describe_text,           [FIG_PLOT] = describe_plot,
     [FIG_BARS] = describe_bars,           [FIG_HEAT] = describe_heat,
     [FIG_BIPARTITE] = describe_bipartite, [FIG_BETWEEN] = describe_between,
-    [FIG_PAGE] = describe_page,
+    [FIG_PAGE] = describe_page,           [FIG_COMPONENTS] = describe_components,
 };
 
 json_t *jfigure_describe(const Figure *f)
@@ -166,6 +180,7 @@ json_t *jfigure_describe(const Figure *f)
     bool ok = o && jval_set(o, "kind", json_string(figure_kind_name(f->kind))) &&
               (!f->title || jval_set(o, "title", jval_str(f->title))) &&
               (!f->caption || jval_set(o, "caption", jval_str(f->caption))) &&
+              (!f->each || jval_set(o, "each", json_true())) &&
               describe[f->kind](f, o);
     if (ok)
         return o;

@@ -334,35 +334,56 @@ static bool add_between(Figure *f, const json_t *o, Err *err)
     return ok;
 }
 
+static bool fill_between(Figure *f, const json_t *ev, Err *err)
+{
+    const json_t *list = list_member(ev, "between", -1, MAX_PARTS, err);
+    bool ok = list != NULL;
+    for (size_t i = 0; ok && i < json_array_size(list); i++)
+        ok = add_between(f, json_array_get(list, i), err);
+    return ok;
+}
+
 static Figure *rebuild_between(Rebuild *r, const json_t *ev, Err *err)
 {
     (void)r;
-    const json_t *list = list_member(ev, "between", -1, MAX_PARTS, err);
-    Figure *f = list ? figure_between(err) : NULL;
-    bool ok = f != NULL;
-    for (size_t i = 0; ok && i < json_array_size(list); i++)
-        ok = add_between(f, json_array_get(list, i), err);
-    return finish(f, ok);
+    Figure *f = figure_between(err);
+    return finish(f, f && fill_between(f, ev, err));
 }
 
 static Figure *rebuild_any(Rebuild *r, const json_t *ev, Err *err);
 
-static Figure *rebuild_page(Rebuild *r, const json_t *ev, Err *err)
+static bool fill_parts(Rebuild *r, Figure *f, const json_t *ev, Err *err)
 {
     const json_t *list = list_member(ev, "parts", -1, MAX_PARTS, err);
-    if (list && r->depth >= FIG_DEPTH) {
-        err_set(err, ERR_FORMAT, "pages of a figure event are nested too deep");
-        return NULL;
-    }
-    Figure *f = list ? figure_page(err) : NULL;
-    bool ok = f != NULL;
+    int64_t per_row = jval_get_int(ev, "per_row", 0);
+    if (list && r->depth >= FIG_DEPTH)
+        return err_set(err, ERR_FORMAT, "pages of a figure event are nested too deep");
+    bool ok = list != NULL;
+    f->per_row = per_row > 0 && per_row <= MAX_SIDE ? (int)per_row : 0;
     r->depth++;
     for (size_t i = 0; ok && i < json_array_size(list); i++) {
         Figure *part = rebuild_any(r, json_array_get(list, i), err);
         ok = part && figure_add_part(f, part, err);
     }
     r->depth--;
-    return finish(f, ok);
+    return ok;
+}
+
+static Figure *rebuild_page(Rebuild *r, const json_t *ev, Err *err)
+{
+    Figure *f = figure_page(err);
+    return finish(f, f && fill_parts(r, f, ev, err));
+}
+
+static Figure *rebuild_components(Rebuild *r, const json_t *ev, Err *err)
+{
+    const json_t *names = list_member(ev, "left", -1, MAX_SIDE, err);
+    const json_t *series = names ? list_member(ev, "series", -1, MAX_PARTS, err) : NULL;
+    Figure *f = series ? figure_components((int)json_array_size(names), err) : NULL;
+    bool ok = f && fill_names(f, names, figure_set_left, err);
+    for (size_t i = 0; ok && i < json_array_size(series); i++)
+        ok = add_series(f, json_array_get(series, i), err);
+    return finish(f, ok && fill_between(f, ev, err) && fill_parts(r, f, ev, err));
 }
 
 static Figure *(*const rebuild[FIG_KINDS])(Rebuild *, const json_t *, Err *) = {
@@ -370,7 +391,7 @@ static Figure *(*const rebuild[FIG_KINDS])(Rebuild *, const json_t *, Err *) = {
     [FIG_TEXT] = rebuild_text,           [FIG_PLOT] = rebuild_plot,
     [FIG_BARS] = rebuild_bars,           [FIG_HEAT] = rebuild_heat,
     [FIG_BIPARTITE] = rebuild_bipartite, [FIG_BETWEEN] = rebuild_between,
-    [FIG_PAGE] = rebuild_page,
+    [FIG_PAGE] = rebuild_page,           [FIG_COMPONENTS] = rebuild_components,
 };
 
 static Figure *rebuild_any(Rebuild *r, const json_t *ev, Err *err)
@@ -386,6 +407,8 @@ static Figure *rebuild_any(Rebuild *r, const json_t *ev, Err *err)
         f = rebuild[k](r, ev, err);
     else
         err_set(err, ERR_FORMAT, "a figure event of a kind that is not known");
+    if (f)
+        f->each = json_is_true(json_object_get(ev, "each"));
     return finish(f, f && (!title || figure_set_title(f, title, err)) &&
                          (!caption || figure_set_caption(f, caption, err)));
 }

@@ -10,11 +10,16 @@
 extern const LbFn lb_tensor_fns[], lb_trace_fns[], lb_session_fns[], lb_data_fns[],
     lb_model_fns[], lb_decomp_fns[], lb_figure_fns[], lb_plot_fns[], lb_chart_fns[],
     lb_exchange_fns[], lb_network_fns[], lb_runs_fns[], lb_study_fns[],
-    lb_sae_fns[];
+    lb_sae_fns[], lb_component_fns[];
 extern const size_t lb_n_tensor_fns, lb_n_trace_fns, lb_n_session_fns, lb_n_data_fns,
     lb_n_model_fns, lb_n_decomp_fns, lb_n_figure_fns, lb_n_plot_fns, lb_n_chart_fns,
     lb_n_exchange_fns, lb_n_network_fns, lb_n_runs_fns, lb_n_study_fns,
-    lb_n_sae_fns;
+    lb_n_sae_fns, lb_n_component_fns;
+
+extern const LbFn lb_super_fns[];
+extern const size_t lb_n_super_fns;
+extern const LbFn lb_dial_fns[];
+extern const size_t lb_n_dial_fns;
 
 /* The binding files with their heading: the one list of them. */
 static const struct {
@@ -28,10 +33,13 @@ static const struct {
     { "inside networks, and networks from elsewhere", lb_network_fns, &lb_n_network_fns },
     { "decompositions", lb_decomp_fns, &lb_n_decomp_fns },
     { "decompositions: families, gauge, matching", lb_study_fns, &lb_n_study_fns },
+    { "decompositions: the gauge dial", lb_dial_fns, &lb_n_dial_fns },
     { "sparse autoencoders", lb_sae_fns, &lb_n_sae_fns },
+    { "superposition", lb_super_fns, &lb_n_super_fns },
     { "figures and reports", lb_figure_fns, &lb_n_figure_fns },
     { "plots", lb_plot_fns, &lb_n_plot_fns },
     { "maps, graphs and pages", lb_chart_fns, &lb_n_chart_fns },
+    { "components", lb_component_fns, &lb_n_component_fns },
     { "runs and claims", lb_runs_fns, &lb_n_runs_fns },
     { "tensors", lb_tensor_fns, &lb_n_tensor_fns },
     { "files", lb_exchange_fns, &lb_n_exchange_fns },

@@ -41,7 +41,6 @@ const OptRow sae_options[] = {
     OPT(OPT_NUM, theta, "0.05", 1e-6, 1e6, "Thresholds at the start (jumprelu kinds)."),
     OPT(OPT_NUM, width, "0.05", 1e-9, 1e6,
         "Width of the kernel that trains thresholds, in units of u."),
-    OPT(OPT_NUM, aux, "0.03125", 0, 1e6,
     OPT(OPT_NUM, theta_share, "0", 0, 1,
         "Share of examples each latent starts active on: its threshold is put there, "
         "at least theta; 0: off."),
@@ -52,6 +51,7 @@ const OptRow sae_options[] = {
         "The kernel's width goes from width to this, geometrically, over the first 80 "
         "% "
         "of the steps; 0: it stays."),
+    OPT(OPT_NUM, aux, "0.03125", 0, 1e6,
         "Weight of the auxiliary loss that revives dead latents; 0: off."),
     OPT(OPT_INT, k_aux, "0", 0, 1000000,
         "Dead latents it uses in an example; 0: half the target's dimensions."),
@@ -59,10 +59,10 @@ const OptRow sae_options[] = {
         "Examples without firing after which a latent counts as dead."),
     OPT(OPT_NUM, kl, "0", 0, 1e6,
         "Weight of KL(softmax(target) || softmax(output)), where targets are logits."),
-    OPT(OPT_BOOL, unit, "true", 0, 0,
     {"start",      OPT_ENUM, offsetof(SaeCfg, start),      "tied",      0, 0, "tied uniform",
      "First weights: random directions, read and written alike; or all weights and "
      "biases uniform within 1/sqrt(inputs of their layer)."                                                                         },
+    OPT(OPT_BOOL, unit, "true", 0, 0,
         "Rows of the decoder have length 1; else penalties weigh a latent by it."),
     OPT(OPT_BOOL, skip, "false", 0, 0,
         "A dense linear path from input to output beside the code."),

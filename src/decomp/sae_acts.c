@@ -24,6 +24,23 @@ static Val threshold(Graph *g, const char *op, Val u, Val theta, double width)
     return g_call(g, op, in, 2, &a);
 }
 
+/* u and thresholds in units of the kernel's width at this step; returns the factor or
+ * VAL_NONE. */
+static Val sharpened(SaeForm *t, Val *u, Val *theta)
+{
+    Val k = sae_sharpness(t->s, t->g);
+    *u = k == VAL_NONE ? t->u : g_mul(t->g, t->u, k);
+    *theta = k == VAL_NONE ? t->theta : g_mul(t->g, t->theta, k);
+    return k;
+}
+
+static Val jump(SaeForm *t, Val *u, Val *theta)
+{
+    Val k = sharpened(t, u, theta);
+    Val f = threshold(t->g, "jump", *u, *theta, t->s->cfg.width);
+    return k == VAL_NONE ? f : g_div(t->g, f, k);
+}
+
 /* Sum over latents, mean over the batch. */
 static Val per_example(SaeForm *t, Val v)
 {
@@ -87,9 +104,9 @@ static void train_jump_tanh(SaeForm *t)
 }
 
 static void train_jump_sigmoid(SaeForm *t)
-    Val u, theta;
 {
     Graph *g = t->g;
+    Val u, theta;
     double tau = t->s->cfg.width;
     sharpened(t, &u, &theta);
     t->f = g_mul(g, t->u, threshold(g, "soft_gate", u, theta, tau));

@@ -230,10 +230,6 @@ void sae_adjust(void *ctx, Graph *g, OptimParam *p, int n)
 }
 
 void sae_after(void *ctx, Graph *g)
-        if (s->cfg.theta_end > 0) {
-            sae_follow_line(s, g, theta);
-            return;
-        }
 {
     Sae *s = ctx;
     Val dec = sae_param(s, g, "decoder");
@@ -241,6 +237,10 @@ void sae_after(void *ctx, Graph *g)
         graph_assign(g, dec, g_unary(g, "normalize", dec));
     if (s->act->flags & ACT_TRAINED) {
         Val theta = sae_param(s, g, "threshold");
+        if (s->cfg.theta_end > 0) {
+            sae_follow_line(s, g, theta);
+            return;
+        }
         graph_assign(g, theta, clamp(g, theta, floor_theta, 1e30));
     }
 }

@@ -11,6 +11,7 @@
 #include "graph/build.h"
 #include "tensor/rng.h"
 
+enum { FEW = 8 }; /* latents to one active one */
 #define ACTS                                                                           \
     "relu topk batchtopk matryoshka abstopk jumprelu jumprelu_tanh jumprelu_sigmoid "  \
     "gated"
@@ -298,8 +299,26 @@ Val sae_param(Sae *s, Graph *g, const char *name)
     return graph_state(g, name, tset_get(s->params, name));
 }
 
+bool sae_few(const Sae *s)
+{
+    return (s->act->flags & ACT_K) && s->cfg.k * FEW <= (double)s->M;
+}
+
+Val sae_times(const Sae *s, Graph *g, Val f, Val rows, Val b)
+{
+    if (sae_few(s))
+        return g_call(g, "sparse_decode", (Val[]){f, rows, b}, b == VAL_NONE ? 2 : 3, NULL);
+    Val y = g_matmul(g, f, rows, false, false);
+    return b == VAL_NONE ? y : g_add(g, y, b);
+}
+
 Val sae_pre(Sae *s, Graph *g, Val x)
 {
+    if (sae_few(s)) {
+        Val in[4] = {x, sae_param(s, g, "encoder"), sae_param(s, g, "encoder_bias"),
+                     sae_param(s, g, "decoder_bias")};
+        return g_call(g, "sparse_linear", in, s->own_target ? 3 : 4, NULL);
+    }
     if (!s->own_target)
         x = g_sub(g, x, sae_param(s, g, "decoder_bias"));
     return g_linear(g, x, sae_param(s, g, "encoder"), sae_param(s, g, "encoder_bias"));
@@ -307,8 +326,8 @@ Val sae_pre(Sae *s, Graph *g, Val x)
 
 Val sae_write(Sae *s, Graph *g, Val f, Val x)
 {
-    Val y = g_add(g, g_matmul(g, f, sae_param(s, g, "decoder"), false, false),
-                  sae_param(s, g, "decoder_bias"));
+    Val y = sae_times(s, g, f, sae_param(s, g, "decoder"),
+                      sae_param(s, g, "decoder_bias"));
     if (s->cfg.skip)
         y = g_add(g, y, g_linear(g, x, sae_param(s, g, "skip"), VAL_NONE));
     return y;

@@ -9,12 +9,12 @@
 
 static const double tanh_slope = 4, pull = 3e-6; /* of the January 2025 recipe */
 
-static Val topk(Graph *g, Val x, int64_t k)
+static Val topk(Graph *g, Val u, int64_t n, bool batch, bool with_sign)
 {
     OpAttr a = {
-        .i = {k, -1}
+        .i = {n, batch, with_sign}
     };
-    return g_call(g, "topk_gate", &x, 1, &a);
+    return g_call(g, "sparse_topk", &u, 1, &a);
 }
 
 static Val threshold(Graph *g, const char *op, Val u, Val theta, double width)
@@ -68,20 +68,18 @@ static void train_relu(SaeForm *t)
 
 static void train_topk(SaeForm *t)
 {
-    t->f = topk(t->g, g_relu(t->g, t->u), llround(t->s->cfg.k));
+    t->f = topk(t->g, t->u, llround(t->s->cfg.k), false, false);
 }
 
 static void train_abstopk(SaeForm *t)
 {
-    t->f = topk(t->g, t->u, llround(t->s->cfg.k));
+    t->f = topk(t->g, t->u, llround(t->s->cfg.k), false, true);
 }
 
 static void train_batchtopk(SaeForm *t)
 {
-    int64_t flat = t->B * t->s->M, k = llround(t->s->cfg.k * (double)t->B);
-    Val all = g_reshape(t->g, g_relu(t->g, t->u), 1, &flat);
-    t->f = g_reshape(t->g, topk(t->g, all, k < flat ? k : flat), 2,
-                     (int64_t[]){t->B, t->s->M});
+    int64_t all = t->B * t->s->M, n = llround(t->s->cfg.k * (double)t->B);
+    t->f = topk(t->g, t->u, n < all ? n : all, true, false);
 }
 
 static void train_jump(SaeForm *t)
@@ -149,12 +147,12 @@ static Val infer_relu(Sae *s, Graph *g, Val u)
 
 static Val infer_topk(Sae *s, Graph *g, Val u)
 {
-    return topk(g, g_relu(g, u), llround(s->cfg.k));
+    return topk(g, u, llround(s->cfg.k), false, false);
 }
 
 static Val infer_abstopk(Sae *s, Graph *g, Val u)
 {
-    return topk(g, u, llround(s->cfg.k));
+    return topk(g, u, llround(s->cfg.k), false, true);
 }
 
 static Val infer_theta(Sae *s, Graph *g, Val u)

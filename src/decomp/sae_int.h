@@ -70,7 +70,11 @@ SaeScaled sae_norm_in(Sae *s, Graph *g, Val x);
 Val sae_norm_target(Sae *s, Graph *g, const SaeScaled *in, Val y);
 Val sae_norm_back(Sae *s, Graph *g, const SaeScaled *in, Val y);
 
+/* Whether codes are so sparse by construction that work should go with what is active. */
+bool sae_few(const Sae *s);
 Val sae_param(Sae *s, Graph *g, const char *name);
+/* f [B,m] times rows [m,O] plus b [O] (VAL_NONE: 0). */
+Val sae_times(const Sae *s, Graph *g, Val f, Val rows, Val b);
 Val sae_pre(Sae *s, Graph *g, Val x);          /* normalised x -> u */
 Val sae_write(Sae *s, Graph *g, Val f, Val x); /* f, normalised x -> y' */
 #endif

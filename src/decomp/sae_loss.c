@@ -33,9 +33,10 @@ static Val above(Graph *g, Val x, double k)
 
 /* ---- reconstruction -------------------------------------------------------------- */
 
-static Val squared(SaeForm *t, Val e)
+/* |a - b|^2 summed over dimensions, mean over the batch. */
+static Val squared(SaeForm *t, Val a, Val b)
 {
-    return g_scale(t->g, g_sum(t->g, g_square(t->g, e)), 1 / (double)t->B);
+    return g_scale(t->g, g_binary(t->g, "mse", a, b), (double)t->s->O);
 }
 
 static Val rows_of(Graph *g, Val x, int axis, int64_t first, int64_t end)
@@ -58,9 +59,9 @@ static Val nested(SaeForm *t, Val base)
         if (to == from)
             continue;
         y = g_add(g, y,
-                  g_matmul(g, rows_of(g, t->f, 1, from, to),
-                           rows_of(g, t->dec, 0, from, to), false, false));
-        Val one = squared(t, g_sub(g, t->y, y));
+                  sae_times(t->s, g, rows_of(g, t->f, 1, from, to),
+                            rows_of(g, t->dec, 0, from, to), VAL_NONE));
+        Val one = squared(t, t->y, y);
         sum = sum == VAL_NONE ? one : g_add(g, sum, one);
         from = to;
     }
@@ -79,7 +80,7 @@ static Val reconstruction(SaeForm *t)
         return nested(t, base);
     }
     t->out = sae_write(s, g, t->f, t->x);
-    return squared(t, g_sub(g, t->y, t->out));
+    return squared(t, t->y, t->out);
 }
 
 /* ---- dead latents ---------------------------------------------------------------- */
@@ -94,17 +95,15 @@ static Val revive(SaeForm *t, Val silence)
     int64_t k = s->cfg.k_aux ? s->cfg.k_aux : (s->O + 1) / 2;
     OpAttr pick =
                {
-                   .i = {k < s->M ? k : s->M, -1}
+                   .i = {k < s->M ? k : s->M, 0, (s->act->flags & ACT_SIGNED) != 0}
     },
            batch = {.i = {0, 0, 0}};
     Val dead = above(g, silence, (double)s->cfg.dead_after);
-    Val u = s->act->flags & ACT_SIGNED ? t->u : g_relu(g, t->u);
-    u = g_mul(g, u, dead);
-    Val f = g_call(g, "topk_gate", &u, 1, &pick);
+    Val u = g_mul(g, t->u, dead), f = g_call(g, "sparse_topk", &u, 1, &pick);
     Val e = g_stop(g, g_sub(g, t->y, t->out));
-    Val miss = g_sub(g, e, g_matmul(g, f, t->dec, false, false));
     Val var = g_sum(g, g_call(g, "var", &e, 1, &batch));
-    Val fit = g_div(g, squared(t, miss), g_shift(g, g_stop(g, var), 1e-12));
+    Val fit = g_div(g, squared(t, e, sae_times(s, g, f, t->dec, VAL_NONE)),
+                    g_shift(g, g_stop(g, var), 1e-12));
     Val low =
         t->theta == VAL_NONE ? g_neg(g, t->u) : g_sub(g, g_stop(g, t->theta), t->u);
     Val below = g_mean(g, g_mul(g, g_relu(g, low), dead));
@@ -114,11 +113,7 @@ static Val revive(SaeForm *t, Val silence)
 static void count_silence(SaeForm *t, Val silence)
 {
     Graph *g = t->g;
-    OpAttr over = {
-        .i = {0, 0}
-    };
-    Val size = g_abs(g, g_stop(g, t->f));
-    Val in[3] = {above(g, g_call(g, "max", &size, 1, &over), 0), g_num(g, silence, 0),
+    Val in[3] = {g_unary(g, "sparse_used", g_stop(g, t->f)), g_num(g, silence, 0),
                  clamp(g, g_shift(g, silence, (double)t->B), 0, 1e7)};
     graph_assign(g, silence, g_call(g, "where", in, 3, NULL));
 }
@@ -223,9 +218,7 @@ void sae_adjust(void *ctx, Graph *g, OptimParam *p, int n)
             p[i].grad = g_scale(g, p[i].grad, 0);
         if (!s->cfg.unit || strcmp(p[i].name, "decoder"))
             continue;
-        Val unit = g_unary(g, "normalize", p[i].param);
-        Val along = g_sum_axis(g, g_mul(g, p[i].grad, unit), 1, true);
-        p[i].grad = g_sub(g, p[i].grad, g_mul(g, along, unit));
+        p[i].grad = g_binary(g, "tangent_rows", p[i].grad, p[i].param);
     }
 }
 
@@ -234,7 +227,7 @@ void sae_after(void *ctx, Graph *g)
     Sae *s = ctx;
     Val dec = sae_param(s, g, "decoder");
     if (s->cfg.unit)
-        graph_assign(g, dec, g_unary(g, "normalize", dec));
+        g_unary(g, "unit_rows", dec);
     if (s->act->flags & ACT_TRAINED) {
         Val theta = sae_param(s, g, "threshold");
         if (s->cfg.theta_end > 0) {

@@ -10,11 +10,11 @@
 
 extern const OpRow ops_ew[], ops_reduce[], ops_shape[], ops_linalg[], ops_nn[],
     ops_index[], ops_random[], ops_image[], ops_lapack[], ops_optim[], ops_einsum[],
-    ops_make[], ops_sae[], ops_conv[];
+    ops_make[], ops_sae[], ops_spd[], ops_sparse[], ops_conv[], ops_pool2d[];
 extern const int ops_ew_count, ops_reduce_count, ops_shape_count, ops_linalg_count,
     ops_nn_count, ops_index_count, ops_random_count, ops_image_count, ops_lapack_count,
     ops_optim_count, ops_einsum_count, ops_make_count,
-    ops_sae_count, ops_conv_count;
+    ops_sae_count, ops_spd_count, ops_sparse_count, ops_conv_count, ops_pool2d_count;
 
 /* ---- checks ---------------------------------------------------------------------- */
 

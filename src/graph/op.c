@@ -29,7 +29,9 @@ static const Family families[] = {
     {ops_random, &ops_random_count}, {ops_image, &ops_image_count},
     {ops_lapack, &ops_lapack_count}, {ops_optim, &ops_optim_count},
     {ops_einsum, &ops_einsum_count}, {ops_make, &ops_make_count},
-    {ops_sae, &ops_sae_count},       {ops_conv, &ops_conv_count},
+    {ops_sae, &ops_sae_count},       {ops_spd, &ops_spd_count},
+    {ops_sparse, &ops_sparse_count},       {ops_conv, &ops_conv_count},
+    {ops_pool2d, &ops_pool2d_count},
 };
 
 static const OpRow *all[MAX_ROWS];

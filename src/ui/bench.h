@@ -8,6 +8,7 @@
 #define CLEAVE_UI_BENCH_H
 #include "data/dataset.h"
 #include "decomp/fit.h"
+#include "graph/optim.h"
 #include "ui/command.h"
 
 enum { BENCH_SPANS = 40 };
@@ -58,6 +59,16 @@ extern const BenchCase bench_cases[];
 extern const size_t bench_n_cases;
 
 typedef bool BenchStep(void *ctx, Err *err);
+/* What is trained: the trainer's three builders (lab/train.h). */
+typedef struct BenchLoss {
+    Val (*build)(void *ctx, Graph *g, Val idx);
+    void (*adjust)(void *ctx, Graph *g, OptimParam *p, int n); /* NULL: none */
+    void (*after)(void *ctx, Graph *g);                        /* NULL: none */
+    void *ctx;
+} BenchLoss;
+/* Times steps of Adam on it; bytes of the result are those of the weights. */
+bool bench_fit(const Bench *b, TensorSet *params, const BenchLoss *l, int64_t n_examples,
+               int64_t batch, double lr, BenchResult *out, Err *err);
 /* Median and best seconds of a step over 7 windows, after steps that do not count. */
 bool bench_time(const Bench *b, BenchStep *step, void *ctx, double *median,
                 double *best, Err *err);
@@ -70,6 +81,7 @@ const Dataset *bench_mnist(Bench *b, Err *err); /* NULL: not to be had */
 bool bench_start(Bench *b, const BenchCase *c, BenchResult *out, Err *err);
 bool bench_classifier(Bench *b, const BenchCase *c, BenchResult *out, Err *err);
 bool bench_dictionary(Bench *b, const BenchCase *c, BenchResult *out, Err *err);
+bool bench_sae(Bench *b, const BenchCase *c, BenchResult *out, Err *err);
 bool bench_gemm(Bench *b, const BenchCase *c, BenchResult *out, Err *err);
 bool bench_op(Bench *b, const BenchCase *c, BenchResult *out, Err *err);
 

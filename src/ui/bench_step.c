@@ -27,11 +27,6 @@ typedef struct Step {
     BenchResult *result;
 } Step;
 
-typedef struct Loss {
-    Val (*build)(void *ctx, Graph *g, Val idx);
-    void *ctx;
-} Loss;
-
 static void step_done(Step *s)
 {
     plan_free(s->plan);
@@ -40,7 +35,7 @@ static void step_done(Step *s)
     tensor_release(&s->idx);
 }
 
-static bool build_step(Step *s, Graph *g, const Loss *l, double decay, Err *err)
+static bool build_step(Step *s, Graph *g, const BenchLoss *l, double decay, Err *err)
 {
     int n = tset_count(s->params);
     Val param[MAX_PARAMS], grad[MAX_PARAMS];
@@ -58,11 +53,17 @@ static bool build_step(Step *s, Graph *g, const Loss *l, double decay, Err *err)
     graph_grad(g, loss, param, n, grad);
     for (int i = 0; i < n; i++)
         p[i] = (OptimParam){tset_name(s->params, i), param[i], grad[i], 1};
-    return optim_build(g, &cfg, p, n, s->moments, err);
+    if (l->adjust)
+        l->adjust(l->ctx, g, p, n);
+    if (!optim_build(g, &cfg, p, n, s->moments, err))
+        return false;
+    if (l->after)
+        l->after(l->ctx, g);
+    return graph_ok(g) || (*err = *graph_err(g), false);
 }
 
 /* batch 0: the loss takes no examples. */
-static bool step_init(Step *s, TensorSet *params, const Loss *l, double decay,
+static bool step_init(Step *s, TensorSet *params, const BenchLoss *l, double decay,
                       int64_t n_examples, int64_t batch, double lr, Err *err)
 {
     s->params = params;
@@ -147,6 +148,18 @@ static double weights_of(const TensorSet *params)
     return n;
 }
 
+bool bench_fit(const Bench *b, TensorSet *params, const BenchLoss *l, int64_t n_examples,
+               int64_t batch, double lr, BenchResult *out, Err *err)
+{
+    Step s = {.result = out};
+    bool ok = step_init(&s, params, l, 0, n_examples, batch, lr, err) &&
+              time_step(b, &s, err);
+    if (ok)
+        out->bytes = weights_of(params) * BYTES_OF_WEIGHT;
+    step_done(&s);
+    return ok;
+}
+
 /* ---- classifiers ----------------------------------------------------------------- */
 
 typedef struct Classifier {
@@ -217,7 +230,7 @@ bool bench_classifier(Bench *b, const BenchCase *c, BenchResult *out, Err *err)
     Step s = {.result = out};
     Classifier k = {.train = bench_mnist(b, err)};
     k.model = k.train ? make_model(c, err) : NULL;
-    Loss loss = {classifier_loss, &k};
+    BenchLoss loss = {.build = classifier_loss, .ctx = &k};
     bool ok = k.model &&
               step_init(&s, k.model->params, &loss, c->weight, k.train->n, c->batch,
                         1e-3, err) &&
@@ -327,7 +340,7 @@ bool bench_dictionary(Bench *b, const BenchCase *c, BenchResult *out, Err *err)
     Step s = {.result = out};
     const Dataset *train = bench_mnist(b, err);
     bool ok = train && dict_init(&d, c, train, err);
-    Loss loss = {dictfit_loss, d.fit};
+    BenchLoss loss = {.build = dictfit_loss, .ctx = d.fit};
     ok = ok &&
          step_init(&s, dictfit_params(d.fit), &loss, 0, EXAMPLES, c->batch, d.cfg.lr,
                    err) &&

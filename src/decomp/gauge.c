@@ -3,7 +3,7 @@
  * projection of M = G W^T: A and D the skew parts of its diagonal blocks, B the mean of
  * one off-diagonal block and the other's transpose. Adam works on the entries of X
  * (which keeps their signs and pairs), and W := (I - Y/2)^-1 (I + Y/2) W. */
-#include "decomp/gauge.h"
+#include "decomp/gauge_int.h"
 
 #include <math.h>
 #include <string.h>
@@ -38,23 +38,6 @@ const OptRow gauge_options[] = {
 // clang-format on
 const size_t gauge_n_options = ARRAY_LEN(gauge_options);
 
-typedef struct Group { /* one class: rows of P and N, moments of its X */
-    int64_t n, *rows;
-    double *m, *v;
-} Group;
-
-typedef struct Move {
-    const GaugeCfg *cfg;
-    int64_t R, C, I, height, width;
-    bool squares;
-    Tensor P, N; /* f64 [R,I] */
-    Plan *plan;
-    int out_value, out_loss, out_dp, out_dn;
-    Group *group; /* [C] */
-    int64_t *order;
-    double *scratch;
-} Move;
-
 static double *f64(const Tensor *t)
 {
     return t->data;
@@ -76,7 +59,7 @@ static Val norms(Graph *g, Val a, Val b)
     return g_scale(g, g_add(g, g_mul(g, aa, bb), g_square(g, ab)), 0.5);
 }
 
-static void build(Move *v, Graph *g, double TT)
+static void build(GaugeMove *v, Graph *g, double TT)
 {
     OpAttr axis = {0};
     Val of[2] = {graph_state(g, "P", &v->P), graph_state(g, "N", &v->N)}, d[2];
@@ -102,7 +85,7 @@ static void build(Move *v, Graph *g, double TT)
     graph_output(g, "dN", d[1]);
 }
 
-static bool compile(Move *v, double TT, Err *err)
+static bool compile(GaugeMove *v, double TT, Err *err)
 {
     Graph *g = graph_new(err);
     if (!g)
@@ -120,7 +103,7 @@ static bool compile(Move *v, double TT, Err *err)
     return true;
 }
 
-static double output(const Move *v, int k)
+static double output(const GaugeMove *v, int k)
 {
     return tensor_item(plan_output(v->plan, k));
 }
@@ -128,7 +111,7 @@ static double output(const Move *v, int k)
 /* --- a step inside a class -------------------------------------------------------- */
 
 /* Rows of the class of x [R,I] and y under one another: out [2n,I]. */
-static void gather(const Group *c, const Tensor *x, const Tensor *y, double *out)
+static void gather(const GaugeGroup *c, const Tensor *x, const Tensor *y, double *out)
 {
     int64_t I = x->dim[1];
     for (int64_t k = 0; k < c->n; k++) {
@@ -137,8 +120,7 @@ static void gather(const Group *c, const Tensor *x, const Tensor *y, double *out
     }
 }
 
-/* M [2n,2n] to its projection on the Lie algebra, in place. */
-static void project(double *M, int64_t n)
+void gauge_project(double *M, int64_t n)
 {
     int64_t m = 2 * n;
     for (int64_t i = 0; i < m; i++)
@@ -151,7 +133,7 @@ static void project(double *M, int64_t n)
 }
 
 /* M to the step -lr m/sqrt(v) of Adam at step t >= 1. */
-static void adam(double *M, Group *c, double lr, int64_t t)
+static void adam(double *M, GaugeGroup *c, double lr, int64_t t)
 {
     double c1 = 1 - pow(0.9, (double)t), c2 = 1 - pow(0.999, (double)t);
     for (int64_t i = 0; i < 4 * c->n * c->n; i++) {
@@ -161,8 +143,7 @@ static void adam(double *M, Group *c, double lr, int64_t t)
     }
 }
 
-/* Y [m,m] to (I - Y/2)^-1 (I + Y/2), a new tensor. */
-static bool cayley(const double *Y, int64_t m, Tensor *Q, Err *err)
+bool gauge_cayley(const double *Y, int64_t m, Tensor *Q, Err *err)
 {
     Tensor left = {0}, right = {0};
     bool ok = tensor_new(F64, 2, (int64_t[]){m, m}, &left, err) &&
@@ -178,7 +159,7 @@ static bool cayley(const double *Y, int64_t m, Tensor *Q, Err *err)
     return ok;
 }
 
-static bool step_class(Move *v, Group *c, double lr, int64_t t, Err *err)
+static bool step_class(GaugeMove *v, GaugeGroup *c, double lr, int64_t t, Err *err)
 {
     int64_t m = 2 * c->n, I = v->I;
     double *W = v->scratch, *G = W + m * I, *M = G + m * I;
@@ -189,10 +170,10 @@ static bool step_class(Move *v, Group *c, double lr, int64_t t, Err *err)
     gather(c, plan_output(v->plan, v->out_dp), plan_output(v->plan, v->out_dn), G);
     bool ok = blas_gemm_f64(false, true, m, m, I, 1, G, I, W, I, 0, M, m, err);
     if (ok) {
-        project(M, c->n);
+        gauge_project(M, c->n);
         adam(M, c, lr, t);
     }
-    ok = ok && cayley(M, m, &Q, err) &&
+    ok = ok && gauge_cayley(M, m, &Q, err) &&
          blas_gemm_f64(false, false, m, I, m, 1, f64(&Q), m, W, I, 0, G, I, err);
     for (int64_t k = 0; ok && k < c->n; k++) {
         memcpy(f64(&v->P) + c->rows[k] * I, G + k * I, sizeof *G * (size_t)I);
@@ -204,31 +185,36 @@ static bool step_class(Move *v, Group *c, double lr, int64_t t, Err *err)
 
 /* --- making ----------------------------------------------------------------------- */
 
-/* Heads into the factors: a, b and a head of 1 in the owner's class. */
-static bool load(Move *v, const Dictionary *d, Err *err)
+bool gauge_split_row(const Dictionary *d, int64_t r, double *p, double *n, Err *err)
 {
-    const float *a = d->a.data, *b = d->b.data, *h = d->head.data;
-    for (int64_t r = 0; r < v->R; r++) {
-        int64_t used = 0, c = ((int32_t *)d->owner.data)[r];
-        for (int64_t k = 0; k < d->C; k++)
-            used += h[r * d->C + k] != 0;
-        if (used > 1)
-            return err_set(err, ERR_OPTION,
-                           "component %lld speaks for %lld classes; a gauge needs "
-                           "one-class heads",
-                           (long long)r, (long long)used);
-        double x = (double)h[r * d->C + c], root = sqrt(fabs(x)), s = x < 0 ? -1 : 1;
-        for (int64_t i = 0; i < v->I; i++) {
-            double p = root * (double)a[r * v->I + i],
-                   q = root * s * (double)b[r * v->I + i];
-            f64(&v->P)[r * v->I + i] = 0.5 * (p + q);
-            f64(&v->N)[r * v->I + i] = 0.5 * (p - q);
-        }
+    const float *a = (float *)d->a.data + r * d->I, *b = (float *)d->b.data + r * d->I;
+    const float *h = (float *)d->head.data + r * d->C;
+    int64_t used = 0, c = ((int32_t *)d->owner.data)[r];
+    for (int64_t k = 0; k < d->C; k++)
+        used += h[k] != 0;
+    if (used > 1)
+        return err_set(err, ERR_OPTION,
+                       "component %lld speaks for %lld classes; a gauge needs "
+                       "one-class heads",
+                       (long long)r, (long long)used);
+    double x = (double)h[c], root = sqrt(fabs(x)), s = x < 0 ? -1 : 1;
+    for (int64_t i = 0; i < d->I; i++) {
+        double left = root * (double)a[i], right = root * s * (double)b[i];
+        p[i] = 0.5 * (left + right);
+        n[i] = 0.5 * (left - right);
     }
     return true;
 }
 
-static void group_rows(Move *v, const Dictionary *d)
+static bool load(GaugeMove *v, const Dictionary *d, Err *err)
+{
+    for (int64_t r = 0; r < v->R; r++)
+        if (!gauge_split_row(d, r, f64(&v->P) + r * v->I, f64(&v->N) + r * v->I, err))
+            return false;
+    return true;
+}
+
+static void group_rows(GaugeMove *v, const Dictionary *d)
 {
     int64_t *next = v->order;
     for (int64_t c = 0; c < v->C; c++) {
@@ -242,7 +228,7 @@ static void group_rows(Move *v, const Dictionary *d)
     }
 }
 
-static bool add_moments(Move *v, Err *err)
+static bool add_moments(GaugeMove *v, Err *err)
 {
     int64_t most = 1;
     for (int64_t c = 0; c < v->C; c++) {
@@ -257,7 +243,7 @@ static bool add_moments(Move *v, Err *err)
     return (v->scratch = mem_array((size_t)room, sizeof *v->scratch, err)) != NULL;
 }
 
-static void move_done(Move *v)
+void gauge_move_done(GaugeMove *v)
 {
     for (int64_t c = 0; v->group && c < v->C; c++)
         mem_free(v->group[c].m);
@@ -269,12 +255,12 @@ static void move_done(Move *v)
     plan_free(v->plan);
 }
 
-static bool move_new(Move *v, const Dictionary *d, const GaugeCfg *cfg, int64_t height,
-                     int64_t width, Err *err)
+bool gauge_move_new(GaugeMove *v, const Dictionary *d, const GaugeCfg *cfg,
+                    int64_t height, int64_t width, Err *err)
 {
     DictGram gram = {0};
     Tensor G = {0};
-    *v = (Move){.cfg = cfg,
+    *v = (GaugeMove){.cfg = cfg,
                 .R = d->shown,
                 .C = d->C,
                 .I = d->I,
@@ -300,7 +286,7 @@ static bool move_new(Move *v, const Dictionary *d, const GaugeCfg *cfg, int64_t 
 
 /* --- the move --------------------------------------------------------------------- */
 
-static bool descend(Move *v, double *value, double *loss, Err *err)
+static bool descend(GaugeMove *v, double *value, double *loss, Err *err)
 {
     static const double PI = 3.14159265358979323846;
     int64_t steps = v->cfg->steps;
@@ -323,7 +309,7 @@ static bool descend(Move *v, double *value, double *loss, Err *err)
     return true;
 }
 
-static void store_pairs(const Move *v, Dictionary *d)
+static void store_pairs(const GaugeMove *v, Dictionary *d)
 {
     float *a = d->a.data, *b = d->b.data, *h = d->head.data;
     for (int64_t r = 0; r < v->R; r++) {
@@ -349,7 +335,7 @@ static double row_square(const Tensor *t, int64_t r)
 }
 
 /* d replaced by squares, with its residual behind them. */
-static bool store_squares(const Move *v, Dictionary *d, Err *err)
+static bool store_squares(const GaugeMove *v, Dictionary *d, Err *err)
 {
     Dictionary all, out = {0}, rest = {0};
     const Tensor *side[2] = {&v->P, &v->N};
@@ -389,7 +375,7 @@ static bool store_squares(const Move *v, Dictionary *d, Err *err)
 }
 
 /* A copy of d in a random gauge, then into P and N. */
-static bool other_start(Move *v, const Dictionary *d, int64_t k, Err *err)
+static bool other_start(GaugeMove *v, const Dictionary *d, int64_t k, Err *err)
 {
     Dictionary at = {0}, part = {0};
     bool ok = dict_part(d, 0, v->R, &part, err) &&
@@ -421,11 +407,12 @@ static bool other_start(Move *v, const Dictionary *d, int64_t k, Err *err)
 bool gauge_move(Dictionary *d, const GaugeCfg *cfg, int64_t height, int64_t width,
                 GaugeReport *out, Err *err)
 {
-    Move v;
+    GaugeMove v;
     Tensor best[2] = {{0}, {0}};
     double top = INFINITY, value, loss;
     *out = (GaugeReport){0};
-    bool ok = move_new(&v, d, cfg, height, width, err) && plan_run(v.plan, NULL, err);
+    bool ok = gauge_move_new(&v, d, cfg, height, width, err) &&
+              plan_run(v.plan, NULL, err);
     if (ok)
         out->before = out->after = output(&v, v.out_value);
     for (int64_t k = 0; ok && k < cfg->starts; k++) {
@@ -452,7 +439,7 @@ bool gauge_move(Dictionary *d, const GaugeCfg *cfg, int64_t height, int64_t widt
     }
     tensor_release(&best[0]);
     tensor_release(&best[1]);
-    move_done(&v);
+    gauge_move_done(&v);
     return ok;
 }
 

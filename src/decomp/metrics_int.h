@@ -36,6 +36,13 @@ typedef enum MetricId {
     N_METRICS
 } MetricId;
 
+typedef struct PatternMeans { /* sums while they are made */
+    double gini, locality, tv, background;
+} PatternMeans;
+/* Adds a pattern [I] of e's dictionary; scratch [max(I, (height + 1) (width + 1))].
+ * false: it is zero and does not count. */
+bool metrics_add_pattern(const DictEval *e, const float *q, double *scratch,
+                         PatternMeans *m);
 /* Gini, locality, variation, background of the displayed patterns. */
 bool metrics_of_patterns(const DictEval *e, double *v, Err *err);
 /* Everything that looks at images: answers, cancellation, keeping, ablation. */

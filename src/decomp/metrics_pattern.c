@@ -74,10 +74,6 @@ static double energy_on(const float *q, const float *mask, int64_t n)
     return s;
 }
 
-typedef struct PatternMeans {
-    double gini, locality, tv, background;
-} PatternMeans;
-
 static bool is_zero(const float *q, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
@@ -86,10 +82,12 @@ static bool is_zero(const float *q, int64_t n)
     return true;
 }
 
-static void add_pattern(const DictEval *e, const float *q, double *scratch,
-                        PatternMeans *m)
+bool metrics_add_pattern(const DictEval *e, const float *q, double *scratch,
+                         PatternMeans *m)
 {
     int64_t I = e->dict->I;
+    if (is_zero(q, I))
+        return false;
     for (int64_t i = 0; i < I; i++)
         scratch[i] = fabs((double)q[i]);
     m->gini += gini(scratch, I);
@@ -99,6 +97,7 @@ static void add_pattern(const DictEval *e, const float *q, double *scratch,
     }
     if (e->unlit)
         m->background += energy_on(q, e->unlit->data, I);
+    return true;
 }
 
 static bool pattern_means(const DictEval *e, bool raw, PatternMeans *m, Err *err)
@@ -114,10 +113,7 @@ static bool pattern_means(const DictEval *e, bool raw, PatternMeans *m, Err *err
     for (int64_t k = 0; ok && k < 2 * d->shown; k++) {
         const float *row = (float *)q.data + k * d->I;
         ok = k % 64 || intr_check(err);
-        if (ok && !is_zero(row, d->I)) {
-            add_pattern(e, row, scratch, m);
-            used++;
-        }
+        used += ok && metrics_add_pattern(e, row, scratch, m);
     }
     double n = used ? (double)used : (double)NAN;
     *m = (PatternMeans){m->gini / n, m->locality / n, m->tv / n, m->background / n};

@@ -192,7 +192,9 @@ static int open_all(lua_State *L)
     lb_open_data(L);
     lb_open_model(L);
     lb_open_decomp(L);
+    lb_open_dial(L);
     lb_open_sae(L);
+    lb_open_super(L);
     lb_open_figure(L);
     lb_open_session(L);
     for (int i = 0; i < lb_area_count(); i++)

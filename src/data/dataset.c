@@ -78,7 +78,44 @@ bool dataset_make(const char *name, const Tensor *images, const Tensor *labels,
     out->n_classes = n_classes;
     out->height = (int)images->dim[1];
     out->width = (int)images->dim[2];
+    out->channels = 1;
     return true;
+}
+
+bool dataset_layout(Dataset *d, int channels, int n_heads, const int *head,
+                    const char *const *names, Err *err)
+{
+    int64_t product = 1;
+    if (channels < 1 || d->height % channels)
+        return err_set(err, ERR_SHAPE, "%s: %d rows cannot be %d channels", d->name,
+                       d->height, channels);
+    if (n_heads < 0 || n_heads > DATASET_HEADS)
+        return err_set(err, ERR_OPTION, "%s: there are at most %d heads", d->name,
+                       DATASET_HEADS);
+    for (int h = 0; h < n_heads; h++) {
+        if (head[h] < 1 || (product *= head[h]) > MAX_CLASSES)
+            return err_set(err, ERR_OPTION, "%s: head %d of %d classes does not fit",
+                           d->name, h + 1, head[h]);
+        d->head[h] = head[h];
+        text_copy(d->head_name[h], DATASET_HEAD_CAP, names ? names[h] : "");
+    }
+    if (n_heads && product < d->n_classes)
+        return err_set(err, ERR_SHAPE, "%s: the heads have %lld combinations, but %d "
+                       "labels are in use", d->name, (long long)product, d->n_classes);
+    d->channels = channels;
+    d->n_heads = n_heads;
+    if (n_heads)
+        d->n_classes = (int)product;
+    return true;
+}
+
+/* The layout of `from` for a part of it. */
+static void same_layout(const Dataset *from, Dataset *part)
+{
+    part->channels = from->channels;
+    part->n_heads = from->n_heads;
+    memcpy(part->head, from->head, sizeof part->head);
+    memcpy(part->head_name, from->head_name, sizeof part->head_name);
 }
 
 /* ---- parts ----------------------------------------------------------------------- */
@@ -94,6 +131,8 @@ bool dataset_range(const Dataset *d, int64_t start, int64_t stop, Dataset *out,
     bool ok = tensor_slice(&d->images, 0, start, stop, 1, &images, err) &&
               tensor_slice(&d->labels, 0, start, stop, 1, &labels, err) &&
               dataset_make(d->name, &images, &labels, d->n_classes, out, err);
+    if (ok)
+        same_layout(d, out);
     tensor_release(&images);
     tensor_release(&labels);
     return ok;
@@ -118,6 +157,8 @@ bool dataset_subset(const Dataset *d, const int32_t *idx, int64_t n, Dataset *ou
         ((int32_t *)labels.data)[i] = ((const int32_t *)d->labels.data)[idx[i]];
     }
     ok = ok && dataset_make(d->name, &images, &labels, d->n_classes, out, err);
+    if (ok)
+        same_layout(d, out);
     tensor_release(&images);
     tensor_release(&labels);
     return ok;

@@ -1,13 +1,15 @@
 /* dataset.h -- labelled images in memory. A Dataset owns a reference to its pixels, u8
  * [N,H,W] and never converted as a whole (they are scaled when a batch is gathered),
- * and to its labels, i32 [N] with values 0..n_classes-1. dataset_done() drops both; a
+ * and to its labels, i32 [N] with values 0..n_classes-1. Images of several channels are
+ * planes one below the other (H = channels * rows). Several labels of an example are one
+ * number: digits whose bases are the heads, the first head first. dataset_done() drops both; a
  * failed function leaves its results zeroed. Nothing here is written after loading, so
  * data sets may share memory. */
 #ifndef CLEAVE_DATA_DATASET_H
 #define CLEAVE_DATA_DATASET_H
 #include "tensor/tensor.h"
 
-enum { DATASET_NAME_CAP = 64 };
+enum { DATASET_NAME_CAP = 64, DATASET_HEADS = 4, DATASET_HEAD_CAP = 16 };
 
 typedef struct Dataset {
     char name[DATASET_NAME_CAP]; /* "mnist train" */
@@ -15,6 +17,10 @@ typedef struct Dataset {
     Tensor labels;               /* i32 [N] */
     int64_t n;                   /* examples */
     int n_classes, height, width;
+    int channels; /* 1; height is that of all together */
+    int n_heads;  /* 0: one label; else the product of the heads is n_classes */
+    int head[DATASET_HEADS];
+    char head_name[DATASET_HEADS][DATASET_HEAD_CAP];
 } Dataset;
 
 void dataset_done(Dataset *d); /* NULL and zeroed are fine */
@@ -33,6 +39,9 @@ bool dataset_idx(const char *dir, Dataset *train, Dataset *test, Err *err);
 bool dataset_mnist(Dataset *train, Dataset *test, Err *err);
 /* The folder dataset_mnist() would read. */
 bool dataset_mnist_dir(char *dst, size_t cap, Err *err);
+/* Makes d one of several channels and heads (n_heads 0: none); names may be NULL. */
+bool dataset_layout(Dataset *d, int channels, int n_heads, const int *head,
+                    const char *const *names, Err *err);
 
 /* Examples start..stop-1, sharing memory. */
 bool dataset_range(const Dataset *d, int64_t start, int64_t stop, Dataset *out,

@@ -121,6 +121,14 @@ Val g_linear(Graph *g, Val x, Val w, Val b)
     return g_call(g, "linear", in, b == VAL_NONE ? 2 : 3, NULL);
 }
 
+Val g_conv2d(Graph *g, Val x, Val w, Val b, int64_t stride, int64_t pad,
+             int64_t dilation)
+{
+    Val in[3] = {x, w, b};
+    OpAttr a = {.i = {stride, pad, dilation, -1, -1, -1}};
+    return g_call(g, "conv2d", in, b == VAL_NONE ? 2 : 3, &a);
+}
+
 Val g_matmul(Graph *g, Val a, Val b, bool ta, bool tb)
 {
     Val in[2] = {a, b};

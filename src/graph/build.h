@@ -24,6 +24,9 @@ Val g_log(Graph *g, Val x);
 Val g_relu(Graph *g, Val x);
 Val g_gelu(Graph *g, Val x);
 Val g_linear(Graph *g, Val x, Val w, Val b);            /* x [B,I], w [O,I], b [O] or VAL_NONE */
+/* x [B,C,H,W], w [O,C,kh,kw], b [O] or VAL_NONE; all three hold down and across. */
+Val g_conv2d(Graph *g, Val x, Val w, Val b, int64_t stride, int64_t pad,
+             int64_t dilation);
 Val g_matmul(Graph *g, Val a, Val b, bool ta, bool tb); /* 2-D */
 Val g_einsum(Graph *g, const char *spec, Val a, Val b); /* "bi,ij->bj" */
 Val g_sum(Graph *g, Val x);                             /* all elements */

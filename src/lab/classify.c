@@ -10,6 +10,7 @@
 
 #include "graph/build.h"
 #include "lab/evaluate.h"
+#include "lab/heads.h"
 #include "lab/train.h"
 
 typedef struct Classifier {
@@ -17,6 +18,7 @@ typedef struct Classifier {
     const Dataset *train, *test;
     const TrainCfg *cfg;
     Evaluator eval;
+    char name[DATASET_HEADS][DATASET_HEAD_CAP + 8]; /* "acc_shape" */
 } Classifier;
 
 /* x + noise * on * N(0,1), on [B,1] is 1 with probability `share`. */
@@ -76,17 +78,6 @@ static Val drop_site(Graph *g, const char *site, Val v, void *ctx)
     return act ? dropped(g, site, v, cfg->dropout) : v;
 }
 
-/* Cross-entropy against (1 - s) one-hot + s / C. */
-static Val smoothed(Graph *g, Val logits, Val labels, double s)
-{
-    Val hard = g_cross_entropy(g, logits, labels);
-    if (s <= 0)
-        return hard;
-    OpAttr last = {.i = {-1}};
-    Val even = g_neg(g, g_mean(g, g_call(g, "log_softmax", &logits, 1, &last)));
-    return g_add(g, g_scale(g, hard, 1 - s), g_scale(g, even, s));
-}
-
 static Val loss(void *ctx, Graph *g, Val idx)
 {
     const Classifier *c = ctx;
@@ -98,17 +89,27 @@ static Val loss(void *ctx, Graph *g, Val idx)
         graph_set_hook(g, drop_site, &cfg);
     Val logits = model_forward(c->model, g, x);
     graph_set_hook(g, NULL, NULL);
-    return smoothed(g, logits, dataset_labels(g, c->train, idx), cfg.smoothing);
+    Val labels = dataset_labels(g, c->train, idx);
+    return heads_loss(g, c->train, logits, labels, cfg.smoothing);
 }
 
 static bool evaluate(void *ctx, const char **names, double *v, int *n, Err *err)
 {
     Classifier *c = ctx;
+    HeadScore score;
+    if (!evaluator_run(&c->eval, err) ||
+        !heads_score(c->test, &c->eval.logits, &score, err))
+        return false;
     names[0] = "test_acc";
     names[1] = "test_loss";
-    *n = 2;
-    return evaluator_run(&c->eval, err) &&
-           logits_score(&c->eval.logits, &c->test->labels, &v[0], &v[1], err);
+    v[0] = score.joint;
+    v[1] = score.nll;
+    for (int h = 0; h < c->test->n_heads; h++) {
+        names[2 + h] = c->name[h];
+        v[2 + h] = score.acc[h];
+    }
+    *n = 2 + c->test->n_heads;
+    return true;
 }
 
 static bool describe(void *ctx, TensorSet *file, Err *err)
@@ -125,6 +126,11 @@ bool train_model(Model *m, const Dataset *train, const Dataset *test,
     bool scored = test && test->n > 0;
     if (train->n == 0)
         return err_set(err, ERR_SHAPE, "%s holds no examples to train on", train->name);
+    if (cfg->shift && train->channels > 1)
+        return err_set(err, ERR_OPTION, "shift works on images of one channel, %s has %d",
+                       train->name, train->channels);
+    for (int h = 0; scored && h < test->n_heads; h++)
+        snprintf(c.name[h], sizeof c.name[h], "acc_%s", test->head_name[h]);
     if (!dataset_fits(train, m, err) ||
         (scored && !evaluator_init(&c.eval, m, test, err)))
         return false;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "graph/build.h"
+#include "lab/heads.h"
 #include "lab/train.h"
 
 enum { BLOCK = 1000 };
@@ -32,7 +33,12 @@ bool dataset_fits(const Dataset *d, const Model *m, Err *err)
                        "%s takes %" PRId64 " inputs, but the images of %s have %dx%d = "
                        "%" PRId64 " pixels",
                        m->row->name, model_in(m), d->name, d->height, d->width, pixels);
-    if (d->n_classes > model_out(m))
+    Heads h = dataset_heads(d);
+    if (d->n_heads && h.outputs != model_out(m))
+        return err_set(err, ERR_SHAPE,
+                       "%s has %" PRId64 " outputs, but the %d heads of %s need %" PRId64,
+                       m->row->name, model_out(m), h.n, d->name, h.outputs);
+    if (!d->n_heads && d->n_classes > model_out(m))
         return err_set(err, ERR_SHAPE,
                        "%s has %" PRId64 " outputs, but %s has %d classes",
                        m->row->name, model_out(m), d->name, d->n_classes);

@@ -1,8 +1,6 @@
 /* mlp.c -- fully connected classifiers. Layers count from 1 as in "fc1"; the last one
  * is the linear head. The widths come as text, so that one option covers any depth. */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "graph/build.h"
@@ -36,31 +34,10 @@ static const OptRow options[] = {
  * error. */
 static int layer_sizes(const Mlp *c, int64_t size[MAX_LAYERS + 1], Err *err)
 {
-    int n = 0;
-    const char *s = c->hidden + strspn(c->hidden, " ");
+    int n;
     size[0] = c->input;
-    while (*s) {
-        char *end;
-        errno = 0;
-        long long h = strtoll(s, &end, 10);
-        if (end == s || errno || h < 1 || h > MODEL_MAX_SIZE)
-            return err_set(
-                err, ERR_OPTION,
-                "'hidden' is '%s'; it must be widths from 1 to %d separated by "
-                "commas, as in '500,128'",
-                c->hidden, MODEL_MAX_SIZE);
-        if (n == MAX_LAYERS - 1)
-            return err_set(err, ERR_OPTION, "'hidden' has more than %d layers",
-                           MAX_LAYERS - 1);
-        size[++n] = h;
-        s = end + strspn(end, " ");
-        if (*s == ',' && s[1 + strspn(s + 1, " ")])
-            s++;
-        else if (*s)
-            return err_set(err, ERR_OPTION,
-                           "'hidden' is '%s'; '%s' is not expected after %lld",
-                           c->hidden, s, h);
-    }
+    if (!model_widths(c->hidden, "hidden", MAX_LAYERS - 1, size + 1, &n, err))
+        return 0;
     size[++n] = c->classes;
     return n;
 }

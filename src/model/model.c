@@ -15,7 +15,7 @@
 #include "model/rows.h"
 #include "tensor/rng.h"
 
-static const ModelRow *const rows[] = {&model_bilinear, &model_mlp};
+static const ModelRow *const rows[] = {&model_bilinear, &model_mlp, &model_cnn};
 
 int model_row_count(void)
 {
@@ -154,24 +154,33 @@ static const Init inits[] = {
     {"small", DRAW_NORMAL, DRAW_ZERO, 0.02, 0, 0},
 };
 
-bool model_add_linear(Model *m, const char *name, int64_t out, int64_t in, bool bias,
-                      const char *init, uint64_t seed, Err *err)
+bool model_add_weights(Model *m, const char *name, int ndim, const int64_t *dim,
+                       bool bias, const char *init, uint64_t seed, Err *err)
 {
     char full[96];
     const Init *how = NULL;
+    int64_t taps = 1;
     for (size_t i = 0; i < ARRAY_LEN(inits); i++)
         if (strcmp(inits[i].name, init) == 0)
             how = &inits[i];
     if (!how)
         return err_set(err, ERR_OPTION, "'init' cannot be '%s'; choices: %s", init,
                        MODEL_INITS);
-    double fan = (double)(how->in * in + how->out * out);
+    for (int k = 2; k < ndim; k++)
+        taps *= dim[k];
+    double fan = (double)(taps * (how->in * dim[1] + how->out * dim[0]));
     double scale = how->gain / (fan > 0 ? sqrt(fan) : 1);
     snprintf(full, sizeof full, "%s.weight", name);
-    if (!add(m, full, 2, (int64_t[]){out, in}, how->weight, scale, seed, err))
+    if (!add(m, full, ndim, dim, how->weight, scale, seed, err))
         return false;
     snprintf(full, sizeof full, "%s.bias", name);
-    return !bias || add(m, full, 1, &out, how->bias, scale, seed, err);
+    return !bias || add(m, full, 1, dim, how->bias, scale, seed, err);
+}
+
+bool model_add_linear(Model *m, const char *name, int64_t out, int64_t in, bool bias,
+                      const char *init, uint64_t seed, Err *err)
+{
+    return model_add_weights(m, name, 2, (int64_t[]){out, in}, bias, init, seed, err);
 }
 
 Val model_param(Model *m, Graph *g, const char *name)

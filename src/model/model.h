@@ -12,7 +12,11 @@
  *             GELU(x V^T + v) (Shazeer 2020, arXiv 2002.05202) with V and v in
  *             fc1.gate.weight and fc1.gate.bias. Sites fcK.in, fcK.pre, fcK.gate
  *             (geglu), fcK.act; the last fcK.act is "hidden", the last fcK.pre
- *             "logits". */
+ *             "logits".
+ *   cnn       images of several channels: conv1 ... with activation and pooling, then
+ *             fc1 ... as an mlp. Parameters conv1.weight [O,C,k,k], conv1.bias [O] ...,
+ *             fc1.weight ... Sites convK.in, convK.pre, convK.act, convK.pool, all
+ *             [B,C,H,W]; fcK as above. */
 #ifndef CLEAVE_MODEL_MODEL_H
 #define CLEAVE_MODEL_MODEL_H
 #include "base/option.h"
@@ -70,8 +74,11 @@ bool model_from(const TensorSet *file, const char *name, Model **out, Err *err);
 /* The weight inits that rows offer: "pytorch" (weight and bias uniform within
  * 1/sqrt(fan_in)), "normal" (std 1/sqrt(fan_in)), "he" (std sqrt(2/fan_in)), "xavier"
  * (uniform within sqrt(6/(in+out))), "small" (std 0.02); biases 0 except in pytorch.
- * Adds <name>.weight [out,in] and, if bias, <name>.bias [out]. */
+ * Adds <name>.weight [out,in] (kernels: [out,in,kh,kw], whose taps count in the fans)
+ * and, if bias, <name>.bias [out]. */
 #define MODEL_INITS "pytorch normal he xavier small"
+bool model_add_weights(Model *m, const char *name, int ndim, const int64_t *dim,
+                       bool bias, const char *init, uint64_t seed, Err *err);
 bool model_add_linear(Model *m, const char *name, int64_t out, int64_t in, bool bias,
                       const char *init, uint64_t seed, Err *err);
 #endif

@@ -5,8 +5,12 @@
 #define CLEAVE_MODEL_ROWS_H
 #include "model/model.h"
 
-extern const ModelRow model_bilinear, model_mlp;
+extern const ModelRow model_bilinear, model_mlp, model_cnn;
 
 enum { MODEL_MAX_SIZE = 1 << 20 }; /* of one layer */
+
+/* "500,128" into size[0..*n-1], at most cap; `option` is named in errors. */
+bool model_widths(const char *text, const char *option, int cap, int64_t *size, int *n,
+                  Err *err);
 
 #endif

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "data/shapes.h"
 #include "script/lb_objects.h"
 
 Dataset *lb_check_dataset(lua_State *L, int arg)
@@ -62,6 +63,22 @@ static int data_mnist(lua_State *L)
 static int data_idx(lua_State *L)
 {
     return push_pair(L, luaL_checkstring(L, 1));
+}
+
+static int data_shapes(lua_State *L)
+{
+    Err err;
+    ShapesCfg cfg;
+    lua_settop(L, 1);
+    lb_options(L, 1, "cl.data.shapes", shapes_options, shapes_n_options, &cfg);
+    lua_createtable(L, 0, 2);
+    Dataset *train = push_dataset(L), *test = push_dataset(L);
+    if (!dataset_shapes(&cfg, train, test, &err))
+        return lb_raise(L, &err);
+    lua_setfield(L, -3, "test");
+    lua_setfield(L, -2, "train");
+    lb_pace(L);
+    return 1;
 }
 
 static int data_make(lua_State *L)
@@ -145,6 +162,20 @@ static int dataset_moment_fn(lua_State *L)
     return 1;
 }
 
+/* { { name = "shape", size = 3 }, ... }, empty for one label. */
+static void push_heads(lua_State *L, const Dataset *d)
+{
+    lua_createtable(L, d->n_heads, 0);
+    for (int h = 0; h < d->n_heads; h++) {
+        lua_createtable(L, 0, 2);
+        lua_pushstring(L, d->head_name[h]);
+        lua_setfield(L, -2, "name");
+        lua_pushinteger(L, d->head[h]);
+        lua_setfield(L, -2, "size");
+        lua_rawseti(L, -2, h + 1);
+    }
+}
+
 static int dataset_index(lua_State *L)
 {
     Dataset *d = luaL_checkudata(L, 1, LB_DATA);
@@ -164,10 +195,14 @@ static int dataset_index(lua_State *L)
         lua_pushinteger(L, d->n_classes);
     } else if (!strcmp(key, "name")) {
         lua_pushstring(L, d->name);
+    } else if (!strcmp(key, "channels")) {
+        lua_pushinteger(L, d->channels);
+    } else if (!strcmp(key, "heads")) {
+        push_heads(L, d);
     } else {
         return lb_error(L, ERR_OPTION,
-                        "a data set has images, labels, n, classes, name and its "
-                        "methods, but no '%s'",
+                        "a data set has images, labels, n, classes, channels, heads, "
+                        "name and its methods, but no '%s'",
                         key);
     }
     return 1;
@@ -248,6 +283,14 @@ const LbFn lb_data_fns[] = {
      "and so "
      "on, gzipped or not. Damaged files are refused with one sentence.",
      data_idx, NULL, NULL, NULL},
+    {"cl.data.shapes", "({ train = 10000, test = 2000, sizes = 3, noise = 0, seed = 1 })",
+     "Coloured shapes on black: circle, square or triangle, red, green or blue, small, "
+     "medium or large, drawn apart, at a jittered place: { train = ..., test = ... }. "
+     "Images are RGB planes one below the other, u8 [N,96,32]; a label is "
+     "(shape * 3 + colour) * sizes + size, and heads lists the three attributes, so "
+     "cl.train gives each its own cross-entropy and its own acc_<name>.",
+     data_shapes, shapes_options, &shapes_n_options,
+     "shapes = cl.data.shapes { train = 100, test = 20 }"},
     {"cl.data.make", "(images, labels, name)",
      "A data set from tensors: images u8 [N,height,width], labels i32 [N] from 0 on.",
      data_make, NULL, NULL, NULL},

@@ -49,10 +49,10 @@ static int new_bilinear(lua_State *L)
 }
 
 /* hidden = 128 and hidden = { 500, 128 } are what the text "500,128" says. */
-static void widths_as_text(lua_State *L, int arg)
+static void widths_as_text(lua_State *L, int arg, const char *where, const char *name)
 {
     lua_settop(L, arg);
-    lb_take_option(L, arg, "hidden");
+    lb_take_option(L, arg, name);
     if (lua_istable(L, -1)) {
         luaL_Buffer text;
         int list = lua_gettop(L);
@@ -63,7 +63,7 @@ static void widths_as_text(lua_State *L, int arg)
                 luaL_addchar(&text, ',');
             lua_rawgeti(L, list, i);
             if (!lua_isinteger(L, -1))
-                lb_error(L, ERR_OPTION, "cl.model.mlp: a list of 'hidden' holds widths");
+                lb_error(L, ERR_OPTION, "%s: a list of '%s' holds widths", where, name);
             luaL_addvalue(&text);
         }
         luaL_pushresult(&text);
@@ -71,14 +71,23 @@ static void widths_as_text(lua_State *L, int arg)
         lua_tostring(L, -1);
     }
     if (!lua_isnil(L, -1))
-        lua_setfield(L, arg, "hidden");
+        lua_setfield(L, arg, name);
     lua_settop(L, arg);
 }
 
 static int new_mlp(lua_State *L)
 {
-    widths_as_text(L, 1);
+    widths_as_text(L, 1, "cl.model.mlp", "hidden");
     lb_make_model(L, 1, "cl.model.mlp", &model_mlp);
+    return 1;
+}
+
+static int new_cnn(lua_State *L)
+{
+    static const char *const lists[] = {"conv", "hidden", "heads"};
+    for (size_t k = 0; k < ARRAY_LEN(lists); k++)
+        widths_as_text(L, 1, "cl.model.cnn", lists[k]);
+    lb_make_model(L, 1, "cl.model.cnn", &model_cnn);
     return 1;
 }
 
@@ -231,6 +240,14 @@ const LbFn lb_model_fns[] = {
      "A multilayer perceptron with ReLU, exact GELU or GeGLU. hidden is also a number or a "
      "list: 128, { 500, 128 }.",
      new_mlp, NULL, NULL, "net = cl.model.mlp { hidden = 128 }"},
+    {"cl.model.cnn", "({ conv = { 8, 16 }, hidden = 64, ... })",
+     "Convolutions, each with an activation and a pool, then a fully connected head. "
+     "Images are rows of channels * height * width values, as data sets have them; "
+     "conv, hidden and heads are lists. Sites conv1.in, conv1.pre, conv1.act, "
+     "conv1.pool are [B,channels,rows,columns]. heads = { 3, 3, 3 }: three groups of "
+     "outputs, for data sets with three heads.",
+     new_cnn, NULL, NULL,
+     "net = cl.model.cnn { channels = 3, height = 32, width = 32, heads = { 3, 3, 3 } }"},
     {"cl.model.load", "(path)", "A network saved by net:save().", load_model, NULL,
      NULL, NULL},
     {"model:save", "(path)", "Writes parameters and settings as .safetensors.",

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "lab/heads.h"
 #include "lab/sites.h"
 #include "lab/train.h"
 #include "model/custom.h"
@@ -140,16 +141,23 @@ static int model_activations_fn(lua_State *L)
 static int model_accuracy_fn(lua_State *L)
 {
     Err err;
-    double acc = 0, nll = 0;
+    HeadScore score;
     SitePass p = {.model = lb_check_model(L, 1)->m, .data = lb_check_dataset(L, 2)};
     lua_settop(L, 3);
     Anchor *hook = check_hook(L, 3, "net:accuracy");
     run_pass(L, &p, hook);
-    if (!logits_score(&lb_check_tensor(L, -1)->t, &p.data->labels, &acc, &nll, &err))
+    if (!heads_score(p.data, &lb_check_tensor(L, -1)->t, &score, &err))
         return lb_raise(L, &err);
-    lua_pushnumber(L, acc);
-    lua_pushnumber(L, nll);
-    return 2;
+    lua_pushnumber(L, score.joint);
+    lua_pushnumber(L, score.nll);
+    if (p.data->n_heads == 0)
+        return 2;
+    lua_createtable(L, 0, p.data->n_heads);
+    for (int h = 0; h < p.data->n_heads; h++) {
+        lua_pushnumber(L, score.acc[h]);
+        lua_setfield(L, -2, p.data->head_name[h]);
+    }
+    return 3;
 }
 
 /* Inside a compiled function: x [B,I] -> logits [B,C]. */

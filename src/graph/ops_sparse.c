@@ -1,16 +1,17 @@
 /* ops_sparse.c -- sparse codes [B,M] and the products they take part in, at a cost that
  * goes with the elements that are not 0. Codes stay dense tensors: kernels scan them,
- * which costs one pass. The selection over a batch takes two passes over it: a
- * histogram of the leading 12 bits finds the bin that holds the smallest one kept;
- * only that bin's elements are then looked at bit by bit. Where too much is not 0 a
- * product falls back to the dense one. */
+ * which costs one pass. For the selection over a batch a histogram of the leading 12
+ * bits of a seventh of it gives a bound that surely leaves enough; one pass lists what
+ * is above, and only that is looked at bit by bit. Where too much is not 0 a product
+ * falls back to the dense one. */
+#include <math.h>
 #include <string.h>
 
 #include "graph/build.h"
 #include "graph/families.h"
 #include "graph/sparse_kern.h"
 
-enum { CHUNK = 65536, DENSE_SHARE = 6, USED_GRAIN = 256 };
+enum { CHUNK = 65536, DENSE_SHARE = 6, USED_GRAIN = 256, SAMPLE = 7, ROWS_GRAIN = 64, SLACK = 16 };
 
 typedef struct Rows {
     const SparseTable *k;
@@ -44,15 +45,21 @@ static const char *data_of(const OpArgs *x, int k)
 static void bins_chunk(int64_t first, int64_t count, void *ctx)
 {
     const Rows *j = ctx;
-    j->k->bins(count, j->f + (size_t)first * j->size, j->sign,
+    j->k->bins(count, j->f + (size_t)first * j->size, j->sign, SAMPLE,
                j->bins + first / CHUNK * SPARSE_BINS);
 }
 
-static void split_chunk(int64_t first, int64_t count, void *ctx)
+/* Where a chunk's candidates begin: writers may go SLACK beyond their last. */
+static int64_t place_of(int64_t chunk)
+{
+    return chunk * (CHUNK + SLACK);
+}
+
+static void candidates_chunk(int64_t first, int64_t count, void *ctx)
 {
     const Rows *j = ctx;
-    j->found[first / CHUNK] = (int32_t)j->k->split(first, count, j->f, j->sign, j->bin,
-                                                   j->y, j->place + first);
+    j->found[first / CHUNK] = (int32_t)j->k->candidates(
+        first, count, j->f, j->sign, j->bin, j->y, j->place + place_of(first / CHUNK));
 }
 
 static int64_t chunks_of(int64_t n)
@@ -67,44 +74,52 @@ static size_t topk_scratch(const Spec *in, int n_in, const OpAttr *a)
     (void)n_in;
     if (!a->i[1])
         return 0;
-    return (size_t)(chunks_of(n) * (SPARSE_BINS + 1) + n) * sizeof(int32_t) + 64 +
+    return (size_t)(chunks_of(n) * (SPARSE_BINS + 1 + SLACK) + n) * sizeof(int32_t) + 64 +
            (size_t)n * dtype_size(in[0].dtype);
 }
 
-/* The bin in which the count from above reaches `top`; *above: those in higher ones. */
-static int find_bin(const int32_t *bins, int64_t chunks, int64_t top, int64_t *above)
+/* The bin from which on there are surely enough, going by the sample. */
+static int find_bin(const int32_t *bins, int64_t chunks, int64_t top)
 {
-    int64_t seen = 0;
-    int at = SPARSE_BINS - 1;
-    for (; at > 0; at--) {
-        int64_t here = 0;
+    double mean = (double)top / SAMPLE, wanted = 1.1 * mean + 6 * sqrt(mean) + 16;
+    double seen = 0;
+    int at = SPARSE_BINS;
+    while (at > 0 && seen < wanted) {
+        at--;
         for (int64_t c = 0; c < chunks; c++)
-            here += bins[c * SPARSE_BINS + at];
-        if (seen + here >= top)
-            break;
-        seen += here;
+            seen += bins[c * SPARSE_BINS + at];
     }
-    *above = seen;
     return at;
+}
+
+static int64_t find_candidates(Rows *j, int64_t n)
+{
+    int64_t found = 0;
+    for_ranges(n, CHUNK, candidates_chunk, j);
+    for (int64_t c = 0; c < chunks_of(n); c++) {
+        memmove(j->place + found, j->place + place_of(c),
+                (size_t)j->found[c] * sizeof *j->place);
+        found += j->found[c];
+    }
+    return found;
 }
 
 static void topk_all(Rows *j, void *scratch)
 {
-    int64_t n = j->B * j->M, chunks = chunks_of(n), above, candidates = 0;
+    int64_t n = j->B * j->M, chunks = chunks_of(n);
     j->bins = scratch;
     j->found = j->bins + chunks * SPARSE_BINS;
     j->place = j->found + chunks;
-    char *key = (char *)(((uintptr_t)(j->place + n) + 63) & ~(uintptr_t)63);
+    char *key = (char *)(((uintptr_t)(j->place + n + chunks * SLACK) + 63) & ~(uintptr_t)63);
     memset(j->bins, 0, (size_t)(chunks * SPARSE_BINS) * sizeof *j->bins);
     for_ranges(n, CHUNK, bins_chunk, j);
-    j->bin = find_bin(j->bins, chunks, j->top, &above);
-    for_ranges(n, CHUNK, split_chunk, j);
-    for (int64_t c = 0; c < chunks; c++) {
-        memmove(j->place + candidates, j->place + c * CHUNK,
-                (size_t)j->found[c] * sizeof *j->place);
-        candidates += j->found[c];
+    j->bin = find_bin(j->bins, chunks, j->top);
+    int64_t found = find_candidates(j, n);
+    if (found < j->top && j->bin > 0) { /* an unlucky sample: all of them */
+        j->bin = 0;
+        found = find_candidates(j, n);
     }
-    j->k->pick(candidates, j->place, j->f, j->sign, j->top - above, key, j->y);
+    j->k->pick(found, j->place, j->f, j->sign, j->top, key, j->y);
 }
 
 static void topk_rows(int64_t first, int64_t count, void *ctx)
@@ -254,7 +269,7 @@ static bool run_decode(const OpArgs *x, Err *err)
     Rows j = rows_of(x, x->in[1]->dim[1]);
     j.w = data_of(x, 1);
     j.b = data_of(x, 2);
-    for_ranges(j.B, rows_grain(2 * j.M), decode_rows, &j);
+    for_ranges(j.B, ROWS_GRAIN, decode_rows, &j);
     return true;
 }
 
@@ -296,7 +311,7 @@ static bool run_df(const OpArgs *x, Err *err)
     Rows j = rows_of(x, x->in[1]->dim[1]);
     j.w = data_of(x, 1);
     j.x = data_of(x, 2);
-    for_ranges(j.B, rows_grain(2 * j.M), df_rows, &j);
+    for_ranges(j.B, ROWS_GRAIN, df_rows, &j);
     return true;
 }
 

@@ -1,22 +1,19 @@
 /* sparse_kern.c -- see sparse_kern.h. A row is scanned in runs of 16 elements, most of
- * which hold nothing; what is found is listed, and the list drives sums in registers
- * over the columns of the dense factor. Sizes of elements are compared as integers:
- * the bits of floats that are not negative are in their order. */
+ * which hold nothing; what is found of many rows is listed, and the list drives sums in
+ * registers over panels of columns of the dense factor: a panel of all its rows stays
+ * in the second-level cache while the list passes over it. Sizes of elements are
+ * compared as integers: the bits of floats that are not negative are in their order. */
 #include "graph/sparse_kern.h"
 
 #include "graph/vec_kern.h"
 
 enum {
     RUN = 16,
-    LIST = 512,    /* elements of a row that are worked on together */
-    ENTRIES = 4096, /* of a strip */
+    ENTRIES = 8192, /* that are worked on together */
+    GROUP = 512,    /* and the rows they may come from */
+    PANEL = 8 * LANES,
     KEY_SHIFT = 8 * (int)sizeof(real) - 13
 };
-typedef struct Entry {
-    int32_t row;
-    int32_t lane;
-    real value;
-} Entry;
 
 ALWAYS int_of_real key_of(real x, int sign)
 {
@@ -27,39 +24,55 @@ ALWAYS int_of_real key_of(real x, int sign)
     return u > 0 ? u : 0;
 }
 
+#if defined(__AVX512F__) && !defined(KERN_F64)
+/* first + the places of set bits; writes 16 values, returns how many count. */
+ALWAYS int put_places(__mmask16 k, int first, int32_t *to)
+{
+    const __m512i lane =
+        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    __m512i place = _mm512_add_epi32(lane, _mm512_set1_epi32(first));
+    _mm512_storeu_si512(to, _mm512_maskz_compress_epi32(k, place));
+    return __builtin_popcount(k);
+}
+#endif
+
 /* ---- selection ------------------------------------------------------------------- */
 
-static void bins(int64_t n, const void *xp, int sign, int32_t *bin)
+static void bins(int64_t n, const void *xp, int sign, int64_t every, int32_t *bin)
 {
     const real *x = xp;
-    for (int64_t i = 0; i < n; i += RUN) {
-        int_of_real key[RUN];
+    for (int64_t i = 0; i < n; i += RUN * every) {
         int64_t m = n - i < RUN ? n - i : RUN;
         for (int64_t k = 0; k < m; k++)
-            key[k] = key_of(x[i + k], sign) >> KEY_SHIFT;
-        for (int64_t k = 0; k < m; k++)
-            if (key[k]) /* the lowest bin is what the others leave */
-                bin[key[k]]++;
+            bin[key_of(x[i + k], sign) >> KEY_SHIFT]++;
     }
 }
 
-static int64_t split(int64_t first, int64_t n, const void *xp, int sign, int bin,
-                     void *yp, int32_t *place)
+static int64_t candidates(int64_t first, int64_t n, const void *xp, int sign, int bin,
+                          void *yp, int32_t *place)
 {
     const real *x = xp;
-    real *y = yp;
+    const int_of_real least = (int_of_real)bin << KEY_SHIFT;
     int64_t found = 0;
-    for (int64_t i = first; i < first + n; i += RUN) {
+    int64_t i = first;
+    memset((real *)yp + first, 0, (size_t)n * sizeof *x);
+#if defined(__AVX512F__) && !defined(KERN_F64)
+    for (; i + RUN <= first + n; i += RUN) {
+        __m512i u = _mm512_loadu_si512(x + i);
+        u = sign ? _mm512_and_si512(u, _mm512_set1_epi32(0x7fffffff))
+                 : _mm512_max_epi32(u, _mm512_setzero_si512());
+        found += put_places(_mm512_cmpge_epi32_mask(u, _mm512_set1_epi32(least)), (int)i,
+                            place + found);
+    }
+#endif
+    for (; i < first + n; i += RUN) {
         int64_t m = first + n - i < RUN ? first + n - i : RUN;
         int_of_real any = 0;
-        for (int64_t k = 0; k < m; k++) {
-            int_of_real at = key_of(x[i + k], sign) >> KEY_SHIFT;
-            y[i + k] = at > bin ? x[i + k] : 0;
-            any |= at == bin;
-        }
+        for (int64_t k = 0; k < m; k++)
+            any |= key_of(x[i + k], sign) >= least;
         for (int64_t k = 0; any && k < m; k++) {
             place[found] = (int32_t)(i + k);
-            found += (key_of(x[i + k], sign) >> KEY_SHIFT) == bin;
+            found += key_of(x[i + k], sign) >= least;
         }
     }
     return found;
@@ -125,12 +138,18 @@ static void topk(int64_t rows, int64_t M, const void *xp, int sign, int64_t k, v
 
 /* ---- products -------------------------------------------------------------------- */
 
-/* Places of elements that are not 0, from *at on, at most LIST; *at moves on. */
-ALWAYS int scan(const real *f, int64_t M, int64_t *at, int32_t *list)
+/* Places of elements that are not 0, from *at on, at most cap; list has room for RUN
+ * more. *at moves on. */
+ALWAYS int scan(const real *f, int64_t M, int64_t *at, int cap, int32_t *list)
 {
     int n = 0;
     int64_t i = *at;
-    for (; i + RUN <= M && n + RUN <= LIST; i += RUN) {
+    for (; i + RUN <= M && n + RUN <= cap; i += RUN) {
+#if defined(__AVX512F__) && !defined(KERN_F64)
+        n += put_places(_mm512_cmp_ps_mask(_mm512_loadu_ps(f + i), _mm512_setzero_ps(),
+                                           _CMP_NEQ_UQ),
+                        (int)i, list + n);
+#else
         int_of_real any = 0;
         for (int k = 0; k < RUN; k++)
             any |= f[i + k] != 0;
@@ -138,24 +157,56 @@ ALWAYS int scan(const real *f, int64_t M, int64_t *at, int32_t *list)
             list[n] = (int32_t)(i + k);
             n += f[i + k] != 0;
         }
+#endif
     }
-    for (; i + RUN > M && i < M && n < LIST; i++)
+    for (; i + RUN > M && i < M && n < cap; i++)
         if (f[i] != 0)
             list[n++] = (int32_t)i;
     *at = i;
     return n;
 }
 
-/* y[0..width) += sum over the list of value * row, for V vectors. */
+/* What is not 0 in some rows of f, from a place in one row to a place in another. */
+typedef struct Group {
+    int rows;
+    int64_t row[GROUP];
+    int begin[GROUP + 1];
+    int32_t place[ENTRIES + RUN];
+    real value[ENTRIES];
+} Group;
+
+/* From column *at of row *r on, which both move on. */
+static void collect(Group *g, int64_t rows, int64_t M, const real *f, int64_t *r,
+                    int64_t *at)
+{
+    int n = 0;
+    g->rows = 0;
+    while (*r < rows && g->rows < GROUP && n + RUN <= ENTRIES) {
+        const real *row = f + *r * M;
+        int found = scan(row, M, at, ENTRIES - n, g->place + n);
+        g->row[g->rows] = *r;
+        g->begin[g->rows++] = n;
+        for (int k = n; k < n + found; k++)
+            g->value[k] = row[g->place[k]];
+        n += found;
+        if (*at < M)
+            break;
+        *at = 0;
+        ++*r;
+    }
+    g->begin[g->rows] = n;
+}
+
+/* y[0..V vectors) += sum of value * row of w. */
 #define GATHER(V)                                                                      \
-    ALWAYS void gather_##V(int n, const int64_t *row, const real *value, const real *w,\
-                           real *y)                                                    \
+    ALWAYS void gather_##V(int n, const int32_t *place, const real *value, int64_t O,  \
+                           const real *w, real *y)                                     \
     {                                                                                  \
         vec s[V];                                                                      \
         for (int v = 0; v < V; v++)                                                    \
             s[v] = load(y + v * LANES);                                                \
         for (int i = 0; i < n; i++) {                                                  \
-            const real *p = w + row[i];                                                \
+            const real *p = w + place[i] * O;                                          \
             vec a = value[i] - (vec){0};                                               \
             for (int v = 0; v < V; v++)                                                \
                 s[v] = vfma(a, load(p + v * LANES), s[v]);                             \
@@ -167,45 +218,50 @@ GATHER(8)
 GATHER(4)
 GATHER(1)
 
-static void gather(int n, const int64_t *row, const real *value, int64_t O,
-                   const real *w, real *y)
+/* The same for a panel of n_cols columns. */
+ALWAYS void gather(int n, const int32_t *place, const real *value, int64_t O,
+                   int64_t n_cols, const real *w, real *y)
 {
     int64_t o = 0;
-    for (; o + 8 * LANES <= O; o += 8 * LANES)
-        gather_8(n, row, value, w + o, y + o);
-    for (; o + 4 * LANES <= O; o += 4 * LANES)
-        gather_4(n, row, value, w + o, y + o);
-    for (; o + LANES <= O; o += LANES)
-        gather_1(n, row, value, w + o, y + o);
-    if (o < O) {
-        vec s = load_part(y + o, O - o);
+    if (n_cols == PANEL) {
+        gather_8(n, place, value, O, w, y);
+        return;
+    }
+    for (; o + 4 * LANES <= n_cols; o += 4 * LANES)
+        gather_4(n, place, value, O, w + o, y + o);
+    for (; o + LANES <= n_cols; o += LANES)
+        gather_1(n, place, value, O, w + o, y + o);
+    if (o < n_cols) {
+        vec s = load_part(y + o, n_cols - o);
         for (int i = 0; i < n; i++)
-            s = vfma(value[i] - (vec){0}, load_part(w + row[i] + o, O - o), s);
-        store_part(y + o, s, O - o);
+            s = vfma(value[i] - (vec){0}, load_part(w + place[i] * O + o, n_cols - o),
+                     s);
+        store_part(y + o, s, n_cols - o);
     }
 }
 
-static void decode(int64_t rows, int64_t M, int64_t O, const void *fp, const void *w,
+ALWAYS int64_t panel_at(int64_t O, int64_t o)
+{
+    return O - o < PANEL ? O - o : PANEL;
+}
+
+static void decode(int64_t rows, int64_t M, int64_t O, const void *f, const void *w,
                    const void *b, void *yp)
 {
-    int32_t list[LIST];
-    int64_t at[LIST];
-    real value[LIST];
-    for (int64_t r = 0; r < rows; r++) {
-        const real *f = (const real *)fp + r * M;
-        real *y = (real *)yp + r * O;
+    Group g;
+    real *y = yp;
+    for (int64_t r = 0; r < rows; r++)
         if (b)
-            memcpy(y, b, (size_t)O * sizeof *y);
+            memcpy(y + r * O, b, (size_t)O * sizeof *y);
         else
-            memset(y, 0, (size_t)O * sizeof *y);
-        for (int64_t i = 0; i < M;) {
-            int n = scan(f, M, &i, list);
-            for (int k = 0; k < n; k++) {
-                at[k] = list[k] * O;
-                value[k] = f[list[k]];
-            }
-            gather(n, at, value, O, w, y);
-        }
+            memset(y + r * O, 0, (size_t)O * sizeof *y);
+    for (int64_t r = 0, at = 0; r < rows;) {
+        collect(&g, rows, M, f, &r, &at);
+        for (int64_t o = 0; o < O; o += PANEL)
+            for (int k = 0; k < g.rows; k++)
+                gather(g.begin[k + 1] - g.begin[k], g.place + g.begin[k],
+                       g.value + g.begin[k], O, panel_at(O, o), (const real *)w + o,
+                       y + g.row[k] * O + o);
     }
 }
 
@@ -226,78 +282,81 @@ ALWAYS real dot(int64_t O, const real *a, const real *b)
     return vsum((s0 + s1) + (s2 + s3));
 }
 
-static void df(int64_t rows, int64_t M, int64_t O, const void *fp, const void *wp,
+static void df(int64_t rows, int64_t M, int64_t O, const void *f, const void *wp,
                const void *dyp, void *dfp)
 {
-    int32_t list[LIST];
-    for (int64_t r = 0; r < rows; r++) {
-        const real *f = (const real *)fp + r * M, *dy = (const real *)dyp + r * O;
-        real *d = (real *)dfp + r * M;
-        memset(d, 0, (size_t)M * sizeof *d);
-        for (int64_t i = 0; i < M;) {
-            int n = scan(f, M, &i, list);
-            for (int k = 0; k < n; k++)
-                d[list[k]] = dot(O, dy, (const real *)wp + list[k] * O);
-        }
+    Group g;
+    const real *w = wp, *dy = dyp;
+    real *d = dfp;
+    memset(d, 0, (size_t)(rows * M) * sizeof *d);
+    for (int64_t r = 0, at = 0; r < rows;) {
+        collect(&g, rows, M, f, &r, &at);
+        memset(g.value, 0, (size_t)g.begin[g.rows] * sizeof *g.value);
+        for (int64_t o = 0; o < O; o += PANEL)
+            for (int k = 0; k < g.rows; k++)
+                for (int i = g.begin[k]; i < g.begin[k + 1]; i++)
+                    g.value[i] += dot(panel_at(O, o), dy + g.row[k] * O + o,
+                                      w + g.place[i] * O + o);
+        for (int k = 0; k < g.rows; k++)
+            for (int i = g.begin[k]; i < g.begin[k + 1]; i++)
+                d[g.row[k] * M + g.place[i]] = g.value[i];
     }
 }
 
 typedef struct Strip {
     int64_t O;
-    const real *x, *c;
+    const real *x;
     real *y; /* [n,O] */
-    int n;
-    real sum[SPARSE_STRIP];
+    int n, found;
+    int32_t row[ENTRIES + RUN], lane[ENTRIES + RUN];
+    real value[ENTRIES + RUN], sum[SPARSE_STRIP];
 } Strip;
 
 /* Adds the entries, which are in the order of rows, lane after lane. */
-static void strip_add(Strip *s, int n, const Entry *e)
+static void strip_add(Strip *s)
 {
-    int64_t at[ENTRIES];
+    int32_t place[ENTRIES];
     real value[ENTRIES];
-    int end[SPARSE_STRIP + 1] = {0};
-    for (int i = 0; i < n; i++)
-        end[e[i].lane + 1]++;
+    int end[SPARSE_STRIP + 1] = {0}, next[SPARSE_STRIP];
+    for (int i = 0; i < s->found; i++)
+        end[s->lane[i] + 1]++;
     for (int k = 0; k < s->n; k++)
         end[k + 1] += end[k];
-    int next[SPARSE_STRIP];
     memcpy(next, end, sizeof next);
-    for (int i = 0; i < n; i++) {
-        int to = next[e[i].lane]++;
-        at[to] = e[i].row * s->O;
-        value[to] = e[i].value;
-        s->sum[e[i].lane] += e[i].value;
+    for (int i = 0; i < s->found; i++) {
+        int to = next[s->lane[i]]++;
+        place[to] = s->row[i];
+        value[to] = s->value[i];
+        s->sum[s->lane[i]] += s->value[i];
     }
-    for (int k = 0; k < s->n; k++)
-        gather(end[k + 1] - end[k], at + end[k], value + end[k], s->O, s->x,
-               s->y + k * s->O);
+    for (int64_t o = 0; o < s->O; o += PANEL)
+        for (int k = 0; k < s->n; k++)
+            gather(end[k + 1] - end[k], place + end[k], value + end[k], s->O,
+                   panel_at(s->O, o), s->x + o, s->y + k * s->O + o);
+    s->found = 0;
 }
 
 static void dw(int64_t rows, int64_t M, int64_t O, const void *fp, const void *x,
                const void *c, int64_t first, int64_t n, void *yp)
 {
-    Entry list[ENTRIES];
-    Strip s = {.O = O, .x = x, .c = c, .y = (real *)yp + first * O, .n = (int)n};
-    int found = 0;
+    Strip s = {.O = O, .x = x, .y = (real *)yp + first * O, .n = (int)n};
     memset(s.y, 0, (size_t)(n * O) * sizeof *s.y);
     for (int64_t r = 0; r < rows; r++) {
         const real *f = (const real *)fp + r * M + first;
-        if (found + SPARSE_STRIP > ENTRIES) {
-            strip_add(&s, found, list);
-            found = 0;
+        int64_t at = 0;
+        if (s.found + SPARSE_STRIP > ENTRIES)
+            strip_add(&s);
+        int k = s.found, more = scan(f, n, &at, SPARSE_STRIP + RUN, s.lane + k);
+        for (; k < s.found + more; k++) {
+            s.row[k] = (int32_t)r;
+            s.value[k] = f[s.lane[k]];
         }
-        int_of_real any = 0;
-        for (int k = 0; k < s.n; k++)
-            any |= f[k] != 0;
-        for (int k = 0; any && k < s.n; k++) {
-            list[found] = (Entry){(int32_t)r, k, f[k]};
-            found += f[k] != 0;
-        }
+        s.found += more;
     }
-    strip_add(&s, found, list);
+    strip_add(&s);
     for (int k = 0; c && k < s.n; k++)
         for (int64_t o = 0; o < O; o++)
-            s.y[k * O + o] -= s.sum[k] * s.c[o];
+            s.y[k * O + o] -= s.sum[k] * ((const real *)c)[o];
 }
 
 /* ---- the rest -------------------------------------------------------------------- */
@@ -370,7 +429,7 @@ static void unit(int64_t rows, int64_t O, void *wp)
 
 const SparseTable KERN(sparse_table) = {
     .bins = bins,
-    .split = split,
+    .candidates = candidates,
     .pick = pick,
     .topk = topk,
     .decode = decode,

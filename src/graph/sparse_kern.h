@@ -7,16 +7,16 @@
 
 #include "base/kern.h"
 
-enum { SPARSE_BINS = 4096, SPARSE_STRIP = 16 };
+enum { SPARSE_BINS = 4096, SPARSE_STRIP = 128 };
 
 typedef struct SparseTable {
-    /* Adds the n elements to a histogram of the leading bits of their size; those that
-     * are not above 0 count as 0 unless `sign`. */
-    void (*bins)(int64_t n, const void *x, int sign, int32_t *bin);
-    /* y = x above the bin, else 0; candidates, those in the bin: their places, from
-     * `first` on. Returns how many. */
-    int64_t (*split)(int64_t first, int64_t n, const void *x, int sign, int bin,
-                     void *y, int32_t *place);
+    /* Adds every `every`th run of 16 of the n elements to a histogram of the leading
+     * bits of their size; those that are not above 0 count as 0 unless `sign`. */
+    void (*bins)(int64_t n, const void *x, int sign, int64_t every, int32_t *bin);
+    /* Of elements first .. first+n-1 the places of those in the bin or above; y = 0
+     * for all. Returns how many. */
+    int64_t (*candidates)(int64_t first, int64_t n, const void *x, int sign, int bin,
+                          void *y, int32_t *place);
     /* Of n candidates the k largest that are not 0 go to y, the first of equal ones.
      * key: room for n elements. */
     void (*pick)(int64_t n, const int32_t *place, const void *x, int sign, int64_t k,

@@ -6,7 +6,7 @@ system has it; tuned-1 with one thread and a malloc that keeps freed memory; tun
 two threads in one OpenMP pool and the same malloc. Both sides draw shuffled batches of
 MNIST without replacement; a figure is given only if the peer's last losses agree with
 those of cleave after as many steps, within four standard errors.
-usage: peer.py CLEAVE FOLDER   (BENCH_S, BENCH_ROUNDS, BENCH_WITH: see run.sh)
+usage: peer.py CLEAVE FOLDER   (BENCH_S, BENCH_ROUNDS, BENCH_CASES, BENCH_WITH: see run.sh)
 """
 
 import glob
@@ -24,6 +24,7 @@ CASES = [  # of cleave bench, of the peer, the ratios asked for by form
     ("mlp-1024", ["mlp.py", "1024", "8"], {"stock": 8, "tuned-2": 2.5}),
     ("mlp-8192", ["mlp.py", "8192", "8"], {"stock": 4, "tuned-2": 1.6}),
     ("bilinear", ["bilinear.py"], {"stock": 1.6, "tuned-2": 1.2}),
+    ("sae-batchtopk", ["sae.py", "batchtopk"], {"stock": 4, "tuned-2": 2.5}),
 ]
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 33)}
 FORMS = {
@@ -35,6 +36,9 @@ WINDOWS, WARM_UP = 7, 0.5  # of the peer's harness
 WINDOW = os.environ.get("BENCH_S", "0.1")
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 WITH = os.environ.get("BENCH_WITH", "").split()
+ONLY = os.environ.get("BENCH_CASES", "").split()
+if ONLY:
+    CASES = [c for c in CASES if c[0] in ONLY]
 
 
 def unpack(folder):
@@ -99,7 +103,7 @@ def report(turns, loads):
     print(f"cleave: {first['isa']}, {first['threads']} threads, BLAS kernels {first['kernels']}; "
           f"{ROUNDS} rounds; load {min(loads):.1f} to {max(loads):.1f}")
     print(f"the peer's import takes {peer['import_s']:.2f} s")
-    print(f"{'case':<10}{'peer':<9}{'us':>9}{'peer us':>9} {'ratio':>6} {'range':>13} {'asked':>6}  "
+    print(f"{'case':<14}{'peer':<9}{'us':>9}{'peer us':>9} {'ratio':>6} {'range':>13} {'asked':>6}  "
           f"{'loss':>6} {'peer':>6} {'MB':>5} {'peer':>5}")
     for name, _, asked in CASES:
         for form in FORMS:
@@ -112,7 +116,7 @@ def report(turns, loads):
             figure = f"{statistics.median(ratios):6.2f} {f'{ratios[0]:.2f}-{ratios[-1]:.2f}':>13}"
             if not agree:
                 figure = f"{'losses differ':>20}"
-            print(f"{name:<10}{form:<9}{statistics.median(a['us'] for a in ours):9.1f}"
+            print(f"{name:<14}{form:<9}{statistics.median(a['us'] for a in ours):9.1f}"
                   f"{statistics.median(b['us'] for b in theirs):9.1f} {figure} "
                   f"{asked.get(form, '-'):>6}  {own:6.3f} {other:6.3f} "
                   f"{ours[-1]['rss_mb']:5.0f} {theirs[-1]['rss_mb']:5.0f}"

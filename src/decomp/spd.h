@@ -33,6 +33,7 @@ typedef struct SpdLayer {
 /* A kind of layer. Rows are [P, .] with P = B * positions, positions last in P. */
 struct SpdKindRow {
     const char *name, *doc;
+    int ndim; /* of its weights */
     /* Rows of V and columns of U; false with a sentence for a shape it cannot do. */
     bool (*sizes)(const SpdLayer *l, int64_t *d_in, int64_t *d_out, Err *err);
     /* Component activations [P,C] of the layer's input; V is [d_in, C]. */

@@ -78,6 +78,16 @@ int plan_output_index(const Plan *p, const char *name)
     return -1;
 }
 
+int plan_output_count(const Plan *p)
+{
+    return p->n_output;
+}
+
+const char *plan_output_name(const Plan *p, int i)
+{
+    return p->output[i].name;
+}
+
 const Tensor *plan_output(const Plan *p, int i)
 {
     return &p->tensor[p->output[i].val];

@@ -24,6 +24,8 @@ const char *plan_input_name(const Plan *p, int i);
 int plan_input_index(const Plan *p, const char *name); /* -1: none */
 Spec plan_input_spec(const Plan *p, int i);
 int plan_output_index(const Plan *p, const char *name);
+int plan_output_count(const Plan *p);
+const char *plan_output_name(const Plan *p, int i);
 
 /* in[i] for every input, contiguous and of the planned spec (ERR_SHAPE otherwise). */
 bool plan_run(Plan *p, const Tensor *in, Err *err);

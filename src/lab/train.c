@@ -373,13 +373,24 @@ static bool tell_metric(Trainer *t, const char *const *names, const double *v, i
     return !h || !h->metric || h->metric(h->ctx, t->step, names, v, n, err);
 }
 
+/* The loss, the rate, and the scalars that the loss made outputs, as they are now. */
 static bool tell_loss(Trainer *t, Err *err)
 {
-    static const char *const names[] = {"loss", "lr"};
+    enum { MOST = 24 };
+    const char *names[MOST] = {"loss", "lr"};
     const double *l = t->losses.data;
-    double v[2] = {l[LOSS_SUM] / l[LOSS_COUNT],
-                   sched_rate(&t->cfg->optim, t->step, t->total)};
-    return tell_metric(t, names, v, 2, err);
+    double v[MOST] = {l[LOSS_SUM] / l[LOSS_COUNT],
+                      sched_rate(&t->cfg->optim, t->step, t->total)};
+    int n = 2;
+    int outputs = t->job->curves ? plan_output_count(t->plan) : 0;
+    for (int i = 0; i < outputs && n < MOST; i++) {
+        const Tensor *out = plan_output(t->plan, i);
+        if (i == t->out_loss || tensor_count(out) != 1)
+            continue;
+        names[n] = plan_output_name(t->plan, i);
+        v[n++] = tensor_item(out);
+    }
+    return tell_metric(t, names, v, n, err);
 }
 
 /* At most ten times a second, and at the end. */
@@ -421,7 +432,7 @@ static bool evaluate(Trainer *t, Err *err)
         !tell_metric(t, t->score_name, t->score, t->n_scores, err))
         return false;
     t->evaluated = t->step;
-    if (t->n_scores == 0 || !(t->score[0] > t->best))
+    if (t->n_scores == 0 || t->job->no_best || !(t->score[0] > t->best))
         return true;
     t->best = t->score[0];
     t->best_step = t->step;
@@ -445,8 +456,10 @@ static bool due(const Trainer *t, int64_t every)
 
 static bool evaluate_due(const Trainer *t)
 {
+    int64_t by_epoch = t->cfg->eval_every * t->per_epoch;
     return t->job->evaluate && t->evaluated < t->step &&
-           (t->step == t->total || due(t, t->cfg->eval_every * t->per_epoch));
+           (t->step == t->total ||
+            due(t, t->job->eval_steps ? t->job->eval_steps : by_epoch));
 }
 
 static bool after_step(Trainer *t, Err *err)

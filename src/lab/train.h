@@ -68,6 +68,9 @@ typedef struct TrainJob {
      * evaluation. */
     bool (*evaluate)(void *ctx, const char **names, double *v, int *n, Err *err);
     void *ctx;
+    int64_t eval_steps; /* steps between evaluations instead of epochs; 0: epochs */
+    bool no_best;       /* scores have no order: no "best" checkpoint */
+    bool curves; /* other scalars that the loss made outputs become metrics, too */
     int64_t n_examples; /* 0: full batch: cfg->steps counts, evaluation at the end */
     const char *name;   /* in progress and errors: "bilinear" */
     /* Adds metadata to checkpoints (keys not starting with "train."). NULL: none. */

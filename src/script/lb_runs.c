@@ -8,7 +8,8 @@
 #include "lab/jval.h"
 #include "lab/ledger.h"
 #include "lab/runs.h"
-#include "script/lb.h"
+#include "lab/spread.h"
+#include "script/lb_plot.h"
 
 typedef struct RunsCfg {
     char folder[OPT_STR_CAP], where[OPT_STR_CAP], sort[OPT_STR_CAP], group[OPT_STR_CAP],
@@ -265,6 +266,42 @@ static int cl_claim(lua_State *L)
     return 1;
 }
 
+/* cl.spread(values, digits) */
+static int cl_spread(lua_State *L)
+{
+    int64_t n;
+    char text[96];
+    lua_settop(L, 2);
+    lua_Integer digits = luaL_optinteger(L, 2, 3);
+    luaL_argcheck(L, digits >= 0 && digits <= 17, 2, "decimals, 0 to 17");
+    if (lua_isnil(L, 1))
+        return luaL_argerror(L, 1, "a list of numbers or a tensor");
+    const double *v = lb_push_numbers(L, 1, "cl.spread: the values", &n);
+    Spread s = spread_of(v, (size_t)n);
+    bool wide = s.n > 1;
+    snprintf(text, sizeof text, wide ? "%.*f ± %.*f" : "%.*f", (int)digits, s.mean,
+             (int)digits, s.half);
+    const struct {
+        const char *name;
+        double v;
+        bool known;
+    } field[] = {{"mean", s.mean, s.n > 0},
+                 {"half", s.half, wide},
+                 {"lo", s.mean - s.half, wide},
+                 {"hi", s.mean + s.half, wide},
+                 {"n", (double)s.n, true}};
+    lua_createtable(L, 0, 6);
+    for (size_t i = 0; i < ARRAY_LEN(field); i++) {
+        if (!field[i].known)
+            continue;
+        lua_pushnumber(L, field[i].v);
+        lua_setfield(L, -2, field[i].name);
+    }
+    lua_pushstring(L, s.n > 0 ? text : "-");
+    lua_setfield(L, -2, "text");
+    return 1;
+}
+
 // clang-format off: rows of unequal length
 const LbFn lb_runs_fns[] = {
     {"cl.runs", "({ where = text, sort = key, ... })",
@@ -284,6 +321,11 @@ const LbFn lb_runs_fns[] = {
      "claimed without this. Returns value.",
      cl_claim, NULL, NULL,
      "cl.claim(\"test accuracy\", 0.97, { interval = 0.002 })"},
+    {"cl.spread", "(values, digits = 3)",
+     "Mean and 95 % interval (Student's t) of what runs over seeds gave, a list or a "
+     "tensor: mean, half, lo, hi, n, and text (\"0.975 ± 0.002\", digits decimals). With "
+     "one value there is no half, lo and hi. Values that are not finite are left out.",
+     cl_spread, NULL, NULL, "cl.spread({ 0.97, 0.98, 0.975 }).text"},
 };
 // clang-format on
 const size_t lb_n_runs_fns = ARRAY_LEN(lb_runs_fns);

@@ -6,18 +6,9 @@
 
 #include "base/mem.h"
 #include "decomp/sae_metrics.h"
-#include "lab/sae_fit.h"
-#include "script/lb_dict.h"
+#include "script/lb_sae.h"
 
-#define LB_SAE "cleave.sae"
-
-typedef struct LSae {
-    Sae *s;
-    TrainReport report;
-    SaeCalibration cal;
-} LSae;
-
-static LSae *check_sae(lua_State *L, int arg)
+LSae *lb_check_sae(lua_State *L, int arg)
 {
     LSae *s = luaL_checkudata(L, arg, LB_SAE);
     luaL_argcheck(L, s->s, arg, "this autoencoder was closed");
@@ -44,7 +35,7 @@ static int sae_tostring(lua_State *L)
 }
 
 /* The tensor at arg as contiguous f32, pushed. */
-static Tensor *push_f32(lua_State *L, int arg, const char *what)
+Tensor *lb_push_f32(lua_State *L, int arg, const char *what)
 {
     Err err;
     LTensor *x = lb_check_tensor(L, arg);
@@ -57,13 +48,13 @@ static Tensor *push_f32(lua_State *L, int arg, const char *what)
 }
 
 /* Takes a tensor out of the options at arg and pushes it; NULL (and nil) if absent. */
-static Tensor *take_f32(lua_State *L, int arg, const char *key)
+Tensor *lb_take_f32(lua_State *L, int arg, const char *key)
 {
     lb_take_option(L, arg, key);
-    return lua_isnil(L, -1) ? NULL : push_f32(L, lua_gettop(L), key);
+    return lua_isnil(L, -1) ? NULL : lb_push_f32(L, lua_gettop(L), key);
 }
 
-static LSae *push_sae(lua_State *L)
+LSae *lb_push_sae(lua_State *L)
 {
     LSae *s = lua_newuserdatauv(L, sizeof *s, 0);
     memset(s, 0, sizeof *s);
@@ -78,10 +69,10 @@ static int decomp_sae(lua_State *L)
     Err err;
     SaeCfg cfg;
     lua_settop(L, 2);
-    const Tensor *x = push_f32(L, 1, "the activations");
-    const Tensor *target = take_f32(L, 2, "target");
+    const Tensor *x = lb_push_f32(L, 1, "the activations");
+    const Tensor *target = lb_take_f32(L, 2, "target");
     lb_options(L, 2, "cl.decomp.sae", sae_options, sae_n_options, &cfg);
-    LSae *out = push_sae(L);
+    LSae *out = lb_push_sae(L);
     TrainHooks hooks = lb_fit_hooks(L);
     if (!(out->s = sae_new(&cfg, x, target, &err)) ||
         !fit_sae(out->s, &hooks, &out->report, &out->cal, &err))
@@ -94,7 +85,7 @@ static int decomp_sae_load(lua_State *L)
 {
     Err err;
     const char *path = luaL_checkstring(L, 1);
-    LSae *out = push_sae(L);
+    LSae *out = lb_push_sae(L);
     return (out->s = sae_load(path, &err)) ? 1 : lb_raise(L, &err);
 }
 
@@ -129,7 +120,7 @@ static void put_calibration(lua_State *L, const SaeCalibration *c)
 
 static int sae_report_fn(lua_State *L)
 {
-    LSae *s = check_sae(L, 1);
+    LSae *s = lb_check_sae(L, 1);
     lua_createtable(L, 0, 8);
     put_calibration(L, &s->cal);
     put_number(L, "aim", sae_aim(s->s));
@@ -147,7 +138,7 @@ typedef bool OnTensor(Sae *s, const Tensor *x, Tensor *out, Err *err);
 static int apply(lua_State *L, OnGraph *build, OnTensor *compute, const char *what)
 {
     Err err;
-    LSae *s = check_sae(L, 1);
+    LSae *s = lb_check_sae(L, 1);
     LSym *x = lb_test_sym(L, 2);
     Lb *lb = lb_of(L);
     if (x) {
@@ -157,7 +148,7 @@ static int apply(lua_State *L, OnGraph *build, OnTensor *compute, const char *wh
         lb_push_sym(L, lb->trace, y);
         return 1;
     }
-    const Tensor *t = push_f32(L, 2, what);
+    const Tensor *t = lb_push_f32(L, 2, what);
     LTensor *out = lb_push_tensor(L);
     if (!compute(s->s, t, &out->t, &err))
         return lb_raise(L, &err);
@@ -178,15 +169,15 @@ static int sae_reconstruct_fn(lua_State *L)
 static int sae_decode_fn(lua_State *L)
 {
     Err err;
-    LSae *s = check_sae(L, 1);
-    const Tensor *t = push_f32(L, 2, "the codes");
+    LSae *s = lb_check_sae(L, 1);
+    const Tensor *t = lb_push_f32(L, 2, "the codes");
     LTensor *out = lb_push_tensor(L);
     return sae_decode(s->s, t, &out->t, &err) ? 1 : lb_raise(L, &err);
 }
 
 static int sae_params_fn(lua_State *L)
 {
-    LSae *s = check_sae(L, 1);
+    LSae *s = lb_check_sae(L, 1);
     TensorSet *set = sae_params(s->s);
     lua_createtable(L, 0, tset_count(set));
     for (int i = 0; i < tset_count(set); i++) {
@@ -199,7 +190,7 @@ static int sae_params_fn(lua_State *L)
 static int sae_features_fn(lua_State *L)
 {
     Err err;
-    LSae *s = check_sae(L, 1);
+    LSae *s = lb_check_sae(L, 1);
     LTensor *out = lb_push_tensor(L);
     if (!tensor_copy(tset_get(sae_params(s->s), "decoder"), &out->t, &err))
         return lb_raise(L, &err);
@@ -210,9 +201,9 @@ static int sae_features_fn(lua_State *L)
 static int sae_calibrate_fn(lua_State *L)
 {
     Err err;
-    LSae *s = check_sae(L, 1);
+    LSae *s = lb_check_sae(L, 1);
     double l0 = luaL_optnumber(L, 3, sae_aim(s->s));
-    if (!sae_calibrate(s->s, push_f32(L, 2, "the activations"), l0, &s->cal, &err))
+    if (!sae_calibrate(s->s, lb_push_f32(L, 2, "the activations"), l0, &s->cal, &err))
         return lb_raise(L, &err);
     lua_createtable(L, 0, 4);
     put_calibration(L, &s->cal);
@@ -222,7 +213,7 @@ static int sae_calibrate_fn(lua_State *L)
 static int sae_fold_fn(lua_State *L)
 {
     Err err;
-    LSae *s = check_sae(L, 1);
+    LSae *s = lb_check_sae(L, 1);
     if (!sae_fold(s->s, &err))
         return lb_raise(L, &err);
     lua_settop(L, 1);
@@ -232,7 +223,7 @@ static int sae_fold_fn(lua_State *L)
 static int sae_save_fn(lua_State *L)
 {
     Err err;
-    LSae *s = check_sae(L, 1);
+    LSae *s = lb_check_sae(L, 1);
     return sae_save(s->s, luaL_checkstring(L, 2), &err) ? 0 : lb_raise(L, &err);
 }
 
@@ -255,10 +246,10 @@ static int sae_metrics_fn(lua_State *L)
 {
     Err err;
     SaeMetrics m;
-    LSae *s = check_sae(L, 1);
+    LSae *s = lb_check_sae(L, 1);
     lua_settop(L, 3);
-    const Tensor *x = push_f32(L, 2, "the activations");
-    const Tensor *target = take_f32(L, 3, "target"), *labels = take_labels(L, 3);
+    const Tensor *x = lb_push_f32(L, 2, "the activations");
+    const Tensor *target = lb_take_f32(L, 3, "target"), *labels = take_labels(L, 3);
     lb_options(L, 3, "sae:metrics", NULL, 0, NULL);
     LTensor *density = lb_push_tensor(L);
     if (!sae_measure(s->s, x, target, labels, 0, &m, &density->t, &err))
@@ -295,7 +286,7 @@ static int sae_splice_fn(lua_State *L)
 {
     Err err;
     SaeSplice r;
-    LSae *s = check_sae(L, 1);
+    LSae *s = lb_check_sae(L, 1);
     Model *m = lb_check_model(L, 2)->m;
     const Dataset *d = lb_check_dataset(L, 3);
     const char *to = luaL_checkstring(L, 4), *from = luaL_optstring(L, 5, NULL);
@@ -313,10 +304,10 @@ static int sae_splice_fn(lua_State *L)
 static int sae_top_fn(lua_State *L)
 {
     Err err;
-    LSae *s = check_sae(L, 1);
+    LSae *s = lb_check_sae(L, 1);
     lua_Integer n = luaL_optinteger(L, 3, 8);
     luaL_argcheck(L, n >= 1 && n <= 1000, 3, "a number of examples");
-    const Tensor *x = push_f32(L, 2, "the activations");
+    const Tensor *x = lb_push_f32(L, 2, "the activations");
     LTensor *codes = lb_push_tensor(L), *out = lb_push_tensor(L);
     if (!sae_codes(s->s, x, &codes->t, &err) ||
         !sae_top_examples(&codes->t, n, &out->t, &err))
@@ -406,11 +397,11 @@ static int sae_gallery_fn(lua_State *L)
 {
     Err err;
     GalleryCfg c;
-    LSae *s = check_sae(L, 1);
+    LSae *s = lb_check_sae(L, 1);
     const Dataset *d = lb_check_dataset(L, 2);
     lua_settop(L, 4);
     lb_options(L, 4, "sae:gallery", gallery_options, n_gallery_options, &c);
-    const Tensor *x = push_f32(L, 3, "the activations");
+    const Tensor *x = lb_push_f32(L, 3, "the activations");
     if (x->ndim < 1 || x->dim[0] != d->n)
         return lb_error(L, ERR_SHAPE,
                         "sae:gallery: the activations must be those of "

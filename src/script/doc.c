@@ -18,8 +18,10 @@ extern const size_t lb_n_tensor_fns, lb_n_trace_fns, lb_n_session_fns, lb_n_data
 
 extern const LbFn lb_super_fns[];
 extern const size_t lb_n_super_fns;
-extern const LbFn lb_dial_fns[];
-extern const size_t lb_n_dial_fns;
+extern const LbFn lb_dial_fns[], lb_parts_fns[];
+extern const size_t lb_n_dial_fns, lb_n_parts_fns;
+extern const LbFn lb_causal_fns[];
+extern const size_t lb_n_causal_fns;
 
 /* The binding files with their heading: the one list of them. */
 static const struct {
@@ -33,8 +35,10 @@ static const struct {
     { "inside networks, and networks from elsewhere", lb_network_fns, &lb_n_network_fns },
     { "decompositions", lb_decomp_fns, &lb_n_decomp_fns },
     { "decompositions: families, gauge, matching", lb_study_fns, &lb_n_study_fns },
+    { "decompositions: one component", lb_parts_fns, &lb_n_parts_fns },
     { "decompositions: the gauge dial", lb_dial_fns, &lb_n_dial_fns },
     { "sparse autoencoders", lb_sae_fns, &lb_n_sae_fns },
+    { "causes: effects, regressions, graphs", lb_causal_fns, &lb_n_causal_fns },
     { "superposition", lb_super_fns, &lb_n_super_fns },
     { "figures and reports", lb_figure_fns, &lb_n_figure_fns },
     { "plots", lb_plot_fns, &lb_n_plot_fns },

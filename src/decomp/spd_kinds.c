@@ -51,7 +51,7 @@ const SpdKindRow spd_linear = {.name = "linear",
                                .from_rows = linear_from_rows,
                                .matrix = linear_matrix};
 
-static const SpdKindRow *const kinds[] = {&spd_linear};
+static const SpdKindRow *const kinds[] = {&spd_linear, &spd_conv2d};
 
 const SpdKindRow *spd_kind_for(const Tensor *weight)
 {

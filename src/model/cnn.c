@@ -190,9 +190,10 @@ static Val cnn_forward(Model *m, Graph *g, Val x)
         snprintf(layer, sizeof layer, "fc%d", k);
         x = g_linear(g, site(g, layer, "in", x), param(m, g, layer, "weight"),
                      bias_of(m, g, layer));
+        x = site(g, layer, "pre", x);
         if (k == s.dense)
             break;
-        x = activate(c, g, site(g, layer, "pre", x));
+        x = activate(c, g, x);
         x = k == s.dense - 1 ? graph_site(g, "hidden", x) : site(g, layer, "act", x);
     }
     return graph_site(g, "logits", x);

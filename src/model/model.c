@@ -15,7 +15,8 @@
 #include "model/rows.h"
 #include "tensor/rng.h"
 
-static const ModelRow *const rows[] = {&model_bilinear, &model_mlp, &model_cnn};
+static const ModelRow *const rows[] = {&model_bilinear, &model_mlp, &model_cnn,
+                                       &model_resid, &model_tms};
 
 int model_row_count(void)
 {

@@ -16,7 +16,7 @@
  *   cnn       images of several channels: conv1 ... with activation and pooling, then
  *             fc1 ... as an mlp. Parameters conv1.weight [O,C,k,k], conv1.bias [O] ...,
  *             fc1.weight ... Sites convK.in, convK.pre, convK.act, convK.pool, all
- *             [B,C,H,W]; fcK as above. */
+ *             [B,C,H,W]; fcK as above, but the last fcK.pre is there beside "logits". */
 #ifndef CLEAVE_MODEL_MODEL_H
 #define CLEAVE_MODEL_MODEL_H
 #include "base/option.h"

@@ -5,7 +5,7 @@
 #define CLEAVE_MODEL_ROWS_H
 #include "model/model.h"
 
-extern const ModelRow model_bilinear, model_mlp, model_cnn;
+extern const ModelRow model_bilinear, model_mlp, model_cnn, model_resid, model_tms;
 
 enum { MODEL_MAX_SIZE = 1 << 20 }; /* of one layer */
 

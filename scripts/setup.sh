@@ -31,7 +31,7 @@ for what in "$@"; do
     [ -e /usr/sbin/slurmd ] || need="$need slurmd"
     [ -e /usr/sbin/munged ] || need="$need munge"
     ;;
-  bench) cmd gcc gcc ;;
+  bench) cmd gcc gcc; pc vterm libvterm-dev ;;
   fuzz) cmd clang clang ;;
   peer) [ -e /usr/lib/python3/dist-packages/torch ] || need="$need python3-torch libopenblas0-openmp" ;;
   *) echo "setup.sh: unknown purpose '$what'; use run, test, reproduce, bench, fuzz or peer" >&2; exit 2 ;;

@@ -55,8 +55,10 @@ static bool tell_cell(Retell *r, const Cell *c, Err *err)
     if (c->ended == CELL_NEW)
         return true;
     cell_headline(c, line, sizeof line);
-    bool ok = tell(r, "start", c->started,
-                   json_pack("{s:i,s:o}", "cell", c->id, "name", jval_str(line)), err);
+    json_t *begin = json_pack("{s:i,s:o}", "cell", c->id, "name", jval_str(line));
+    if (c->log > 1)
+        jval_set(begin, "log", json_integer(c->log));
+    bool ok = tell(r, "start", c->started, begin, err);
     json_array_foreach(c->outputs, i, entry)
     {
         json_t *copy = ok ? json_copy(entry) : NULL;

@@ -269,7 +269,7 @@ static void inherit(Cell *c, Cell *old)
     c->exec = old->exec;
     c->started = old->started;
     c->secs = old->secs;
-    c->out_from = old->out_from;
+    c->log = old->log;
     c->n_dropped = old->n_dropped;
     c->edited = old->edited || (old->exec > 0 && strcmp(c->text, old->text) != 0);
     c->outputs = json_incref(old->outputs);
@@ -550,7 +550,7 @@ static bool on_start(Document *d, const json_t *ev, Err *err)
     c->assigns = assigns;
     c->outputs = c->progress = NULL;
     c->n_dropped = 0;
-    c->out_from = -1;
+    c->log = jval_get_int(ev, "log", 1);
     c->edited = false;
     c->exec = ++d->execs;
     c->started = json_number_value(json_object_get(ev, "t"));

@@ -45,10 +45,11 @@ typedef struct Cell {
     double secs;       /* of the last execution that ended */
     json_t *outputs;   /* a list of events since the last start: out, value, figure,
                         error, log, metric; neighbours that continue each other are
-                        one: out {from,to}, metric {n,step,m} (the last one's) */
+                        one: out {from,to,lines} (newlines; -1: not known), metric {n,step,m} (the last one's) */
     int64_t n_dropped; /* entries taken out of the middle of a very long list */
     json_t *progress;  /* the last progress event while it runs; NULL: none */
-    int64_t out_from;  /* where this execution's text begins in out-<id>.log */
+    int64_t log;       /* which file has the text of its last execution: 1 (or 0, none
+                          yet) out-<id>.log, n out-<id>.n.log */
     json_t *reads, *assigns; /* sets of names, of the text that ran; NULL: not run */
 
     char *head; /* the file's marker line; "" for a first cell without one; NULL: new */

@@ -131,8 +131,13 @@ bool output_text(const Notebook *nb, const Cell *c, const json_t *out_entry, siz
         return add_range(nb, c->id, from, n, out, err);
     if (!add_range(nb, c->id, from, max / 2, out, err))
         return false;
-    str_addf(out, "\n... %zu bytes are left out; all of it is in out-%d.log ...\n",
-             n - 2 * (max / 2), c->id);
+    char log[64];
+    int64_t lines = jval_get_int(out_entry, "lines", -1);
+    jreader_log_name(nb->reader, c->id, log);
+    str_addf(out, "\n... %zu bytes are left out; all of it", n - 2 * (max / 2));
+    if (lines >= 0)
+        str_addf(out, " (%lld lines)", (long long)lines);
+    str_addf(out, " is in %s ...\n", log);
     return add_range(nb, c->id, to - (int64_t)(max / 2), max / 2, out, err);
 }
 

@@ -37,13 +37,17 @@ static bool add_text(Cell *c, const json_t *ev, Err *err)
 {
     json_t *last = last_output(c, "out");
     json_t *to = json_object_get(ev, "to");
-    if (c->out_from < 0)
-        c->out_from = jval_get_int(ev, "from", 0);
-    if (last && jval_get_int(last, "to", 0) == jval_get_int(ev, "from", -1))
-        return json_object_set(last, "to", to) == 0 || out_of_memory(err);
+    json_int_t lines = jval_get_int(ev, "lines", -1);
+    if (last && jval_get_int(last, "to", 0) == jval_get_int(ev, "from", -1)) {
+        json_int_t before = jval_get_int(last, "lines", -1);
+        lines = before < 0 || lines < 0 ? -1 : before + lines;
+        return (json_object_set(last, "to", to) == 0 &&
+                jval_set(last, "lines", json_integer(lines))) ||
+               out_of_memory(err);
+    }
     return append(c,
-                  json_pack("{s:s,s:O?,s:O?}", "ev", "out", "from",
-                            json_object_get(ev, "from"), "to", to),
+                  json_pack("{s:s,s:O?,s:O?,s:I}", "ev", "out", "from",
+                            json_object_get(ev, "from"), "to", to, "lines", lines),
                   err);
 }
 

@@ -22,6 +22,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "lab/jfigure.h"
+#include "lab/jout.h"
 #include "lab/jval.h"
 
 #define OUT_EVERY   0.05  /* seconds */
@@ -51,6 +52,7 @@ struct Journal {
     int64_t seq;    /* of the last event */
     int64_t figure; /* number of the last figure */
     int cell;
+    int64_t log; /* the number of its text's file */
     bool capture;
     int64_t out_from; /* bytes of the log that events have described */
     double out_since; /* when text began to wait; 0: none waits */
@@ -217,8 +219,10 @@ static bool flush_out(Journal *j, Err *err)
     int64_t to = size_of(j->fd_out);
     if (to <= j->out_from)
         return true;
-    json_t *b = json_pack("{s:i,s:I,s:I}", "cell", j->cell, "from",
-                          (json_int_t)j->out_from, "to", (json_int_t)to);
+    json_t *b =
+        json_pack("{s:i,s:I,s:I,s:I}", "cell", j->cell, "from", (json_int_t)j->out_from,
+                  "to", (json_int_t)to, "lines",
+                  (json_int_t)jout_lines(j->fd_out, j->out_from, to));
     if (!emit(j, "out", b, err))
         return false;
     j->out_from = to;
@@ -288,17 +292,26 @@ bool journal_event(Journal *j, const char *kind, json_t *taken_body, Err *err)
     return ok;
 }
 
-static bool open_out(Journal *j, int cell, Err *err)
+/* fresh: a file that holds no other execution's text. */
+static bool open_out(Journal *j, int cell, bool fresh, Err *err)
 {
-    char name[40];
-    snprintf(name, sizeof name, "out-%d.log", cell);
-    int fd = open_append(j->dir, name, err);
-    if (fd < 0)
-        return false;
+    char name[JOUT_NAME];
+    int64_t log = jout_newest(j->dir, cell, 0);
+    int fd = -1;
+    for (log = log > 0 ? log : 1;; log++) {
+        jout_name(cell, log, name);
+        fd = open_append(j->dir, name, err);
+        if (fd < 0)
+            return false;
+        if (!fresh || size_of(fd) == 0)
+            break;
+        close(fd);
+    }
     if (j->fd_out >= 0)
         close(j->fd_out);
     j->fd_out = fd;
     j->cell = cell;
+    j->log = log;
     j->out_from = size_of(fd);
     if (j->capture) {
         fflush(stdout);
@@ -308,18 +321,29 @@ static bool open_out(Journal *j, int cell, Err *err)
     return true;
 }
 
+/* The older text goes when the newer one's beginning is recorded. */
+static bool record_start(Journal *j, const char *name, Err *err)
+{
+    json_t *b =
+        json_pack("{s:i,s:o}", "cell", j->cell, "name", jval_str(name ? name : ""));
+    if (b && j->log > 1 && !jval_set(b, "log", json_integer(j->log))) {
+        json_decref(b);
+        b = NULL;
+    }
+    if (!emit(j, "start", b, err))
+        return false;
+    jout_newest(j->dir, j->cell, j->log);
+    return true;
+}
+
 bool journal_begin_cell(Journal *j, int cell, const char *name, Err *err)
 {
     pthread_mutex_lock(&j->lock);
     Err e = {0};
     bool ok = flush_out(j, err) && flush_progress(j, err);
     if (ok)
-        ok = note(j, open_out(j, cell, &e), &e, err);
-    if (ok)
-        ok = emit(
-            j, "start",
-            json_pack("{s:i,s:o}", "cell", cell, "name", jval_str(name ? name : "")),
-            err);
+        ok = note(j, open_out(j, cell, true, &e), &e, err);
+    ok = ok && record_start(j, name, err);
     j->progress.n_samples = 0;
     pthread_mutex_unlock(&j->lock);
     return ok;
@@ -327,14 +351,15 @@ bool journal_begin_cell(Journal *j, int cell, const char *name, Err *err)
 
 bool journal_out(Journal *j, const char *text, size_t n, Err *err)
 {
-    char path[PATH_MAX + 32];
+    char path[PATH_MAX + JOUT_NAME], name[JOUT_NAME];
     Err e = {0};
     if (n == 0)
         return true;
     pthread_mutex_lock(&j->lock);
-    bool ok = j->fd_out >= 0 || open_out(j, 0, &e);
+    bool ok = j->fd_out >= 0 || open_out(j, 0, false, &e);
     if (ok) {
-        snprintf(path, sizeof path, "%s/out-%d.log", j->dir, j->cell);
+        jout_name(j->cell, j->log, name);
+        snprintf(path, sizeof path, "%s/%s", j->dir, name);
         ok = fd_append(j->fd_out, text, n, path, &e);
     }
     note(j, ok, &e, err);

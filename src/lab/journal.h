@@ -5,7 +5,7 @@
  * Strings are made valid UTF-8; NaN and infinities become the strings "nan", "inf",
  * "-inf".
  *
- * Events: state{state} start{cell,name} out{cell,from,to} log{text} value{cell,text}
+ * Events: state{state} start{cell,name,log} out{cell,from,to,lines} log{text} value{cell,text}
  * error{cell,msg,trace} metric{step,m{}} progress{done,total,rate,eta,text}
  * figure{id,kind,...,blob} done{cell,status,secs} result{result}.
  * Threads: all writers are safe from any thread (one mutex). */
@@ -38,7 +38,8 @@ bool journal_healthy(Journal *j, Err *err);
 bool journal_event(Journal *j, const char *kind, json_t *taken_body, Err *err);
 
 /* Text output of the running cell (0 before the first): appended to out-<cell>.log at
- * once; `out` events are coalesced per 50 ms by journal_tick() or written before the
+ * once, or to out-<cell>.2.log, .3.log ... when an earlier execution of the cell left a
+ * text, which goes then: a cell keeps the text of its newest execution; `out` events are coalesced per 50 ms by journal_tick() or written before the
  * next other event. After a crash the log may go on beyond the last `out` event: a
  * viewer shows that rest too. A log is not capped: a viewer that shows parts of a cell
  * only takes head and tail by jreader_out(). */
@@ -82,8 +83,17 @@ const char *jreader_dir(const JournalReader *r);
  * against the file before memory is asked for; paths that leave the folder are refused.
  */
 Figure *jreader_figure(JournalReader *r, const json_t *event, Err *err);
-/* Up to `max` bytes of out-<cell>.log from offset `from`, NUL-terminated beyond *n;
- * freed by the caller with mem_free(). Reading at the end gives 0 bytes. */
+/* Up to `max` bytes of what the cell's last execution printed, as far as this reader has
+ * come (the last `start` that jreader_next() gave), from offset `from`, NUL-terminated
+ * beyond *n; freed by the caller with mem_free(). Reading at the end gives 0 bytes;
+ * ERR_STATE: a newer execution has replaced it. */
 bool jreader_out(JournalReader *r, int cell, int64_t from, size_t max, char **text,
                  size_t *n, Err *err);
+/* The number of that execution's text, and a text by its number, for a reader that is
+ * behind itself. */
+int64_t jreader_log(const JournalReader *r, int cell);
+bool jreader_log_out(JournalReader *r, int cell, int64_t log, int64_t from, size_t max,
+                     char **text, size_t *n, Err *err);
+/* The name of its file in the folder. */
+void jreader_log_name(const JournalReader *r, int cell, char dst[64]);
 #endif

@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "lab/jfigure.h"
+#include "lab/jout.h"
 #include "lab/journal.h"
 #include "lab/jval.h"
 
@@ -24,6 +25,11 @@
 enum { CHUNK = 64 << 10, LINE_MAX_BYTES = 64 << 20 };
 
 enum { UNASKED = -2, WATCH_DIR = 1, WATCH_FILE };
+
+typedef struct CellLog {
+    int cell;
+    int64_t log;
+} CellLog;
 
 struct JournalReader {
     char dir[PATH_MAX], path[PATH_MAX];
@@ -36,6 +42,8 @@ struct JournalReader {
     size_t at, fill, cap;
     size_t scanned; /* buf[at..scanned) holds no newline */
     bool skipping;  /* inside a line that is too long */
+    CellLog *log;   /* cells whose newest text so far is not the first */
+    int n_log, cap_log;
 };
 
 /* Network and user-space file systems do not announce what other machines write. */
@@ -119,6 +127,7 @@ void jreader_close(JournalReader *r)
     if (r->notify >= 0)
         close(r->notify);
     mem_free(r->buf);
+    mem_free(r->log);
     mem_free(r);
 }
 
@@ -173,6 +182,39 @@ static json_t *bad_line(const JournalReader *r, const char *why, Err *err)
     return NULL;
 }
 
+static CellLog *find_log(const JournalReader *r, int cell)
+{
+    for (int i = 0; i < r->n_log; i++) {
+        if (r->log[i].cell == cell)
+            return &r->log[i];
+    }
+    return NULL;
+}
+
+/* Which file the text of the execution that begins is in. Out of memory: the first, and
+ * its text reads as replaced. */
+static void note_start(JournalReader *r, const json_t *ev)
+{
+    int cell = (int)jval_get_int(ev, "cell", 0);
+    int64_t log = jval_get_int(ev, "log", 1);
+    CellLog *known = find_log(r, cell);
+    if (known) {
+        known->log = log;
+        return;
+    }
+    if (log <= 1)
+        return;
+    if (r->n_log == r->cap_log) {
+        int cap = r->cap_log * 2 + 16;
+        CellLog *more = mem_realloc(r->log, (size_t)cap * sizeof *more, NULL);
+        if (!more)
+            return;
+        r->log = more;
+        r->cap_log = cap;
+    }
+    r->log[r->n_log++] = (CellLog){cell, log};
+}
+
 /* One line without its newline, as an event. */
 static json_t *parse_line(JournalReader *r, const char *s, size_t n, Err *err)
 {
@@ -185,7 +227,10 @@ static json_t *parse_line(JournalReader *r, const char *s, size_t n, Err *err)
     json_t *ev = jval_parse(s, n, &why);
     if (!ev)
         return bad_line(r, why.msg, err);
-    if (json_is_object(ev) && jval_get(ev, "ev", NULL))
+    const char *kind = json_is_object(ev) ? jval_get(ev, "ev", NULL) : NULL;
+    if (kind && strcmp(kind, "start") == 0)
+        note_start(r, ev);
+    if (kind)
         return ev;
     json_decref(ev);
     return bad_line(r, "it is no event", err);
@@ -267,15 +312,37 @@ Figure *jreader_figure(JournalReader *r, const json_t *event, Err *err)
     return jfigure_rebuild(event, r->dir, err);
 }
 
+int64_t jreader_log(const JournalReader *r, int cell)
+{
+    const CellLog *known = find_log(r, cell);
+    return known ? known->log : 1;
+}
+
+void jreader_log_name(const JournalReader *r, int cell, char dst[64])
+{
+    jout_name(cell, jreader_log(r, cell), dst);
+}
+
 bool jreader_out(JournalReader *r, int cell, int64_t from, size_t max, char **text,
                  size_t *n, Err *err)
 {
-    char path[PATH_MAX + 32];
+    return jreader_log_out(r, cell, jreader_log(r, cell), from, max, text, n, err);
+}
+
+bool jreader_log_out(JournalReader *r, int cell, int64_t log, int64_t from, size_t max,
+                     char **text, size_t *n, Err *err)
+{
+    char path[PATH_MAX + JOUT_NAME], name[JOUT_NAME];
     struct stat st;
     *text = NULL;
     *n = 0;
-    snprintf(path, sizeof path, "%s/out-%d.log", r->dir, cell);
+    jout_name(cell, log, name);
+    snprintf(path, sizeof path, "%s/%s", r->dir, name);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0 && errno == ENOENT && jout_newest(r->dir, cell, 0) > log) {
+        err_set(err, ERR_STATE, "a newer execution of cell %d has replaced it", cell);
+        goto fail;
+    }
     if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         err_set(err, ERR_IO, "cannot read '%s': %s", path, strerror(errno));
         goto fail;

@@ -128,31 +128,68 @@ static void short_text(Out *o, char *text, size_t n)
     mem_free(line);
 }
 
-static void long_text(Out *o, int64_t from, int64_t to)
+/* 1234567 as "1,234,567" */
+static void count_show(int64_t n, char dst[32])
 {
-    char *text, size[32];
-    size_t n;
+    char digits[24];
+    int len = snprintf(digits, sizeof digits, "%lld", (long long)n), at = 0;
+    for (int i = 0; i < len; i++) {
+        if (i > 0 && (len - i) % 3 == 0)
+            dst[at++] = ',';
+        dst[at++] = digits[i];
+    }
+    dst[at] = '\0';
+}
+
+/* "9,999,972 more lines, 10,000,000 in all (88.9 MB): .cleave/a.lua/out-1.log" */
+static void say_hidden(Out *o, int64_t hidden, int64_t lines, int64_t bytes)
+{
+    char size[32], file[64], more[32], all[32];
+    const char *dir = jreader_dir(o->look->reader), *at = dir + strlen(dir);
+    for (int slashes = 0; at > dir && (at[-1] != '/' || ++slashes < 2); at--)
+        ;
+    jreader_log_name(o->look->reader, o->cell->id, file);
+    figure_digits((double)bytes / 1e6, 3, size);
+    if (lines < 0) {
+        add_remark(o, "... %s MB in all: %s/%s", size, at, file);
+        return;
+    }
+    count_show(hidden > 0 ? hidden : 0, more);
+    count_show(lines, all);
+    add_remark(o, "... %s more lines, %s in all (%s MB): %s/%s", more, all, size, at,
+               file);
+}
+
+static void long_text(Out *o, const json_t *ev)
+{
+    int64_t from = jval_get_int(ev, "from", 0), to = jval_get_int(ev, "to", 0);
+    int64_t lines = jval_get_int(ev, "lines", -1);
+    char *head, *tail = NULL;
+    size_t n_head, n_tail;
     const char *line[HEAD + TAIL + 1];
-    if (!jreader_out(o->look->reader, o->cell->id, from, READ_MAX, &text, &n, NULL))
+    if (!jreader_out(o->look->reader, o->cell->id, from, READ_MAX, &head, &n_head,
+                     NULL))
         return;
-    int count = split(text, n, line, HEAD);
-    put_lines(o, line, count < HEAD ? count : HEAD);
-    mem_free(text);
-    figure_digits((double)(to - from) / 1e6, 3, size);
-    add_remark(o, "... %s MB altogether; the log has all of it (2)", size);
     if (!jreader_out(o->look->reader, o->cell->id, to - READ_MAX / 4, READ_MAX / 4,
-                     &text, &n, NULL))
-        return;
+                     &tail, &n_tail, NULL))
+        n_tail = 0;
+    int first = split(head, n_head, line, HEAD);
+    first = first < HEAD ? first : HEAD;
+    put_lines(o, line, first);
     /* the last lines: starts are found from the end */
-    size_t at = n;
-    for (int lines = 0; at > 0; at--) {
-        if (text[at - 1] == '\n' && at < n && ++lines == TAIL)
+    size_t at = n_tail;
+    for (int found = 0; at > 0; at--) {
+        if (tail[at - 1] == '\n' && at < n_tail && ++found == TAIL)
             break;
     }
-    const char *last[TAIL + 1];
-    count = split(text + at, n - at, last, TAIL);
-    put_lines(o, last, count < TAIL ? count : TAIL);
-    mem_free(text);
+    if (lines >= 0 && n_tail > 0)
+        lines += tail[n_tail - 1] != '\n';
+    int last = n_tail > 0 ? split(tail + at, n_tail - at, line, TAIL) : 0;
+    last = last < TAIL ? last : TAIL;
+    say_hidden(o, lines - first - last, lines, to - from);
+    put_lines(o, line, last);
+    mem_free(head);
+    mem_free(tail);
 }
 
 static void out_text(Out *o, const json_t *ev)
@@ -162,7 +199,7 @@ static void out_text(Out *o, const json_t *ev)
     size_t n;
     Err err = {0};
     if (to - from > 2 * READ_MAX) {
-        long_text(o, from, to);
+        long_text(o, ev);
     } else if (to > from) {
         if (jreader_out(o->look->reader, o->cell->id, from, (size_t)(to - from), &text,
                         &n, &err)) {

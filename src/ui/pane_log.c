@@ -27,6 +27,7 @@ typedef struct LogLine {
 } LogLine;
 typedef struct Range { /* printed text that is still to be read */
     int cell;
+    int64_t log; /* the number of the text's file */
     int64_t from, to;
     double t;
 } Range;
@@ -166,15 +167,20 @@ void log_read(Ui *u)
     Range *r = &g->range[0];
     char *text;
     size_t n, want;
+    Err err = {0};
     if (g->n_ranges == 0)
         return;
     want = r->to - r->from < PIECE ? (size_t)(r->to - r->from) : PIECE;
-    if (jreader_out(u->reader, r->cell, r->from, want, &text, &n, NULL) && n > 0) {
+    if (jreader_log_out(u->reader, r->cell, r->log, r->from, want, &text, &n, &err) &&
+        n > 0) {
         feed(g, text, n, r);
         g->bytes += (int64_t)n;
         r->from += (int64_t)n;
         mem_free(text);
     } else {
+        if (err.code == ERR_STATE)
+            add_block(g, "(its text went when the cell was run again)", r->t, r->cell,
+                      ROLE_DIM);
         r->from = r->to; /* it is not there */
     }
     if (r->from >= r->to)
@@ -184,10 +190,11 @@ void log_read(Ui *u)
 
 static void on_out(Ui *u, Log *g, const json_t *ev, double t)
 {
-    Range r = {(int)jval_get_int(ev, "cell", 0), jval_get_int(ev, "from", 0),
+    int cell = (int)jval_get_int(ev, "cell", 0);
+    Range r = {cell, jreader_log(u->reader, cell), jval_get_int(ev, "from", 0),
                jval_get_int(ev, "to", 0), t};
     Range *last = g->n_ranges > 0 ? &g->range[g->n_ranges - 1] : NULL;
-    if (last && last->cell == r.cell && last->to == r.from) {
+    if (last && last->cell == r.cell && last->log == r.log && last->to == r.from) {
         last->to = r.to;
         return;
     }

@@ -1,10 +1,12 @@
-/* viewer.c -- each turn of the loop takes what has come (events and text in bounded
- * pieces, so a flood never holds up a key), draws at most 30 frames a second (keys are
- * shown at once), and sleeps in poll(). A hang-up ends it at once. */
+/* viewer.c -- each turn of the loop takes the keys and shows what they did at once, in
+ * a frame of its own; what the session did is taken and drawn at most 30 times a second,
+ * in pieces between which keys are looked for, so a flood neither holds up a key nor
+ * rides on its echo. Then it sleeps in poll(). A hang-up ends it at once. */
 #include "ui/viewer.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -22,8 +24,9 @@
 #include "ui/term.h"
 
 enum { CELL_MAX = 16 << 20 };
-#define FRAME  (1.0 / 30)
-#define RESCAN 0.25 /* where the file system announces nothing */
+#define FRAME     (1.0 / 30)
+#define TAKE_MOST 0.025 /* seconds of a frame in which what waits is read */
+#define RESCAN    0.25 /* where the file system announces nothing */
 
 typedef struct Viewer {
     Link link;
@@ -32,7 +35,7 @@ typedef struct Viewer {
     const PrintStyle *style;
     char terminal[40];
     const char *trouble;
-    double drawn; /* when the last frame was */
+    double taken; /* when the session was last looked at */
     bool typed;   /* a key came: draw without waiting */
     bool gone;    /* the terminal */
 } Viewer;
@@ -178,21 +181,44 @@ static bool writable(void)
     return poll(&p, 1, 0) > 0 && (p.revents & POLLOUT);
 }
 
-/* Draws when it is time to; returns the seconds until it is, < 0: nothing to draw. */
-static double draw(Viewer *v)
+static bool key_waits(void)
+{
+    struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
+    return poll(&p, 1, 0) > 0;
+}
+
+/* false: the terminal takes nothing now; the next frame shows the newest state. */
+static bool draw(Viewer *v)
 {
     if (!v->ui->dirty)
-        return -1;
-    double wait = v->drawn + FRAME - v->ui->now;
-    if (!v->typed && wait > 0)
-        return wait;
+        return true;
     if (!writable())
-        return FRAME; /* the next frame shows the newest state */
+        return false;
     ui_draw(v->ui);
     screen_show(&v->screen, &v->ui->grid, v->ui->cursor_row, v->ui->cursor_col);
-    v->drawn = v->ui->now;
     v->typed = false;
-    return -1;
+    return true;
+}
+
+static bool behind(const Viewer *v)
+{
+    return v->link.more || log_behind(v->ui);
+}
+
+/* What the session did since the last look, when it is time for a frame; false: not yet.
+ * *wait: seconds until it is time again, < 0: when something comes. */
+static bool follow(Viewer *v, double *wait)
+{
+    double from = clock_now();
+    *wait = v->taken + FRAME - from;
+    if (*wait > 0)
+        return false;
+    v->taken = from;
+    do {
+        link_take(&v->link);
+    } while (behind(v) && !key_waits() && clock_now() - from < TAKE_MOST);
+    *wait = behind(v) ? fmax(0, from + FRAME - clock_now()) : -1;
+    return true;
 }
 
 static double sooner(double a, double b)
@@ -200,40 +226,44 @@ static double sooner(double a, double b)
     return a < 0 ? b : b < 0 || a < b ? a : b;
 }
 
-static void turn(Viewer *v)
+/* session: whether its news is to wake us; else the next frame looks anyway. */
+static void sleep_until(Viewer *v, double wait, bool session)
 {
-    take_wakes(v);
-    if (v->gone)
-        return;
-    link_take(&v->link);
-    take_keys(v);
-    if (v->gone || v->ui->leave)
-        return;
-    double wait = ui_timeout(v->ui);
-    if (wait >= 0 && wait <= 0.001) {
-        ui_tick(v->ui);
-        wait = ui_timeout(v->ui);
-    }
-    wait = sooner(wait, draw(v));
-    if (v->link.more || log_behind(v->ui))
-        wait = 0;
+    int fd = session && !v->ui->lost ? client_fd(v->link.client) : -1;
+    short out = fd >= 0 && client_pending(v->link.client) ? POLLOUT : 0;
+    struct pollfd p[] = {
+        {.fd = STDIN_FILENO,                   .events = POLLIN               },
+        {.fd = wake_pipe[0],                   .events = POLLIN               },
+        {.fd = session ? v->link.watch : -1,   .events = POLLIN               },
+        {.fd = fd,                             .events = (short)(POLLIN | out)},
+        {.fd = session ? runs_watch(v->ui) : -1, .events = POLLIN               },
+    };
     if (v->link.watch < 0)
         wait = sooner(wait, RESCAN);
-    bool alive = !v->ui->lost && client_fd(v->link.client) >= 0;
-    struct pollfd p[] = {
-        {.fd = STDIN_FILENO,                           .events = POLLIN               },
-        {.fd = wake_pipe[0],                           .events = POLLIN               },
-        {.fd = v->link.watch,                          .events = POLLIN               },
-        {.fd = alive ? client_fd(v->link.client) : -1,
-         .events =
-             (short)(POLLIN | (alive && client_pending(v->link.client) ? POLLOUT : 0))},
-        {.fd = runs_watch(v->ui),                      .events = POLLIN               },
-    };
     poll(p, ARRAY_LEN(p), wait < 0 ? -1 : (int)(wait * 1e3 + 0.999));
     if (p[0].revents & (POLLHUP | POLLERR | POLLNVAL))
         v->gone = true;
     if (p[4].revents & POLLIN)
         runs_announced(v->ui);
+}
+
+static void turn(Viewer *v)
+{
+    take_wakes(v);
+    if (v->gone)
+        return;
+    v->ui->now = clock_now();
+    take_keys(v);
+    if (v->gone || v->ui->leave)
+        return;
+    bool shown = !v->typed || draw(v);
+    double wait, due = ui_timeout(v->ui);
+    bool looked = follow(v, &wait), tick = due >= 0 && due <= 0.001;
+    if (tick)
+        ui_tick(v->ui);
+    if (looked || tick)
+        shown = draw(v);
+    sleep_until(v, sooner(shown ? -1 : FRAME, sooner(wait, ui_timeout(v->ui))), looked);
 }
 
 /* --- beginning and end ------------------------------------------------------------ */

@@ -16,6 +16,8 @@ ${BENCH_WITH:-} "$BUILD/bench/dense" "$BUILD/cleave" "window=${BENCH_S:-0.15}"
 echo 'floor: f arithmetic at the speed of a large product, b traffic at the speed of a'
 echo 'read-write pass. times: us over floor. plain: the plain loop, and for dictionaries the'
 echo 'dense form with C x I x I tensors, over us. Start to first product: budget 30 ms, 25 MB.'
+echo
+BUILD=$BUILD sh tests/sh/notebook_load.sh bench
 [ -n "${PEER:-}" ] || exit 0
 echo
 exec "${PYTHON:-/usr/bin/python3}" -B tests/bench/peer.py "$BUILD/cleave" "$PEER"

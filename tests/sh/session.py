@@ -143,15 +143,22 @@ class Viewer:
         return self.call("status")
 
     def idle(self, seconds=20.0):
-        until("idle", lambda: self.status()["state"] == "idle" and not self.status()["queue"],
-              seconds)
+        def idle():
+            now = self.status()  # one answer: between two, a cell may leave the queue
+            return now["state"] == "idle" and not now["queue"]
+        until("idle", idle, seconds)
 
     def events(self, kind=None):
         return [e for e in events(self.dir) if kind is None or e["ev"] == kind]
 
+    def logs(self, cell):
+        """The files of a cell's text: one, but while the next is begun."""
+        paths = glob.glob(f"{self.dir}/out-{cell}.log") + glob.glob(f"{self.dir}/out-{cell}.*.log")
+        return sorted(paths, key=os.path.getmtime)
+
     def text(self, cell):
-        path = f"{self.dir}/out-{cell}.log"
-        return read(path) if os.path.exists(path) else ""
+        paths = self.logs(cell)
+        return read(paths[-1]) if paths else ""
 
     def put(self, text, run=True):
         """A new cell at the end."""
@@ -305,6 +312,36 @@ def a_viewer_that_leaves_hands_over_its_draft():
     v.call("draft", cell=1, text="x = 12345")
     v.s.close()
     until("the text", lambda: [e for e in w.events("text") if e["text"] == "x = 12345"])
+
+
+@test
+def a_rerun_replaces_the_text():
+    write("a.lua", "-- %%\nn = (n or 0) + 1\nfor i = 1, 1000 * n do print(n, i) end\n-- %%\nm = 1\n")
+    v = Viewer()
+    sizes = []
+    for n in range(1, 6):
+        v.call("run", cells=[1])
+        v.idle()
+        same(v.text(1), "".join(f"{n}\t{i}\n" for i in range(1, 1000 * n + 1)), f"execution {n}")
+        same(len(v.logs(1)), 1, "one text a cell")
+        sizes.append(sum(os.path.getsize(p) for p in glob.glob(v.dir + "/out-*")))
+    same(sizes[-1], len(v.text(1)), "nothing else is kept")
+    same([e.get("log", 1) for e in v.events("start")], [1, 2, 3, 4, 5])
+    v.call("run", cells=[2]), v.idle()
+    v.call("run", cells=[2]), v.idle()
+    same([os.path.basename(p) for p in v.logs(2)], ["out-2.log"], "no text, no new file")
+    os.kill(v.pid(), signal.SIGKILL)  # the number is found again by the next kernel
+    until("the watcher notes it", lambda: v.events("state")[-1]["state"] == "crashed")
+    w = Viewer()
+    until("it is idle", lambda: w.status()["state"] == "idle")
+    w.call("run", cells=[1])
+    w.idle()
+    same(w.events("start")[-1]["log"], 6)
+    same(w.text(1), "".join(f"1\t{i}\n" for i in range(1, 1001)))
+    same(len(w.logs(1)), 1)
+    cleave("export", "a.lua", "-o", "a.md", code=0)
+    assert "1\t1000\n" in read("a.md") and "5\t1\n" not in read("a.md")
+    same(sum(e["lines"] for e in w.events("out") if e["seq"] > w.events("start")[-1]["seq"]), 1000)
 
 
 @test

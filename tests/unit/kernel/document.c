@@ -192,9 +192,13 @@ static void execution_test(void **state)
         apply(d, ev);
         assert_int_equal(d->running, i);
         assert_int_equal(d->cell[i - 1]->state, CELL_RUNNING);
-        snprintf(ev, sizeof ev, "{\"ev\":\"out\",\"cell\":%d,\"from\":4,\"to\":9}", i);
+        snprintf(ev, sizeof ev, "{\"ev\":\"out\",\"cell\":%d,\"from\":4,\"to\":9,"
+                 "\"lines\":2}",
+                 i);
         apply(d, ev);
-        snprintf(ev, sizeof ev, "{\"ev\":\"out\",\"cell\":%d,\"from\":9,\"to\":20}", i);
+        snprintf(ev, sizeof ev, "{\"ev\":\"out\",\"cell\":%d,\"from\":9,\"to\":20,"
+                 "\"lines\":3}",
+                 i);
         apply(d, ev);
         apply(d, "{\"ev\":\"metric\",\"step\":1,\"m\":{\"loss\":2}}");
         apply(d, "{\"ev\":\"metric\",\"step\":2,\"m\":{\"loss\":1}}");
@@ -206,7 +210,8 @@ static void execution_test(void **state)
     const json_t *o = d->cell[0]->outputs;
     assert_int_equal(json_array_size(o), 2);
     assert_int_equal(jval_get_int(json_array_get(o, 0), "to", 0), 20);
-    assert_int_equal(d->cell[0]->out_from, 4);
+    assert_int_equal(jval_get_int(json_array_get(o, 0), "from", 0), 4);
+    assert_int_equal(jval_get_int(json_array_get(o, 0), "lines", 0), 5);
     assert_int_equal(jval_get_int(json_array_get(o, 1), "n", 0), 2);
     assert_int_equal(jval_get_int(json_array_get(o, 1), "step", 0), 2);
     assert_false(d->cell[1]->stale || d->cell[2]->stale);

@@ -3,7 +3,6 @@
 #include "kernel/export.h"
 
 #include "base/file.h"
-#include "kernel/outlog.h"
 #include "lab/jval.h"
 #include "support.h"
 
@@ -135,70 +134,11 @@ static void memory(void **state)
     assert_true(fail_each_alloc(read_and_write, NULL) > 5);
 }
 
-/* --- long output ------------------------------------------------------------------ */
-
-static void follow(int n_lines, size_t step)
-{
-    char dir[64];
-    Err err = {0};
-    scratch_make(dir);
-    Journal *j = journal_open(dir, &err);
-    assert_non_null(j);
-    assert_ok(journal_begin_cell(j, 1, "x", &err), err);
-    assert_ok(journal_out(j, "earlier\n", 8, &err), err);
-    JournalReader *r = jreader_open(dir, &err);
-    OutLog o;
-    Str text;
-    str_init(&text);
-    outlog_start(&o, 1, 8);
-    for (int i = 1; i <= n_lines; i++) {
-        str_addf(&text, "line %d\n", i);
-        if (text.len >= step || i == n_lines) {
-            assert_ok(journal_out(j, text.s, text.len, &err), err);
-            str_clear(&text);
-            assert_ok(outlog_follow(&o, r, -1, &err), err);
-            assert_true(o.head.len <= OUTLOG_BYTES && o.tail.len <= 3 * OUTLOG_BYTES);
-        }
-    }
-    assert_int_equal(o.lines, n_lines);
-    assert_true(strncmp(o.head.s, "line 1\n", 7) == 0);
-    assert_int_equal(o.head_lines + o.tail_lines + outlog_hidden(&o), n_lines);
-    char last[32];
-    snprintf(last, sizeof last, "line %d\n", n_lines);
-    const Str *end = o.tail.len ? &o.tail : &o.head;
-    assert_string_equal(end->s + end->len - strlen(last), last);
-    assert_ok(outlog_page(&o, r, n_lines / 2, 7, &text, &err), err);
-    snprintf(last, sizeof last, "line %d\n", n_lines / 2 + 1);
-    assert_true(strncmp(text.s, last, strlen(text.s)) == 0);
-    /* an unfinished line counts once */
-    assert_ok(journal_out(j, "a", 1, &err), err);
-    assert_ok(outlog_follow(&o, r, -1, &err), err);
-    assert_ok(journal_out(j, "b", 1, &err), err);
-    assert_ok(outlog_follow(&o, r, -1, &err), err);
-    assert_int_equal(o.lines, n_lines + 1);
-    assert_true(o.mid_line);
-    outlog_done(&o);
-    str_done(&text);
-    jreader_close(r);
-    journal_close(j);
-    scratch_remove(dir);
-}
-
-static void outlogs(void **state)
-{
-    (void)state;
-    follow(3, 1);
-    follow(OUTLOG_LINES, 100);
-    follow(OUTLOG_LINES + 1, 1000);
-    follow(100000, 70000);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ipynb_round_trip), cmocka_unit_test(pages_escape),
         cmocka_unit_test(bad_notebooks),    cmocka_unit_test(memory),
-        cmocka_unit_test(outlogs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

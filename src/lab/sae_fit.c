@@ -159,8 +159,8 @@ static double log_sum_exp(const float *l, int64_t C)
     return top + log(sum);
 }
 
-static void compare(const Tensor *base, const Tensor *spliced, const Tensor *labels,
-                    SaeSplice *out)
+void sae_compare(const Tensor *base, const Tensor *spliced, const Tensor *labels,
+                 SaeSplice *out)
 {
     int64_t n = base->dim[0], C = base->dim[1];
     for (int64_t i = 0; i < n; i++) {
@@ -205,7 +205,7 @@ bool sae_splice(Sae *s, Model *m, const Dataset *d, const char *from, const char
         pass(&p, &h, ZERO, &d->labels, &zero, &out->acc_zero, &out->ce_zero, err) &&
         pass(&p, &h, MEAN, &d->labels, &mean, &out->acc_mean, &out->ce_mean, err);
     if (ok) {
-        compare(&base, &spliced, &d->labels, out);
+        sae_compare(&base, &spliced, &d->labels, out);
         out->acc_loss = out->acc_base - out->acc;
         out->ce_loss = out->ce - out->ce_base;
         out->recovered = (out->ce_zero - out->ce) / (out->ce_zero - out->ce_base);

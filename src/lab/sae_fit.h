@@ -35,4 +35,8 @@ extern const size_t sae_n_splice_rows;
  * `from` (NULL: the same), by zero, and by the mean of the set. */
 bool sae_splice(Sae *s, Model *m, const Dataset *d, const char *from, const char *to,
                 SaeSplice *out, Err *err);
+/* agreement, kl, to_wrong and to_right of two f32 [N,C] and labels i32 [N], into an out
+ * that was zeroed. */
+void sae_compare(const Tensor *base, const Tensor *spliced, const Tensor *labels,
+                 SaeSplice *out);
 #endif

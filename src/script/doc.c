@@ -23,6 +23,9 @@ extern const size_t lb_n_dial_fns, lb_n_parts_fns;
 extern const LbFn lb_causal_fns[];
 extern const size_t lb_n_causal_fns;
 
+extern const LbFn lb_logit_fns[];
+extern const size_t lb_n_logit_fns;
+
 /* The binding files with their heading: the one list of them. */
 static const struct {
     const char *area;
@@ -38,6 +41,7 @@ static const struct {
     { "decompositions: one component", lb_parts_fns, &lb_n_parts_fns },
     { "decompositions: the gauge dial", lb_dial_fns, &lb_n_dial_fns },
     { "sparse autoencoders", lb_sae_fns, &lb_n_sae_fns },
+    { "logits: tables, fidelity, calibration", lb_logit_fns, &lb_n_logit_fns },
     { "causes: effects, regressions, graphs", lb_causal_fns, &lb_n_causal_fns },
     { "superposition", lb_super_fns, &lb_n_super_fns },
     { "figures and reports", lb_figure_fns, &lb_n_figure_fns },

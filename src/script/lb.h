@@ -167,6 +167,7 @@ void lb_open_model(lua_State *L);
 void lb_open_decomp(lua_State *L);
 void lb_open_dial(lua_State *L);
 void lb_open_sae(lua_State *L);
+void lb_open_logit(lua_State *L);
 void lb_open_super(lua_State *L);
 void lb_open_figure(lua_State *L);
 /* sandbox.c: the standard library with what scripts may not have taken out. */

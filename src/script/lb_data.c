@@ -12,7 +12,7 @@ Dataset *lb_check_dataset(lua_State *L, int arg)
     return d;
 }
 
-static Dataset *push_dataset(lua_State *L)
+Dataset *lb_push_dataset(lua_State *L)
 {
     Dataset *d = lua_newuserdatauv(L, sizeof *d, 1);
     memset(d, 0, sizeof *d);
@@ -46,7 +46,7 @@ static int push_pair(lua_State *L, const char *dir)
 {
     Err err;
     lua_createtable(L, 0, 2);
-    Dataset *train = push_dataset(L), *test = push_dataset(L);
+    Dataset *train = lb_push_dataset(L), *test = lb_push_dataset(L);
     if (!(dir ? dataset_idx(dir, train, test, &err) : dataset_mnist(train, test, &err)))
         return lb_raise(L, &err);
     lua_setfield(L, -3, "test");
@@ -72,7 +72,7 @@ static int data_shapes(lua_State *L)
     lua_settop(L, 1);
     lb_options(L, 1, "cl.data.shapes", shapes_options, shapes_n_options, &cfg);
     lua_createtable(L, 0, 2);
-    Dataset *train = push_dataset(L), *test = push_dataset(L);
+    Dataset *train = lb_push_dataset(L), *test = lb_push_dataset(L);
     if (!dataset_shapes(&cfg, train, test, &err))
         return lb_raise(L, &err);
     lua_setfield(L, -3, "test");
@@ -86,7 +86,7 @@ static int data_make(lua_State *L)
     Err err;
     LTensor *x = lb_check_tensor(L, 1), *y = lb_check_tensor(L, 2);
     const char *name = luaL_optstring(L, 3, "data");
-    Dataset *d = push_dataset(L);
+    Dataset *d = lb_push_dataset(L);
     return dataset_make(name, &x->t, &y->t, 0, d, &err) ? 1 : lb_raise(L, &err);
 }
 
@@ -97,7 +97,7 @@ static int dataset_range_fn(lua_State *L)
     lua_Integer from = luaL_checkinteger(L, 2), to = luaL_optinteger(L, 3, d->n);
     luaL_argcheck(L, from >= 1 && from <= d->n, 2, "examples count from 1");
     luaL_argcheck(L, to >= from && to <= d->n, 3, "no such example");
-    Dataset *out = push_dataset(L);
+    Dataset *out = lb_push_dataset(L);
     return dataset_range(d, from - 1, to, out, &err) ? 1 : lb_raise(L, &err);
 }
 
@@ -106,7 +106,7 @@ static int dataset_split_fn(lua_State *L)
     Err err;
     Dataset *d = lb_check_dataset(L, 1);
     lua_Integer n = luaL_checkinteger(L, 2), seed = luaL_optinteger(L, 3, 0);
-    Dataset *a = push_dataset(L), *b = push_dataset(L);
+    Dataset *a = lb_push_dataset(L), *b = lb_push_dataset(L);
     return dataset_split(d, n, (uint64_t)seed, a, b, &err) ? 2 : lb_raise(L, &err);
 }
 

@@ -18,6 +18,7 @@ typedef struct LModel {
 } LModel;
 
 Dataset *lb_check_dataset(lua_State *L, int arg);
+Dataset *lb_push_dataset(lua_State *L); /* empty */
 Sampler *lb_check_sampler(lua_State *L, int arg);
 LModel *lb_check_model(lua_State *L, int arg);
 LModel *lb_push_model(lua_State *L); /* empty; fill ->m */

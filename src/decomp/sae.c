@@ -217,8 +217,9 @@ Sae *sae_new(const SaeCfg *cfg, const Tensor *x, const Tensor *target, Err *err)
     s->D = x->dim[1];
     s->O = target->dim[1];
     s->M = cfg->latents;
+    bool mapped = s->own_target && !strcmp(cfg->start, "tied");
     if (sae_make_params(s, err) && sae_make_states(s, err) && sae_norm_fit(s, err) &&
-        sae_start(s, err))
+        (!mapped || sae_start_map(s, err)) && sae_start(s, err))
         return s;
     sae_free(s);
     return NULL;

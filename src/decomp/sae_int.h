@@ -57,11 +57,15 @@ Val sae_sharpness(Sae *s, Graph *g);
 void sae_follow_line(Sae *s, Graph *g, Val theta);
 bool sae_start(Sae *s, Err *err);
 
+/* sae_start.c: the encoder of a transcoder. */
+bool sae_start_map(Sae *s, Err *err);
+
 /* sae_norm.c */
 SaeNorm sae_norm_kind(const char *name);
 bool sae_norm_fit(Sae *s, Err *err);
 /* Normalises a row of targets y in double; x is the row of inputs. */
 void sae_norm_row(const Sae *s, const float *x, const float *y, double *out);
+void sae_norm_in_row(const Sae *s, const float *x, float *out); /* a row of inputs */
 /* Input and per-example offset and scale [B,1] (VAL_NONE in the dataset kinds). */
 typedef struct SaeScaled {
     Val x, shift, scale;

@@ -86,23 +86,38 @@ static bool affine(const Sae *s, const Tensor *t, Tensor *shift, Tensor *gain, E
     return ok;
 }
 
+/* What an example is shifted and divided by, going by its input. */
+static void example_scale(const Sae *s, const float *x, double *shift, double *scale)
+{
+    if (s->norm == NORM_UNIT)
+        *scale = row_length(x, s->D) + length_eps;
+    if (s->norm != NORM_STANDARDISE)
+        return;
+    double sum = 0, sq = 0;
+    for (int64_t d = 0; d < s->D; d++)
+        sum += (double)x[d];
+    *shift = sum / (double)s->D;
+    for (int64_t d = 0; d < s->D; d++)
+        sq += ((double)x[d] - *shift) * ((double)x[d] - *shift);
+    *scale = sqrt(sq / (double)(s->D - 1)) + std_eps;
+}
+
 void sae_norm_row(const Sae *s, const float *x, const float *y, double *out)
 {
     double shift = 0, scale = 1;
     const float *sh = s->shift_out.data, *ga = s->gain_out.data;
-    if (s->norm == NORM_UNIT)
-        scale = row_length(x, s->D) + length_eps;
-    if (s->norm == NORM_STANDARDISE) {
-        double sum = 0, sq = 0;
-        for (int64_t d = 0; d < s->D; d++)
-            sum += (double)x[d];
-        shift = sum / (double)s->D;
-        for (int64_t d = 0; d < s->D; d++)
-            sq += ((double)x[d] - shift) * ((double)x[d] - shift);
-        scale = sqrt(sq / (double)(s->D - 1)) + std_eps;
-    }
+    example_scale(s, x, &shift, &scale);
     for (int64_t o = 0; o < s->O; o++)
         out[o] = ((double)y[o] - shift - (double)sh[o]) / scale * (double)ga[o];
+}
+
+void sae_norm_in_row(const Sae *s, const float *x, float *out)
+{
+    double shift = 0, scale = 1;
+    const float *sh = s->shift_in.data, *ga = s->gain_in.data;
+    example_scale(s, x, &shift, &scale);
+    for (int64_t d = 0; d < s->D; d++)
+        out[d] = (float)(((double)x[d] - shift - (double)sh[d]) / scale * (double)ga[d]);
 }
 
 /* Mean (the first decoder bias) and total variance of the normalised targets. */

@@ -420,6 +420,8 @@ static bool tell_progress(Trainer *t, bool last, Err *err)
 static bool score(Trainer *t, Err *err)
 {
     t->n_scores = TRAIN_MAX_SCORES;
+    if (t->job->step)
+        *t->job->step = t->step;
     bool ok = t->job->evaluate(t->job->ctx, t->score_name, t->score, &t->n_scores, err);
     if (!ok)
         t->n_scores = 0;

@@ -69,6 +69,7 @@ typedef struct TrainJob {
     bool (*evaluate)(void *ctx, const char **names, double *v, int *n, Err *err);
     void *ctx;
     int64_t eval_steps; /* steps between evaluations instead of epochs; 0: epochs */
+    int64_t *step;      /* gets the number of steps done before each evaluation */
     bool no_best;       /* scores have no order: no "best" checkpoint */
     bool curves; /* other scalars that the loss made outputs become metrics, too */
     int64_t n_examples; /* 0: full batch: cfg->steps counts, evaluation at the end */

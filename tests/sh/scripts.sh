@@ -39,4 +39,9 @@ check 'an untrained network is less local than ours' above "$(row ours locality_
 check 'and so is the start from a random gauge' above "$(row ours locality_7x7)" "$(row random_gauge locality_7x7)"
 check 'the two banks are as good as published' above "$(row two_bank similarity)" 0.8889
 check 'peak memory stays below 350 MB' above 350000000 "$(jq .max_rss "$run/run.json")"
+
+run_script superposition seeds=2 long=1200 cell_steps=20 samples=100000
+all_hold superposition 5
+run_script toy_superposition grid=3 restarts=2 many=40 dims=4 densities=3
+check 'toy_superposition.lua states expectations' [ "$(jq '.result.checks | length' "$run/run.json")" -ge 5 ]
 plan_end

@@ -106,6 +106,16 @@ static void draw_blobs(Pen *p)
             draw(p, (Shape){y[i], x[j], .12, 0, 0, 0, ink_blob});
 }
 
+StrokeKind stroke_kind(int64_t k)
+{
+    enum { ARCS = 88, BLOBS = 108 };
+    if (k < ARCS)
+        return STROKE_BAR;
+    if (k >= BLOBS)
+        return STROKE_DOT;
+    return (k - ARCS) % 5 == 4 ? STROKE_LOOP : STROKE_HOOK;
+}
+
 bool stroke_bank(int64_t height, int64_t width, Tensor *out, Err *err)
 {
     memset(out, 0, sizeof *out);

@@ -12,6 +12,9 @@ enum { STROKE_COUNT = 120 };
  * 90, 45, -45 degrees), 4 long horizontal, 4 long vertical, 4 centres of 4 half circles
  * and a loop, 4x3 blobs. */
 bool stroke_bank(int64_t height, int64_t width, Tensor *out, Err *err);
+typedef enum StrokeKind { STROKE_BAR, STROKE_HOOK, STROKE_LOOP, STROKE_DOT } StrokeKind;
+/* Of template k of the bank: bars, half circles, full circles, blobs. */
+StrokeKind stroke_kind(int64_t k);
 /* Anchors for R components, new f32 [2R, height*width]: row r for a, row R+r for b. The
  * first R/2 components pair templates by one rule and the rest by another (two banks),
  * such that no template repeats within 120 components of a column. */

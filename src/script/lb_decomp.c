@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "decomp/metrics.h"
+#include "decomp/parts.h"
 #include "decomp/two_bank.h"
 #include "lab/fit.h"
 #include "script/lb_dict.h"
@@ -473,12 +474,15 @@ static int decomp_metrics(lua_State *L)
 
 typedef struct PatternCfg {
     char view[OPT_STR_CAP], display[OPT_STR_CAP];
+    int64_t pixels;
 } PatternCfg;
 static const OptRow pattern_options[] = {
     { "view", OPT_ENUM, offsetof(PatternCfg, view), "filters", 0, 0, "filters patterns",
       "The weights themselves, or what they respond to (times the second moment of the data)." },
     { "display", OPT_ENUM, offsetof(PatternCfg, display), "balanced", 0, 0, "balanced raw",
       "Balanced factors, or as published, where a picture may appear twice." },
+    { "pixels", OPT_INT, offsetof(PatternCfg, pixels), "0", 0, 1e9, NULL,
+      "Only the so many largest pixels of each picture, denoised; 0: all." },
 };
 static const size_t n_pattern_options = ARRAY_LEN(pattern_options);
 
@@ -495,7 +499,8 @@ static int dict_patterns_fn(lua_State *L)
         return lb_error(L, ERR_STATE, "dictionary:patterns: view = \"patterns\" needs the training "
                         "images; call B:with_data(dataset, noise) first");
     LTensor *out = lb_push_tensor(L);
-    if (!dict_patterns(&d->d, through ? &b->S : NULL, !strcmp(c.display, "raw"), &out->t, &err))
+    if (!dict_patterns(&d->d, through ? &b->S : NULL, !strcmp(c.display, "raw"), &out->t, &err) ||
+        (c.pixels && !patterns_keep(&out->t, c.pixels, &err)))
         return lb_raise(L, &err);
     int64_t dim[4] = { d->d.R, 2, b->height, b->width };
     Tensor shaped;
@@ -518,6 +523,8 @@ static const OptRow gallery_options[] = {
       "The weights themselves, or what they respond to." },
     { "display", OPT_ENUM, offsetof(GalleryCfg, pattern.display), "balanced", 0, 0,
       "balanced raw", "Balanced factors, or as published." },
+    { "pixels", OPT_INT, offsetof(GalleryCfg, pattern.pixels), "0", 0, 1e9, NULL,
+      "Only the so many largest pixels of each picture; 0: all." },
     { "title", OPT_STR, offsetof(GalleryCfg, title), "", 0, 0, NULL, "Line above." },
 };
 static const size_t n_gallery_options = ARRAY_LEN(gallery_options);
@@ -539,9 +546,11 @@ static int dict_gallery_fn(lua_State *L)
     Figure **slot = lb_push_figure(L);
     if (!dict_patterns(&d->d, through ? &b->S : NULL, !strcmp(c.pattern.display, "raw"), &q, &err))
         return lb_raise(L, &err);
-    *slot = figure_images((int)(2 * n), (int)b->height, (int)b->width, q.data, true, &err);
+    bool ok = !c.pattern.pixels || patterns_keep(&q, c.pattern.pixels, &err);
+    if (ok)
+        *slot = figure_images((int)(2 * n), (int)b->height, (int)b->width, q.data, true, &err);
     tensor_release(&q);
-    bool ok = *slot != NULL;
+    ok = ok && *slot != NULL;
     if (ok)
         (*slot)->scale = SCALE_EACH;
     for (int64_t i = 0; ok && i < 2 * n; i++) {

@@ -197,11 +197,11 @@ static bool sync_fd(int fd)
     return fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP || errno == EROFS;
 }
 
-bool fileout_commit(FileOut *f, Err *err)
+static bool commit(FileOut *f, bool sync, Err *err)
 {
     if (!flush(f, err))
         goto fail;
-    if (!sync_fd(f->fd)) {
+    if (sync && !sync_fd(f->fd)) {
         io_err(err, "write", f->path);
         goto fail;
     }
@@ -220,6 +220,16 @@ bool fileout_commit(FileOut *f, Err *err)
 fail:
     fileout_abort(f);
     return false;
+}
+
+bool fileout_commit(FileOut *f, Err *err)
+{
+    return commit(f, true, err);
+}
+
+bool fileout_replace(FileOut *f, Err *err)
+{
+    return commit(f, false, err);
 }
 
 bool file_write_all(const char *path, const void *data, size_t n, Err *err)

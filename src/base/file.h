@@ -14,6 +14,9 @@ FileOut *fileout_open(const char *path, Err *err);
 bool fileout_write(FileOut *f, const void *data, size_t n, Err *err);
 /* Flushes, syncs and renames; frees f whether it worked or not. */
 bool fileout_commit(FileOut *taken, Err *err);
+/* The same without waiting for the disk: readers see all or nothing, but after a crash
+ * of the machine the file may be empty. For what is replaced many times a second. */
+bool fileout_replace(FileOut *taken, Err *err);
 void fileout_abort(FileOut *taken);            /* removes the temporary; NULL is fine */
 bool file_write_all(const char *path, const void *data, size_t n, Err *err);
 

@@ -75,6 +75,7 @@ typedef struct Figure {
     char **labels;  /* [n], one line each; NULL: none */
     bool is_signed; /* FIG_BARS: colours by sign */
     FigScale scale;
+    double limit;   /* of the shared scale; 0: the largest |v|. Of views, not recorded */
     int per_row;    /* 0: as many as fit */
     /* FIG_TABLE: rows x cols texts; numeric columns are right-aligned on the decimal
      * point */

@@ -82,6 +82,8 @@ bool sample_facts(const Figure *f, ImageFacts *facts, Err *err)
         return true;
     if (f->scale == SCALE_P99 && !percentile(f, page, &page, err))
         return false;
+    if (f->scale == SCALE_SHARED && f->limit > 0)
+        page = f->limit;
     for (int k = 0; k < f->n; k++) {
         const float *p = f->pixels + (size_t)k * m;
         facts[k].limit = page;
@@ -112,6 +114,8 @@ void sample_words(const Figure *f, const ImageFacts *facts, Str *t)
     else if (f->scale == SCALE_P99)
         str_addf(t, "p99: 99th percentile of %s, %d beyond it at full level", v,
                  clipped);
+    else if (f->limit > 0)
+        str_addf(t, "shared: largest %s of all", v);
     else if (f->n > 1)
         str_addf(t, "shared: largest %s of the page", v);
     else

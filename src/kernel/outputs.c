@@ -1,6 +1,6 @@
 /* outputs.c -- what one execution of a cell has shown, as a list that stays short: text
- * is a byte range, a series of metrics is its last line and a count, and of a list
- * beyond OUTPUTS_MAX the middle goes. */
+ * is a byte range, a series of metrics is its last line and a count, a display with
+ * controls is its last drawing, and of a list beyond OUTPUTS_MAX the middle goes. */
 #include <string.h>
 
 #include "kernel/document_int.h"
@@ -76,8 +76,26 @@ static bool add_metric(Cell *c, const json_t *ev, Err *err)
     return ok || out_of_memory(err);
 }
 
+/* Which entry an event with controls takes the place of; -1: it is a new display. */
+static int display_of(const Cell *c, const json_t *event)
+{
+    if (!json_object_get(event, "control"))
+        return -1;
+    for (size_t i = 0; i < json_array_size(c->outputs); i++) {
+        const json_t *e = json_array_get(c->outputs, i);
+        if (json_object_get(e, "control") &&
+            strcmp(jval_get(e, "name", ""), jval_get(event, "name", "")) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
 bool cell_output(Cell *c, const json_t *event, Err *err)
 {
+    int display = display_of(c, event);
+    if (display >= 0)
+        return json_array_set(c->outputs, (size_t)display, (json_t *)event) == 0 ||
+               out_of_memory(err);
     const char *kind = jval_get(event, "ev", "");
     if (strcmp(kind, "out") == 0)
         return add_text(c, event, err);

@@ -230,6 +230,16 @@ const RequestRow request_rows[REQ_COUNT] = {
                        {{"deadline_ms", FIELD_INT, false, "(100)"}},
                        "the names that cells have made",
                        "vars [{name, kind, text}], stale"},
+    [REQ_CONTROL] =
+        {"control",
+         true,
+         {{"display", FIELD_TEXT, true, "the name it was shown with"},
+          {"control", FIELD_TEXT, false, "missing: all back to their first values"},
+          {"value", FIELD_VALUE, false, "the control's new value"},
+          {"token", FIELD_INT, false, "comes back with the figure that answers (0)"}},
+         "turns a control of a display: its function is called as soon as nothing runs, "
+         "and a figure event follows; of several changes of one control the last counts",
+         "waits (a cell runs)"},
     [REQ_SAVE] = {"save",
                   false,
                   {{"path", FIELD_TEXT, false, "another file (the notebook's own)"},
@@ -290,6 +300,7 @@ static bool has_type(const json_t *v, FieldType type)
                 return false;
         }
         return json_is_array(v);
+    case FIELD_VALUE: return json_is_number(v) || json_is_string(v);
     }
     return false;
 }
@@ -297,7 +308,8 @@ static bool has_type(const json_t *v, FieldType type)
 bool request_check(Request q, const json_t *object, Err *err)
 {
     static const char *const type_name[] = {"an integer", "a text", "true or false",
-                                            "a list of cell ids"};
+                                            "a list of cell ids",
+                                            "a number or a text"};
     const RequestRow *row = &request_rows[q];
     for (int i = 0; i < REQUEST_FIELDS && row->field[i].name; i++) {
         const FieldRow *f = &row->field[i];

@@ -25,7 +25,9 @@
  *   queue    {cells:[..],why}       what waits, in order; `start` takes its cell off
  *   viewers  {viewers:[{id,name,rw}],pen}   pen: who edited last, 0: nobody
  *   saved    {rev,path,hash}        the file now holds this revision
- *   disk     {state}                "same", "changed" or "gone", as last looked at */
+ *   disk     {state}                "same", "changed" or "gone", as last looked at
+ *   control  {display,error}        a control could not be turned (lab/display.h has
+ *                                   what comes when it could) */
 #ifndef CLEAVE_KERNEL_PROTOCOL_H
 #define CLEAVE_KERNEL_PROTOCOL_H
 #include <jansson.h>
@@ -69,6 +71,7 @@ typedef enum FieldType {
     FIELD_TEXT, /* a JSON string */
     FIELD_BOOL,
     FIELD_CELLS, /* a list of cell ids */
+    FIELD_VALUE, /* a number or a text */
 } FieldType;
 typedef struct FieldRow {
     const char *name;
@@ -95,6 +98,7 @@ typedef enum Request {
     REQ_COMPLETE,
     REQ_INSPECT,
     REQ_VARIABLES,
+    REQ_CONTROL,
     REQ_SAVE,
     REQ_DISK,
     REQ_RESTART,

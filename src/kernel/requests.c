@@ -432,6 +432,15 @@ static bool do_status(Session *k, Viewer *v, const json_t *q, Answer *a)
     return a->ok != NULL;
 }
 
+static bool do_control(Session *k, Viewer *v, const json_t *q, Answer *a)
+{
+    (void)v;
+    if (!control_ask(k, q, &a->err))
+        return false;
+    a->ok = json_pack("{s:b}", "waits", k->doc->running != 0);
+    return true;
+}
+
 /* --- the file --------------------------------------------------------------------- */
 
 static bool write_file(Session *k, const char *path, char hash[17], Err *err)
@@ -578,6 +587,7 @@ static bool (*const handlers[REQ_COUNT])(Session *, Viewer *, const json_t *,
     [REQ_COMPLETE] = do_complete,
     [REQ_INSPECT] = do_inspect,
     [REQ_VARIABLES] = do_variables,
+    [REQ_CONTROL] = do_control,
     [REQ_SAVE] = do_save,
     [REQ_DISK] = do_disk,
     [REQ_RESTART] = do_restart,

@@ -124,6 +124,7 @@ static void renew(Session *k)
     Err err = {0};
     k->busy = true;
     k->restart = false;
+    control_forget(k);
     pthread_mutex_unlock(&k->lock);
     script_free(k->script);
     Script *s = script_new(k->run, &err);
@@ -168,6 +169,8 @@ static void *lua_loop(void *arg)
             renew(k);
         else if (c)
             run_cell(k, c);
+        else if (control_waits(k))
+            control_turn(k);
         else
             pthread_cond_wait(&k->work, &k->lock);
     }
@@ -198,7 +201,7 @@ bool runner_start(Session *k, Err *err)
 
 void runner_interrupt(Session *k)
 {
-    if (!k->busy || !k->script || k->doc->running == 0)
+    if (!k->busy || !k->script || (k->doc->running == 0 && !k->turning))
         return;
     if (k->interrupted_at == 0)
         k->interrupted_at = clock_now();

@@ -48,6 +48,8 @@ typedef struct Session {
     double interrupted_at; /* the first interrupt of this execution; 0: none */
     json_t *names;         /* completion while a cell runs: path -> list of fields */
     json_t *variables;     /* the same for the variables */
+    json_t *turns;         /* control requests that wait, the oldest first */
+    bool turning;          /* a display's function runs */
     json_t *undo;          /* events that take changes back, the newest last */
     pthread_t lua;
     bool lua_ended;
@@ -80,6 +82,13 @@ bool runner_start(Session *k, Err *err);
 void runner_interrupt(Session *k);
 /* Asks the Lua thread to end and waits up to `seconds`; false: it is stuck. */
 bool runner_stop(Session *k, double seconds);
+
+/* control.c, with the lock held: keeps a request for the Lua thread; does the oldest
+ * one there. Displays end with the Lua state. */
+bool control_ask(Session *k, const json_t *request, Err *err);
+bool control_waits(const Session *k);
+void control_turn(Session *k);
+void control_forget(Session *k);
 
 /* requests.c: the answer to a request, never NULL unless memory is out. */
 json_t *session_answer(Session *k, Viewer *from, const json_t *request);

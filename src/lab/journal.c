@@ -525,6 +525,14 @@ static bool write_figure_files(Journal *j, const Figure *f, const char *id,
     return ok || err_set(err, ERR_MEMORY, "out of memory while recording a figure");
 }
 
+int journal_cell(Journal *j)
+{
+    pthread_mutex_lock(&j->lock);
+    int cell = j->cell;
+    pthread_mutex_unlock(&j->lock);
+    return cell;
+}
+
 bool journal_figure(Journal *j, const Figure *f, const char *name, Err *err)
 {
     char slug[48], id[80];

@@ -55,6 +55,7 @@ bool journal_metric(Journal *j, int64_t step, const char *const *names,
  */
 bool journal_progress(Journal *j, double done, double total, const char *text,
                       Err *err);
+int journal_cell(Journal *j); /* the cell that runs or ran last; 0: none yet */
 /* Writes the pixels as a raw blob (f32, little endian), the description as JSON, and a
  * PNG "figures/<id>.png"; the id is a number and the name (NULL: none) in file-name
  * letters. */

@@ -10,11 +10,13 @@
 extern const LbFn lb_tensor_fns[], lb_trace_fns[], lb_session_fns[], lb_data_fns[],
     lb_model_fns[], lb_decomp_fns[], lb_figure_fns[], lb_plot_fns[], lb_chart_fns[],
     lb_exchange_fns[], lb_network_fns[], lb_runs_fns[], lb_study_fns[],
-    lb_sae_fns[], lb_component_fns[];
+    lb_sae_fns[], lb_component_fns[],
+    lb_control_fns[];
 extern const size_t lb_n_tensor_fns, lb_n_trace_fns, lb_n_session_fns, lb_n_data_fns,
     lb_n_model_fns, lb_n_decomp_fns, lb_n_figure_fns, lb_n_plot_fns, lb_n_chart_fns,
     lb_n_exchange_fns, lb_n_network_fns, lb_n_runs_fns, lb_n_study_fns,
-    lb_n_sae_fns, lb_n_component_fns;
+    lb_n_sae_fns, lb_n_component_fns,
+    lb_n_control_fns;
 
 extern const LbFn lb_super_fns[];
 extern const size_t lb_n_super_fns;
@@ -48,6 +50,7 @@ static const struct {
     { "plots", lb_plot_fns, &lb_n_plot_fns },
     { "maps, graphs and pages", lb_chart_fns, &lb_n_chart_fns },
     { "components", lb_component_fns, &lb_n_component_fns },
+    { "displays with controls", lb_control_fns, &lb_n_control_fns },
     { "runs and claims", lb_runs_fns, &lb_n_runs_fns },
     { "tensors", lb_tensor_fns, &lb_n_tensor_fns },
     { "files", lb_exchange_fns, &lb_n_exchange_fns },

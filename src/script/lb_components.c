@@ -163,7 +163,7 @@ static void add_summary(lua_State *L, Figure *f)
 
 /* --- parts ------------------------------------------------------------------------ */
 
-static FigScale scale_field(lua_State *L, int at)
+static FigScale scale_field(lua_State *L, int at, FigScale dflt)
 {
     static const char *const names[] = {"shared", "each", "p99"};
     const char *s = lb_text_field(L, at, "scale");
@@ -172,7 +172,7 @@ static FigScale scale_field(lua_State *L, int at)
             return (FigScale)i;
     if (s)
         lb_error(L, ERR_OPTION, WHERE ": scale is shared, each or p99, got '%s'", s);
-    return SCALE_EACH;
+    return dflt;
 }
 
 static bool signed_field(lua_State *L, int at, bool dflt)
@@ -253,10 +253,11 @@ static Figure *images_item(lua_State *L, int at, int n, Figure **slot)
     int count = 0, h = 0, w = 0;
     LTensor *t = push_floats(L, at, "images");
     image_sizes(L, at, &t->t, n, &count, &h, &w);
-    *slot = figure_images(count, h, w, t->t.data, signed_field(L, at, true), &err);
+    bool is_signed = signed_field(L, at, true);
+    *slot = figure_images(count, h, w, t->t.data, is_signed, &err);
     if (!*slot)
         lb_raise(L, &err);
-    (*slot)->scale = scale_field(L, at);
+    (*slot)->scale = scale_field(L, at, is_signed ? SCALE_EACH : SCALE_SHARED);
     label_images(L, at, *slot, n);
     return *slot;
 }

@@ -34,7 +34,7 @@ ACT(filter); ACT(palette); ACT(keys); ACT(set); ACT(theme);
 
 /* act_panes.c */
 ACT(pane_notebook); ACT(pane_log); ACT(pane_runs); ACT(pane_images); ACT(pane_plots);
-ACT(pane_vars); ACT(pane_help); ACT(pane_next); ACT(pane_previous); ACT(zoom);
+ACT(pane_vars); ACT(pane_help); ACT(pane_components); ACT(pane_controls); ACT(palette_zero); ACT(level); ACT(pane_next); ACT(pane_previous); ACT(zoom);
 ACT(unzoom); ACT(select_up); ACT(select_down); ACT(select_first); ACT(select_last);
 ACT(page_up); ACT(page_down); ACT(half_up); ACT(half_down); ACT(line_up);
 ACT(line_down); ACT(copy); ACT(help); ACT(leave); ACT(detach); ACT(shutdown);
@@ -46,8 +46,17 @@ ACT(vars_inspect); ACT(vars_refresh);
 ACT(help_open); ACT(help_back);
 ACT(images_left); ACT(images_right); ACT(images_up); ACT(images_down); ACT(images_zoom);
 ACT(images_next_page); ACT(images_previous_page); ACT(images_earlier);
-ACT(images_later); ACT(images_scale); ACT(images_palette); ACT(images_level);
+ACT(images_later); ACT(images_scale);
 ACT(images_export); ACT(images_next_figure); ACT(images_previous_figure);
+ACT(images_split); ACT(images_other); ACT(images_link);
+ACT(parts_left); ACT(parts_right); ACT(parts_up); ACT(parts_down); ACT(parts_open);
+ACT(parts_next_page); ACT(parts_previous_page); ACT(parts_sort_next);
+ACT(parts_sort_previous); ACT(parts_reverse); ACT(parts_later); ACT(parts_earlier);
+ACT(parts_next_set); ACT(parts_previous_set); ACT(parts_overview); ACT(parts_scale);
+ACT(parts_export);
+ACT(control_less); ACT(control_more); ACT(control_much_less); ACT(control_much_more);
+ACT(control_least); ACT(control_most); ACT(control_up); ACT(control_down);
+ACT(control_next); ACT(control_previous); ACT(control_reset); ACT(control_export);
 ACT(plot_log); ACT(plot_smooth); ACT(plot_left); ACT(plot_right); ACT(plot_next);
 ACT(plot_previous); ACT(plot_wider); ACT(plot_narrower); ACT(plot_export);
 ACT(runs_sort_next); ACT(runs_sort_previous); ACT(runs_reverse); ACT(runs_mark);

@@ -22,6 +22,7 @@ PANE(images, PANE_IMAGES)
 PANE(plots, PANE_PLOTS)
 PANE(vars, PANE_VARS)
 PANE(help, PANE_HELP)
+PANE(components, PANE_COMPONENTS)
 #undef PANE
 
 /* Through the panes on the screen; where there is one only, through all. */
@@ -103,6 +104,29 @@ MOVE(half_down, scroll(u, page(u) / 2 + 1))
 MOVE(line_up, scroll(u, -1))
 MOVE(line_down, scroll(u, 1))
 #undef MOVE
+
+static void restyle(Ui *u)
+{
+    u->style_changes++;
+    notebook_changed(u, 0);
+}
+
+void act_palette_zero(Ui *u, const char *arg)
+{
+    (void)arg;
+    u->draw.light = !u->draw.light;
+    restyle(u);
+    ui_say(u, ROLE_DIM, "zero is %s", u->draw.light ? "white" : "black");
+}
+
+void act_level(Ui *u, const char *arg)
+{
+    (void)arg;
+    u->draw.level =
+        u->draw.level == LEVEL_MONO ? u->paint.level : (Level)(u->draw.level - 1);
+    restyle(u);
+    ui_say(u, ROLE_DIM, "images in %s", level_name(u->draw.level));
+}
 
 void act_copy(Ui *u, const char *arg)
 {

@@ -8,33 +8,57 @@
 #include "lab/jval.h"
 #include "ui/ui.h"
 
-static void draw_tabs(Ui *u)
+/* Panes that are of no use yet have no tab. */
+static bool has_tab(const Ui *u, PaneId pane)
+{
+    return pane == u->focus || pane < PANE_COMPONENTS || pane_in_use(u, pane);
+}
+
+/* The tabs from the left, all but the focused one as numbers where `brief`; the columns
+ * used. `shown` false: only counted. */
+static int put_tabs(Ui *u, bool brief, bool shown)
 {
     Area a = u->layout.tabs;
     int col = 0;
-    Str t;
-    paint_clear(&u->paint, a, ROLE_BAR);
     for (int i = 0; i < PANE_COUNT; i++) {
         char text[24];
-        snprintf(text, sizeof text, " %d:%s ", i + 1, pane_rows[i]->tab);
-        if (a.cols < 60 && (PaneId)i != u->focus)
+        bool focus = (PaneId)i == u->focus;
+        if (!has_tab(u, (PaneId)i) || (a.cols < 60 && !focus))
             continue;
-        col += paint_str(&u->paint, a, 0, col, text,
-                         (PaneId)i == u->focus ? ROLE_BAR_STRONG : ROLE_BAR);
+        if (brief && !focus)
+            snprintf(text, sizeof text, " %d ", i + 1);
+        else
+            snprintf(text, sizeof text, " %d:%s ", i + 1, pane_rows[i]->tab);
+        if (shown)
+            paint_str(&u->paint, a, 0, col, text, focus ? ROLE_BAR_STRONG : ROLE_BAR);
+        col += (int)strlen(text);
     }
+    return col;
+}
+
+static void draw_tabs(Ui *u)
+{
+    Area a = u->layout.tabs;
+    Str t;
+    paint_clear(&u->paint, a, ROLE_BAR);
     str_init(&t);
     str_addf(&t, " %s%s ", u->file, document_dirty(u->doc) ? " [+]" : "");
-    int end = a.cols - clean_width(t.s);
-    if (end >= col)
-        paint_str(&u->paint, a, 0, end, t.s, ROLE_BAR);
-    str_clear(&t);
+    int name = clean_width(t.s), end = a.cols - name, full = put_tabs(u, false, false);
+    Str what;
+    str_init(&what);
     PaneId first = u->layout.n > 0 ? u->layout.part[0].pane : PANE_NOTEBOOK;
     if (first != PANE_NOTEBOOK && pane_rows[first]->title)
-        pane_rows[first]->title(u, &t);
-    int want = clean_width(t.s), room = end - col - 2;
-    if (t.len > 0 && room > 4)
-        paint_cut(&u->paint, a, 0, want < room ? end - 1 - want : col + 1, t.s, room,
+        pane_rows[first]->title(u, &what);
+    int want = clean_width(what.s ? what.s : "");
+    bool brief = full + (want > 0 ? want + 3 : 0) + name > a.cols;
+    int col = put_tabs(u, brief, true);
+    if (end >= col)
+        paint_str(&u->paint, a, 0, end, t.s, ROLE_BAR);
+    int room = end - col - 2;
+    if (what.len > 0 && room > 4)
+        paint_cut(&u->paint, a, 0, want < room ? end - 1 - want : col + 1, what.s, room,
                   ROLE_BAR);
+    str_done(&what);
     str_done(&t);
 }
 
@@ -73,17 +97,61 @@ static const char *mode_name(const Ui *u)
     return u->vi && !u->vi_state.insert ? " VI " : " EDIT ";
 }
 
+/* The right of the status bar, shorter with each `form`: what the terminal is and why
+ * it is no more, the keys that lead on. */
+static void status_right(const Ui *u, int form, Str *t)
+{
+    str_add(t, u->terminal);
+    if (u->trouble && form < 2)
+        str_addf(t, ": %s", u->trouble);
+    if (form < 3)
+        str_addf(t, "  %s ", u->editing ? "Esc:done" : "?:keys");
+    if (form == 0)
+        str_add(t, u->editing ? "F1:help " : "::commands ");
+}
+
+/* Of the right as much as fits; where nothing else helps, less at the left. */
+static void put_status(Ui *u, Area a, const char *left, const char *brief)
+{
+    static const struct {
+        bool brief;
+        int form;
+    } tries[] = {
+        {false, 0},
+        {false, 1},
+        {false, 2},
+        {true,  2},
+        {true,  3}
+    };
+    Str right;
+    str_init(&right);
+    for (size_t i = 0; i < ARRAY_LEN(tries); i++) {
+        const char *l = tries[i].brief ? brief : left;
+        str_clear(&right);
+        status_right(u, tries[i].form, &right);
+        if (clean_width(l) + clean_width(right.s) + tries[i].brief <= a.cols) {
+            paint_str(&u->paint, a, 0, 0, l, ROLE_BAR);
+            paint_right(&u->paint, a, 0, a.cols, right.s, ROLE_BAR);
+            str_done(&right);
+            return;
+        }
+    }
+    paint_cut(&u->paint, a, 0, 0, left, a.cols, ROLE_BAR);
+    str_done(&right);
+}
+
 static void draw_status(Ui *u)
 {
     Area a = u->layout.status;
-    Str t, right;
+    Str t, brief;
     str_init(&t);
-    str_init(&right);
+    str_init(&brief);
     paint_clear(&u->paint, a, ROLE_BAR);
     int col = paint_str(&u->paint, a, 0, 0, mode_name(u),
                         u->editing ? ROLE_BAR_STRONG : ROLE_BAR);
     str_addc(&t, ' ');
     add_activity(u, &t);
+    add_activity(u, &brief);
     int at = document_index(u->doc, u->sel);
     if (u->editing)
         str_addf(&t, "  line %d:%d", edit_line_number(&u->edit, u->edit.cursor) + 1,
@@ -97,19 +165,9 @@ static void draw_status(Ui *u)
             key_show(u->chord[i], &t);
         str_add(&t, "...");
     }
-    str_addf(&right, "%s%s%s  ", u->terminal, u->trouble ? ": " : "",
-             u->trouble ? u->trouble : "");
-    str_add(&right, u->editing ? "Esc:done F1:help " : "?:keys ::commands ");
-    int room = a.cols - col;
-    if (clean_width(t.s) + clean_width(right.s) > room) {
-        str_clear(&right);
-        str_add(&right, u->editing ? "Esc:done " : "?:keys ");
-    }
-    paint_cut(&u->paint, a, 0, col, t.s, room, ROLE_BAR);
-    if (clean_width(t.s) + clean_width(right.s) <= room)
-        paint_right(&u->paint, a, 0, a.cols, right.s, ROLE_BAR);
+    put_status(u, (Area){a.row, col, 1, a.cols - col}, t.s ? t.s : "", brief.s);
     str_done(&t);
-    str_done(&right);
+    str_done(&brief);
 }
 
 static void draw_prompt(Ui *u, Area a)

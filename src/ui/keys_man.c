@@ -110,7 +110,7 @@ void keys_man(Str *out)
 {
     static const int order[] = {PANE_NOTEBOOK, PLACE_EDIT, PLACE_TEXT, PLACE_PROMPT,
                                 PLACE_MANY,    PANE_LOG,   PANE_RUNS,  PANE_IMAGES,
-                                PANE_PLOTS,    PANE_VARS,  PANE_HELP};
+                                PANE_PLOTS,    PANE_COMPONENTS, PANE_CONTROLS, PANE_VARS,  PANE_HELP};
     str_add(out, ".Dd $Mdocdate$\n.Dt CLEAVE-KEYS 5\n.Os\n.Sh NAME\n.Nm cleave-keys\n"
                  ".Nd keys and commands of the cleave notebook\n.Sh DESCRIPTION\n"
                  "The notebook has a command mode and, while a cell is edited, an edit "

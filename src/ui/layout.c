@@ -60,15 +60,17 @@ void layout_make(const LayoutWish *w, Layout *l)
         return;
     }
     PaneId main = w->main == PANE_LOG ? PANE_NOTEBOOK : w->main;
-    bool wide = w->cols >= WIDE && w->science;
+    bool parts = main == PANE_COMPONENTS || main == PANE_CONTROLS; /* need the width as well */
+    bool wide = w->cols >= WIDE && w->science && !parts;
     if (wide && (main == PANE_RUNS || main == PANE_PLOTS))
         main = PANE_NOTEBOOK;
     /* pictures need the rows more than the log does */
-    bool picture = (main == PANE_IMAGES || main == PANE_PLOTS) && w->focus != PANE_LOG;
+    bool picture = (main == PANE_IMAGES || main == PANE_PLOTS || parts) &&
+                   w->focus != PANE_LOG;
     int log_rows = w->rows >= TALL ? 8 : picture ? 0 : w->rows >= 20 ? 5 : 3;
     Area log = cut_bottom(&body, log_rows);
     Area strip = {0};
-    bool images = w->rows >= TALL && w->images && main != PANE_IMAGES;
+    bool images = w->rows >= TALL && w->images && main != PANE_IMAGES && !parts;
     if (images)
         strip = cut_bottom(&body, STRIP_ROWS + (w->rows - TALL) / 6);
     if (wide) {

@@ -14,6 +14,8 @@ typedef enum PaneId {
     PANE_PLOTS,
     PANE_VARS,
     PANE_HELP,
+    PANE_COMPONENTS,
+    PANE_CONTROLS,
     PANE_COUNT
 } PaneId;
 

@@ -1,45 +1,50 @@
 /* pane_images.c -- the pictures of the session, and of a run that was opened, one
- * figure at a time: a gallery in pages, one image of it enlarged, or a whole figure.
- * What is drawn is kept until something about it changes. */
+ * figure at a time: a gallery in pages, one image of it enlarged, or a whole figure. A
+ * second figure can be kept beside it; linked, both page, step and select together and
+ * share a scale. What is drawn is kept until something about it changes. */
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "lab/jval.h"
 #include "ui/act.h"
-#include "ui/find.h"
+#include "ui/pictures.h"
 #include "ui/science.h"
 
-enum { MAX_FIGURES = 2000, PAGE_MAX = 120, TRIES = 6 };
+enum { WIDE = 100 };
 
-typedef struct Picture {
-    json_t *event;
-    char *dir; /* of its journal */
-} Picture;
-typedef struct Images {
-    Picture *pic;
-    int n, cap;
-    int at;      /* the figure shown */
-    bool follow; /* new figures are shown as they come */
-    int image;   /* selected, of a gallery */
-    int first;   /* of the page */
-    int on_page, per_row;
+typedef struct View {
+    int at; /* the figure shown */
+    Gallery page;
     bool zoomed;
     int top; /* rows scrolled, of other figures */
     FigScale scale;
     bool scale_set;
-    Figure *figure; /* pic[have] */
-    int have;
+    double limit; /* of a shared scale that another gallery has too; 0: its own */
+    Loaded loaded;
     Grid grid; /* drawn for: */
-    int rows, cols;
+    int rows, cols, style;
     bool old;
     Err err;
+} View;
+typedef struct Images {
+    Pictures list;
+    bool follow; /* new figures are shown as they come */
+    View view[2];
+    int active;
+    bool split, linked;
 } Images;
 
 static Images *state_of(const Ui *u)
 {
     return u->pane[PANE_IMAGES];
+}
+
+static View *active(const Ui *u)
+{
+    return &state_of(u)->view[state_of(u)->active];
 }
 
 static void *make(Ui *u, Err *err)
@@ -48,8 +53,9 @@ static void *make(Ui *u, Err *err)
     Images *m = mem_zalloc(sizeof *m, err);
     if (!m)
         return NULL;
-    m->have = -1;
-    m->follow = m->old = true;
+    m->follow = true;
+    for (int i = 0; i < 2; i++)
+        m->view[i] = (View){.page = {.group = 1}, .old = true};
     return m;
 }
 
@@ -58,67 +64,73 @@ static void destroy(void *state)
     Images *m = state;
     if (!m)
         return;
-    for (int i = 0; i < m->n; i++) {
-        json_decref(m->pic[i].event);
-        mem_free(m->pic[i].dir);
+    for (int i = 0; i < 2; i++) {
+        loaded_done(&m->view[i].loaded);
+        grid_done(&m->view[i].grid);
     }
-    mem_free(m->pic);
-    figure_free(m->figure);
-    grid_done(&m->grid);
+    pictures_done(&m->list);
     mem_free(m);
 }
 
 bool images_any(const Ui *u)
 {
-    return state_of(u)->n > 0;
+    return state_of(u)->list.n > 0;
 }
 
-static void show(Images *m, int at)
+static void show(Images *m, View *v, int at)
 {
-    m->at = at < 0 ? 0 : at >= m->n ? m->n - 1 : at;
-    m->image = m->first = m->top = 0;
-    m->zoomed = false;
-    m->old = true;
+    v->at = at < 0 ? 0 : at >= m->list.n ? m->list.n - 1 : at;
+    v->page = (Gallery){.group = 1};
+    v->top = 0;
+    v->zoomed = false;
+    v->old = true;
 }
 
-static bool add(Images *m, const json_t *ev, const char *dir)
+/* The same place in another figure: image, page and zoom stay where they fit. */
+static void show_same(Images *m, View *v, int at)
 {
-    if (m->n == MAX_FIGURES) {
-        json_decref(m->pic[0].event);
-        mem_free(m->pic[0].dir);
-        memmove(m->pic, m->pic + 1, (size_t)--m->n * sizeof *m->pic);
-        m->at -= m->at > 0;
-        m->have = -1;
-    }
-    if (m->n == m->cap) {
-        int cap = m->cap ? 2 * m->cap : 16;
-        Picture *p = mem_realloc(m->pic, (size_t)cap * sizeof *p, NULL);
-        if (!p)
-            return false;
-        m->pic = p;
-        m->cap = cap;
-    }
-    char *copy = mem_strdup(dir, NULL);
-    if (!copy)
+    v->at = at < 0 ? 0 : at >= m->list.n ? m->list.n - 1 : at;
+    v->old = true;
+}
+
+static void add(Images *m, const json_t *ev, const char *dir)
+{
+    bool dropped = false;
+    pictures_add(&m->list, ev, dir, &dropped);
+    for (int i = 0; i < 2 && dropped; i++)
+        m->view[i].at -= m->view[i].at > 0;
+}
+
+/* Tables and texts stay in the notebook; components and controls have panes. */
+static bool is_picture(const json_t *ev)
+{
+    static const FigKind others[] = {FIG_TABLE, FIG_TEXT, FIG_COMPONENTS};
+    const char *kind = jval_get(ev, "kind", "");
+    if (strcmp(jval_get(ev, "ev", ""), "figure") != 0 || json_object_get(ev, "control"))
         return false;
-    m->pic[m->n++] = (Picture){json_incref((json_t *)ev), copy};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        if (strcmp(kind, figure_kind_name(others[i])) == 0)
+            return false;
+    }
     return true;
 }
 
-static bool is_picture(const json_t *ev)
-{
-    const char *kind = jval_get(ev, "kind", "");
-    return strcmp(kind, figure_kind_name(FIG_TABLE)) != 0 &&
-           strcmp(kind, figure_kind_name(FIG_TEXT)) != 0;
-}
-
+/* A figure that a running cell makes again takes the place of the one before: the eye
+ * stays on the same image. */
 static void event(Ui *u, const json_t *ev)
 {
     Images *m = state_of(u);
-    if (strcmp(jval_get(ev, "ev", ""), "figure") != 0 || !is_picture(ev))
+    View *v = active(u);
+    if (!is_picture(ev))
         return;
-    if (add(m, ev, jreader_dir(u->reader)) && m->follow)
-        show(m, m->n - 1);
+    bool first = m->list.n == 0;
+    const char *was = first ? "" : picture_name(&m->list.pic[v->at]);
+    add(m, ev, jreader_dir(u->reader));
+    bool same = !first && was[0] && strcmp(was, jval_get(ev, "name", "")) == 0;
+    if (m->follow && same)
+        show_same(m, v, m->list.n - 1);
+    else if (m->follow && !m->split)
+        show(m, v, m->list.n - 1);
 }
 
 /* Every picture of a run, behind those that are there; the first is shown. */
@@ -126,39 +138,35 @@ int images_of_run(Ui *u, const char *dir)
 {
     Images *m = state_of(u);
     JournalReader *r = jreader_open(dir, NULL);
-    int found = 0;
+    int found = 0, others = 0;
     bool more = true;
     while (r && more) {
         json_t *ev = jreader_next(r, &more, NULL);
         if (ev)
             more = true;
-        if (ev && strcmp(jval_get(ev, "ev", ""), "figure") == 0 && is_picture(ev))
-            found += add(m, ev, dir);
+        if (ev && is_picture(ev)) {
+            add(m, ev, dir);
+            found++;
+        } else if (ev) {
+            others += components_take(u, ev, dir);
+        }
         json_decref(ev);
     }
     jreader_close(r);
     if (found > 0)
-        show(m, m->n - found);
-    return found;
+        show(m, active(u), m->list.n - found);
+    return found + others;
 }
 
 /* --- drawing ---------------------------------------------------------------------- */
 
-static const Figure *load(Images *m)
+static const Figure *load(Images *m, View *v)
 {
-    if (m->have == m->at && m->figure)
-        return m->figure;
-    figure_free(m->figure);
-    m->figure = NULL;
-    m->have = m->at;
-    err_clear(&m->err);
-    JournalReader *r = jreader_open(m->pic[m->at].dir, &m->err);
-    if (r)
-        m->figure = jreader_figure(r, m->pic[m->at].event, &m->err);
-    jreader_close(r);
-    if (m->figure && !m->scale_set)
-        m->scale = m->figure->scale;
-    return m->figure;
+    err_clear(&v->err);
+    const Figure *f = loaded_get(&v->loaded, &m->list.pic[v->at], &v->err);
+    if (f && !v->scale_set)
+        v->scale = f->scale;
+    return f;
 }
 
 static bool is_gallery(const Figure *f)
@@ -166,121 +174,187 @@ static bool is_gallery(const Figure *f)
     return f && f->kind == FIG_IMAGES;
 }
 
-/* The figure with `n` of its images from `first` on; its arrays stay the figure's, the
- * labels are made: the selected one is marked. */
-typedef struct Part {
-    Figure f;
-    char *label[PAGE_MAX];
-    char text[PAGE_MAX][96];
-} Part;
-
-static void make_part(const Images *m, const Figure *f, int n, Part *p)
-{
-    p->f = *f;
-    p->f.n = n;
-    p->f.pixels = f->pixels + (size_t)m->first * (size_t)f->h * (size_t)f->w;
-    p->f.scale = m->scale;
-    p->f.labels = p->label;
-    p->f.title = p->f.caption = NULL;
-    for (int i = 0; i < n; i++) {
-        int k = m->first + i;
-        const char *own = f->labels && f->labels[k] ? f->labels[k] : "";
-        if (own[0])
-            snprintf(p->text[i], sizeof p->text[i], "%c%s", k == m->image ? '>' : ' ',
-                     own);
-        else
-            snprintf(p->text[i], sizeof p->text[i], "%c#%d", k == m->image ? '>' : ' ',
-                     k + 1);
-        p->label[i] = p->text[i];
-    }
-}
-
-/* As many images as fit into the rows, whole rows of them. */
-static bool draw_gallery(Images *m, const Figure *f, const DrawStyle *style, int rows)
-{
-    Part *p = mem_alloc(sizeof *p, &m->err);
-    int n = f->n - m->first < PAGE_MAX ? f->n - m->first : PAGE_MAX;
-    bool ok = p != NULL;
-    for (int i = 0; ok && i < TRIES; i++) {
-        make_part(m, f, n, p);
-        m->per_row = figure_per_row(&p->f, style);
-        grid_done(&m->grid);
-        ok = figure_draw(&p->f, style, &m->grid, &m->err);
-        if (m->grid.rows <= rows || n <= 1)
-            break;
-        int lines = (n + m->per_row - 1) / m->per_row;
-        int each = lines > 0 ? (m->grid.rows + lines - 1) / lines : 1;
-        int fit = rows / (each > 0 ? each : 1);
-        int want = (fit > 0 ? fit : 1) * m->per_row;
-        n = want < n ? want : n > m->per_row ? n - m->per_row : n > 1 ? n / 2 : 1;
-    }
-    m->on_page = n;
-    mem_free(p);
-    return ok;
-}
-
-static bool redraw(Images *m, const Ui *u, const Figure *f, Area a)
+static bool redraw(View *v, const Ui *u, const Figure *f, Area a)
 {
     DrawStyle style = u->draw;
     style.width = a.cols > 20 ? a.cols : 20;
-    m->old = false;
-    m->rows = a.rows;
-    m->cols = a.cols;
-    if (is_gallery(f) && !m->zoomed) {
-        if (m->image < m->first)
-            m->first = m->image;
-        if (!draw_gallery(m, f, &style, a.rows))
-            return false;
-        if (m->image >= m->first + m->on_page) {
-            m->first = m->image / m->on_page * m->on_page;
-            return draw_gallery(m, f, &style, a.rows);
-        }
-        return true;
-    }
-    grid_done(&m->grid);
+    v->old = false;
+    v->rows = a.rows;
+    v->cols = a.cols;
+    v->style = u->style_changes;
+    grid_done(&v->grid);
     if (is_gallery(f)) {
-        Figure one = *f;
-        one.scale = m->scale;
-        return figure_zoom(&one, m->image, a.rows, &style, &m->grid, &m->err);
+        Figure scaled = *f;
+        scaled.scale = v->scale;
+        scaled.limit = v->limit;
+        if (!v->zoomed)
+            return gallery_draw(&scaled, &style, a.rows, &v->page, &v->grid, &v->err);
+        int n = v->page.selected < f->n ? v->page.selected : f->n - 1;
+        return figure_zoom(&scaled, n, a.rows, &style, &v->grid, &v->err);
     }
     style.rows = f->kind == FIG_PLOT ? (a.rows > 10 ? a.rows - 6 : 4) : 0;
-    return figure_draw(f, &style, &m->grid, &m->err);
+    return figure_draw(f, &style, &v->grid, &v->err);
+}
+
+static void draw_view(Ui *u, View *v, Area a)
+{
+    Images *m = state_of(u);
+    const Figure *f = load(m, v);
+    bool ok = f != NULL;
+    if (ok && (v->old || v->rows != a.rows || v->cols != a.cols ||
+               v->style != u->style_changes))
+        ok = redraw(v, u, f, a);
+    if (!ok) {
+        paint_cut(&u->paint, a, 0, 1, v->err.msg, a.cols - 2, ROLE_ERROR);
+        return;
+    }
+    int most = v->grid.rows > a.rows ? v->grid.rows - a.rows : 0;
+    v->top = v->top > most ? most : v->top;
+    paint_grid(&u->paint, a, 0, 0, &v->grid, v->top, a.rows);
+}
+
+static void view_title(const Images *m, const View *v, Str *out)
+{
+    const Picture *p = &m->list.pic[v->at];
+    const Figure *f = v->loaded.event == p->event ? v->loaded.figure : NULL;
+    str_add(out, picture_title(p));
+    if (is_gallery(f)) {
+        int first = v->zoomed ? v->page.selected + 1 : v->page.first + 1;
+        int last = v->zoomed ? first : v->page.first + v->page.on_page;
+        str_addf(out, "  %d", first);
+        if (last > first)
+            str_addf(out, "-%d", last);
+        str_addf(out, " of %d", f->n);
+    }
+    str_addf(out, "  figure %d/%d", v->at + 1, m->list.n);
+}
+
+/* A rule above each half says what it is; the one that keys move is marked. */
+static Area half(Ui *u, int k, Area a)
+{
+    const Images *m = state_of(u);
+    bool beside = a.cols >= WIDE;
+    Area h = a;
+    if (beside) {
+        h.cols = (a.cols - 1) / 2;
+        h.col += k * (h.cols + 1);
+    } else {
+        h.rows = a.rows / 2;
+        h.row += k * h.rows;
+    }
+    Str t;
+    str_init(&t);
+    str_addf(&t, "%c ", k == m->active ? '>' : ' ');
+    view_title(m, &m->view[k], &t);
+    if (m->linked)
+        str_add(&t, "  linked");
+    paint_rule(&u->paint, h, 0, t.s,
+               k == m->active ? ROLE_TITLE_FOCUS : ROLE_TITLE);
+    str_done(&t);
+    h.row++;
+    h.rows--;
+    return h;
 }
 
 static void draw(Ui *u, Area a, bool focus)
 {
     Images *m = state_of(u);
     (void)focus;
-    if (m->n == 0) {
+    if (m->list.n == 0) {
         paint_str(&u->paint, a, 0, 1,
                   "no images yet: cl.show(cl.images(...)) makes some", ROLE_DIM);
         return;
     }
-    const Figure *f = load(m);
-    bool ok = f != NULL;
-    if (ok && (m->old || m->rows != a.rows || m->cols != a.cols))
-        ok = redraw(m, u, f, a);
-    if (!ok) {
-        paint_cut(&u->paint, a, 0, 1, m->err.msg, a.cols - 2, ROLE_ERROR);
+    if (!m->split || a.rows < 6) {
+        draw_view(u, active(u), a);
         return;
     }
-    int most = m->grid.rows > a.rows ? m->grid.rows - a.rows : 0;
-    m->top = m->top > most ? most : m->top;
-    paint_grid(&u->paint, a, 0, 0, &m->grid, m->top, a.rows);
+    for (int k = 0; k < 2; k++)
+        draw_view(u, &m->view[k], half(u, k, a));
 }
 
 static void title(Ui *u, Str *out)
 {
     const Images *m = state_of(u);
-    if (m->n == 0)
+    if (m->list.n > 0)
+        view_title(m, active(u), out);
+}
+
+/* --- two views -------------------------------------------------------------------- */
+
+/* One scale for both: the larger of the two limits. */
+static void share_limit(Images *m)
+{
+    double most = 0;
+    for (int i = 0; i < 2; i++) {
+        const Figure *f = m->linked && m->split ? load(m, &m->view[i]) : NULL;
+        if (is_gallery(f))
+            most = fmax(most, figure_largest(f));
+    }
+    for (int i = 0; i < 2; i++) {
+        m->view[i].old = m->view[i].old || m->view[i].limit != most;
+        m->view[i].limit = most;
+    }
+}
+
+/* The other view goes where this one went. */
+static void follow_link(Ui *u)
+{
+    Images *m = state_of(u);
+    View *v = active(u), *w = &m->view[!m->active];
+    if (!m->split || !m->linked)
         return;
-    const json_t *ev = m->pic[m->at].event;
-    const char *name = jval_get(ev, "title", "");
-    str_add(out, name[0] ? name : jval_get(ev, "name", jval_get(ev, "id", "")));
-    if (is_gallery(m->figure) && m->have == m->at)
-        str_addf(out, "  %d-%d of %d", m->zoomed ? m->image + 1 : m->first + 1,
-                 m->zoomed ? m->image + 1 : m->first + m->on_page, m->figure->n);
-    str_addf(out, "  figure %d/%d", m->at + 1, m->n);
+    w->page.selected = v->page.selected;
+    w->page.first = v->page.first;
+    w->zoomed = v->zoomed;
+    w->scale = v->scale;
+    w->scale_set = v->scale_set;
+    w->top = v->top;
+    w->old = true;
+    share_limit(m);
+}
+
+void act_images_split(Ui *u, const char *arg)
+{
+    Images *m = state_of(u);
+    View *v = active(u), *w = &m->view[!m->active];
+    (void)arg;
+    if (m->list.n == 0)
+        return;
+    m->split = !m->split;
+    m->linked = m->linked && m->split;
+    share_limit(m);
+    v->old = true;
+    if (!m->split)
+        return;
+    show(m, w, v->at > 0 ? v->at - 1 : v->at);
+    ui_say(u, ROLE_DIM, "two figures: Space changes sides, J and K the figure, L links "
+                        "them");
+}
+
+void act_images_other(Ui *u, const char *arg)
+{
+    Images *m = state_of(u);
+    (void)arg;
+    if (m->split)
+        m->active = !m->active;
+    else
+        ui_say(u, ROLE_DIM, "| shows a second figure beside this one");
+}
+
+void act_images_link(Ui *u, const char *arg)
+{
+    Images *m = state_of(u);
+    if (!m->split)
+        act_images_split(u, arg);
+    if (!m->split)
+        return;
+    m->linked = !m->linked;
+    share_limit(m);
+    follow_link(u);
+    ui_say(u, ROLE_DIM,
+           m->linked ? "linked: pages, steps, zoom and scale go together"
+                     : "each goes its own way");
 }
 
 /* --- keys ------------------------------------------------------------------------- */
@@ -288,174 +362,131 @@ static void title(Ui *u, Str *out)
 static void move(Ui *u, int by, int rows)
 {
     Images *m = state_of(u);
-    const Figure *f = m->n > 0 ? load(m) : NULL;
+    View *v = active(u);
+    const Figure *f = m->list.n > 0 ? load(m, v) : NULL;
     if (!is_gallery(f)) {
-        m->top += rows ? rows : 0;
-        m->top = m->top < 0 ? 0 : m->top;
+        v->top += rows ? rows : 0;
+        v->top = v->top < 0 ? 0 : v->top;
         return;
     }
-    int64_t to = (int64_t)m->image + by + (int64_t)rows * (m->zoomed ? 1 : m->per_row);
+    int64_t row = v->zoomed ? 1 : v->page.per_row;
+    int64_t to = (int64_t)v->page.selected + by + (int64_t)rows * row;
     if (to < 0 || to >= f->n)
         return;
-    m->image = (int)to;
-    m->old = true;
+    v->page.selected = (int)to;
+    v->old = true;
+    follow_link(u);
 }
 
 static void scroll(Ui *u, int lines)
 {
     Images *m = state_of(u);
-    const Figure *f = m->n > 0 ? load(m) : NULL;
+    View *v = active(u);
+    const Figure *f = m->list.n > 0 ? load(m, v) : NULL;
     if (!is_gallery(f)) {
-        int64_t top = (int64_t)m->top + lines;
-        m->top = top < 0 ? 0 : top > INT_MAX ? INT_MAX : (int)top;
+        int64_t top = (int64_t)v->top + lines;
+        v->top = top < 0 ? 0 : top > INT_MAX ? INT_MAX : (int)top;
         return;
     }
-    int step = m->on_page > 0 ? m->on_page : 1;
-    int64_t to = lines < 0 ? (int64_t)m->first - step : (int64_t)m->first + step;
-    to = to < 0 ? 0 : to;
-    if (to >= f->n)
+    if (!gallery_page(&v->page, f->n, lines < 0 ? -1 : 1))
         return;
-    m->first = m->image = (int)to;
-    m->old = true;
+    v->old = true;
+    follow_link(u);
+}
+
+/* The same image of the figure that came later or earlier. */
+static bool step_view(Images *m, View *v, int step)
+{
+    int to = pictures_step(&m->list, v->at, step, true);
+    if (to < 0)
+        return false;
+    show_same(m, v, to);
+    return true;
 }
 
 static void step_figure(Ui *u, int step, bool same_name)
 {
     Images *m = state_of(u);
-    if (m->n == 0)
+    View *v = active(u);
+    if (m->list.n == 0)
         return;
-    const char *name = jval_get(m->pic[m->at].event, "name", "");
-    int image = m->image;
-    for (int i = m->at + step; i >= 0 && i < m->n; i += step) {
-        if (same_name && strcmp(jval_get(m->pic[i].event, "name", ""), name) != 0)
-            continue;
-        bool zoomed = m->zoomed;
-        show(m, i);
-        const Figure *f = load(m);
-        if (same_name && is_gallery(f) && image < f->n) { /* the same image, later */
-            m->image = image;
-            m->zoomed = zoomed;
-        }
-        m->follow = i == m->n - 1;
-        return;
+    bool moved;
+    if (same_name) {
+        moved = step_view(m, v, step);
+        if (m->split && m->linked)
+            moved = step_view(m, &m->view[!m->active], step) || moved;
+    } else {
+        int to = pictures_step(&m->list, v->at, step, false);
+        moved = to >= 0;
+        if (moved)
+            show(m, v, to);
     }
-    ui_say(u, ROLE_DIM, step > 0 ? "this is the last one" : "this is the first one");
+    if (moved)
+        share_limit(m);
+    else
+        ui_say(u, ROLE_DIM, step > 0 ? "this is the last one" : "this is the first one");
+    m->follow = v->at == m->list.n - 1;
 }
 
-void act_images_left(Ui *u, const char *arg)
-{
-    (void)arg;
-    move(u, -1, 0);
-}
-void act_images_right(Ui *u, const char *arg)
-{
-    (void)arg;
-    move(u, 1, 0);
-}
-void act_images_up(Ui *u, const char *arg)
-{
-    (void)arg;
-    move(u, 0, -1);
-}
-void act_images_down(Ui *u, const char *arg)
-{
-    (void)arg;
-    move(u, 0, 1);
-}
-void act_images_next_page(Ui *u, const char *arg)
-{
-    (void)arg;
-    scroll(u, 1);
-}
-void act_images_previous_page(Ui *u, const char *arg)
-{
-    (void)arg;
-    scroll(u, -1);
-}
-void act_images_later(Ui *u, const char *arg)
-{
-    (void)arg;
-    step_figure(u, 1, true);
-}
-void act_images_earlier(Ui *u, const char *arg)
-{
-    (void)arg;
-    step_figure(u, -1, true);
-}
-
-void act_images_next_figure(Ui *u, const char *arg)
-{
-    (void)arg;
-    step_figure(u, 1, false);
-}
-
-void act_images_previous_figure(Ui *u, const char *arg)
-{
-    (void)arg;
-    step_figure(u, -1, false);
-}
+#define MOVE(name, call)                                                               \
+    void act_images_##name(Ui *u, const char *arg)                                     \
+    {                                                                                  \
+        (void)arg;                                                                     \
+        call;                                                                          \
+    }
+MOVE(left, move(u, -1, 0))
+MOVE(right, move(u, 1, 0))
+MOVE(up, move(u, 0, -1))
+MOVE(down, move(u, 0, 1))
+MOVE(next_page, scroll(u, 1))
+MOVE(previous_page, scroll(u, -1))
+MOVE(later, step_figure(u, 1, true))
+MOVE(earlier, step_figure(u, -1, true))
+MOVE(next_figure, step_figure(u, 1, false))
+MOVE(previous_figure, step_figure(u, -1, false))
+#undef MOVE
 
 void act_images_zoom(Ui *u, const char *arg)
 {
     Images *m = state_of(u);
+    View *v = active(u);
     (void)arg;
-    if (m->n == 0 || !is_gallery(load(m)))
+    if (m->list.n == 0 || !is_gallery(load(m, v)))
         return;
-    m->zoomed = !m->zoomed;
-    m->old = true;
+    v->zoomed = !v->zoomed;
+    v->old = true;
+    follow_link(u);
 }
 
 void act_images_scale(Ui *u, const char *arg)
 {
-    static const char *const words[] = {"one scale for the page",
+    static const char *const words[] = {"one scale for all",
                                         "each image its own scale",
                                         "99th percentile, larger values clipped"};
-    Images *m = state_of(u);
+    View *v = active(u);
     (void)arg;
-    m->scale = (FigScale)((m->scale + 1) % 3);
-    m->scale_set = m->old = true;
-    ui_say(u, ROLE_DIM, "%s", words[m->scale]);
-}
-
-void act_images_palette(Ui *u, const char *arg)
-{
-    (void)arg;
-    u->draw.light = !u->draw.light;
-    state_of(u)->old = true;
-    notebook_changed(u, 0);
-    ui_say(u, ROLE_DIM, "zero is %s", u->draw.light ? "white" : "black");
-}
-
-void act_images_level(Ui *u, const char *arg)
-{
-    (void)arg;
-    u->draw.level =
-        u->draw.level == LEVEL_MONO ? u->paint.level : (Level)(u->draw.level - 1);
-    state_of(u)->old = true;
-    notebook_changed(u, 0);
-    ui_say(u, ROLE_DIM, "images in %s", level_name(u->draw.level));
+    v->scale = (FigScale)((v->scale + 1) % 3);
+    v->scale_set = v->old = true;
+    follow_link(u);
+    ui_say(u, ROLE_DIM, "%s", words[v->scale]);
 }
 
 /* The suffix decides the format: png svg pdf csv. */
 void act_images_export(Ui *u, const char *arg)
 {
     Images *m = state_of(u);
+    View *v = active(u);
     char path[PATH_MAX];
     Err err = {0};
-    const Figure *f = m->n > 0 ? load(m) : NULL;
+    const Figure *f = m->list.n > 0 ? load(m, v) : NULL;
     if (!f) {
         ui_say(u, ROLE_DIM, "there is no image");
         return;
     }
     Figure copy = *f;
-    copy.scale = m->scale;
-    snprintf(path, sizeof path, "%s%s",
-             arg[0] ? arg : jval_get(m->pic[m->at].event, "id", "figure"),
-             arg[0] ? "" : ".png");
-    for (char *c = path; !arg[0] && *c; c++) {
-        if (*c == '/')
-            *c = '-';
-    }
+    copy.scale = v->scale;
+    picture_path(arg, jval_get(m->list.pic[v->at].event, "id", "figure"), path,
+                 sizeof path);
     if (figure_save(&copy, path, &err))
         ui_say(u, ROLE_GOOD, "wrote %s", path);
     else
@@ -465,26 +496,20 @@ void act_images_export(Ui *u, const char *arg)
 static bool find(Ui *u, const char *text, int step)
 {
     Images *m = state_of(u);
-    for (int k = 1; k <= m->n; k++) {
-        int i = ((m->at + k * step) % m->n + m->n) % m->n;
-        const char *name = jval_get(m->pic[i].event, "title", "");
-        const char *id = jval_get(m->pic[i].event, "id", "");
-        if (text_find(name, strlen(name), text) < strlen(name) ||
-            text_find(id, strlen(id), text) < strlen(id)) {
-            show(m, i);
-            return true;
-        }
-    }
-    return false;
+    int to = pictures_find(&m->list, active(u)->at, step, text);
+    if (to >= 0)
+        show(m, active(u), to);
+    return to >= 0;
 }
 
 /* Where the PNG of the figure is. */
 static bool copy(Ui *u, Str *out)
 {
     const Images *m = state_of(u);
-    if (m->n == 0)
+    if (m->list.n == 0)
         return false;
-    str_addf(out, "%s/%s", m->pic[m->at].dir, jval_get(m->pic[m->at].event, "png", ""));
+    const Picture *p = &m->list.pic[active(u)->at];
+    str_addf(out, "%s/%s", p->dir, jval_get(p->event, "png", ""));
     return true;
 }
 

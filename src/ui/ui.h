@@ -33,6 +33,9 @@ enum {
     S_PLOTS = 1 << PANE_PLOTS,
     S_VARS = 1 << PANE_VARS,
     S_HELP = 1 << PANE_HELP,
+    S_COMPONENTS = 1 << PANE_COMPONENTS,
+    S_CONTROLS = 1 << PANE_CONTROLS,
+    S_PICTURES = S_IMAGES | S_COMPONENTS | S_CONTROLS, /* they draw pictures */
     S_PANES = (1 << PANE_COUNT) - 1, /* command mode, whatever the pane */
     S_EDIT = 1 << PANE_COUNT,        /* the text of a cell */
     S_PROMPT = 2 << PANE_COUNT,      /* the line at the bottom */
@@ -72,7 +75,7 @@ typedef struct PaneRow {
                                                   while the session is busy */
 } PaneRow;
 extern const PaneRow pane_notebook, pane_log, pane_runs, pane_images, pane_plots,
-    pane_vars, pane_help;
+    pane_vars, pane_help, pane_components, pane_controls;
 extern const PaneRow *const pane_rows[PANE_COUNT];
 
 typedef void (*ReplyFn)(Ui *u, const json_t *ok, int64_t tag);
@@ -98,6 +101,7 @@ struct Ui {
     Painter paint;
     Grid grid;
     DrawStyle draw;       /* for figures; width is set where one is drawn */
+    int style_changes;    /* how often it was changed */
     const char *terminal; /* what the screen is, for the status bar: "256c" */
     const char *trouble;  /* why it is less than it could be; NULL: it is not */
     Layout layout;
@@ -213,6 +217,9 @@ void help_to_pane(Ui *u); /* what the popup shows */
 void log_read(Ui *u);     /* a piece of text that waits */
 bool log_behind(const Ui *u);
 bool images_any(const Ui *u);
+bool components_any(const Ui *u);
+bool controls_any(const Ui *u);
+bool pane_in_use(const Ui *u, PaneId pane); /* of the last panes: there is something */
 bool runs_any(const Ui *u);  /* or metrics */
 int runs_watch(Ui *u);       /* a descriptor to poll; -1: none */
 void runs_announced(Ui *u);  /* it is readable */

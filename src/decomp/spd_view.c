@@ -9,7 +9,7 @@
 #include "graph/build.h"
 #include "graph/plan.h"
 
-enum { BLOCK = 1000 };
+enum { BLOCK = 1000, BLOCK_MAPS = 50 };
 
 static const char *const mask_names[] = {"target", "ones",    "ci",   "stochastic",
                                          "random", "rounded", "zeros"};
@@ -112,6 +112,15 @@ static bool run_block(const Rows *r, Plan *p, int64_t first, int64_t n, Tensor *
     return true;
 }
 
+/* Examples at a time: few where each has many positions. */
+static int64_t block_of(const Spd *s)
+{
+    for (int l = 0; l < s->target.n_layers; l++)
+        if (s->target.layer[l].kind->positions)
+            return BLOCK_MAPS;
+    return BLOCK;
+}
+
 static bool run_rows(const Rows *r, Tensor *out, Err *err)
 {
     char is[96];
@@ -120,13 +129,13 @@ static bool run_rows(const Rows *r, Tensor *out, Err *err)
         !tensor_contiguous(r->x))
         return err_set(err, ERR_SHAPE, "inputs must be contiguous f32 [N,I], not %s",
                        tensor_format_shape(r->x, is));
-    int64_t N = r->x->dim[0], tail = N % BLOCK;
-    Plan *whole = N >= BLOCK ? rows_plan(r, BLOCK, err) : NULL;
-    Plan *rest = tail && (N < BLOCK || whole) ? rows_plan(r, tail, err) : NULL;
-    bool ok = (N < BLOCK || whole) && (!tail || rest);
-    for (int64_t i = 0; ok && i < N; i += BLOCK) {
-        bool last = N - i < BLOCK;
-        ok = run_block(r, last ? rest : whole, i, last ? tail : BLOCK, out, err);
+    int64_t N = r->x->dim[0], block = block_of(r->s), tail = N % block;
+    Plan *whole = N >= block ? rows_plan(r, block, err) : NULL;
+    Plan *rest = tail && (N < block || whole) ? rows_plan(r, tail, err) : NULL;
+    bool ok = (N < block || whole) && (!tail || rest);
+    for (int64_t i = 0; ok && i < N; i += block) {
+        bool last = N - i < block;
+        ok = run_block(r, last ? rest : whole, i, last ? tail : block, out, err);
     }
     plan_free(whole);
     plan_free(rest);

@@ -123,10 +123,8 @@ static bool add_layer(SpdNet *net, SpdTarget *t, const char *name, int64_t C, Er
                     .weight = *w,
                     .transposed = decoder,
                     .tied = decoder ? find(t, "linear1") : -1,
-                    .components = C,
-                    .stride = 1,
-                    .pad = 0,
-                    .dilation = 1};
+                    .components = C};
+    model_conv_steps(net->model, &l->stride, &l->pad, &l->dilation);
     if (b)
         l->bias = *b;
     text_copy(l->name, sizeof l->name, name);
@@ -179,7 +177,7 @@ bool spd_net_target(SpdNet *net, const char *layers, SpdTarget *out, Err *err)
     *out = (SpdTarget){.ctx = net,
                        .forward = forward,
                        .batch = batch,
-                       .labels = net->data ? labels : NULL};
+                       .labels = net->data && !net->data->n_heads ? labels : NULL};
     out->n_examples = net->data ? net->data->n : net->x ? net->x->dim[0] : 0;
     if (quiet(net))
         out->live_rows = 1 - pow(1 - net->active, (double)model_in(net->model));

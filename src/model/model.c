@@ -223,6 +223,17 @@ int64_t model_out(const Model *m)
     return size_option(m, "classes");
 }
 
+void model_conv_steps(const Model *m, int64_t *stride, int64_t *pad, int64_t *dilation)
+{
+    OptValue v;
+    bool conv = opt_get(m->row->options, m->row->n_options, m->config, "kernel", &v);
+    *stride = conv ? size_option(m, "stride") : 1;
+    *dilation = conv ? size_option(m, "dilation") : 1;
+    *pad = conv ? size_option(m, "pad") : 0;
+    if (*pad < 0)
+        *pad = *dilation * (v.i - 1) / 2;
+}
+
 /* ---- files ----------------------------------------------------------------------- */
 
 bool model_describe(const Model *m, TensorSet *file, Err *err)

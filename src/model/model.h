@@ -53,6 +53,8 @@ Val model_param(Model *m, Graph *g, const char *name);
 Val model_forward(Model *m, Graph *g, Val x);
 int64_t model_in(const Model *m);  /* input size */
 int64_t model_out(const Model *m); /* classes */
+/* Stride, pad and dilation of a network's convolutions; 1, 0, 1 where it has none. */
+void model_conv_steps(const Model *m, int64_t *stride, int64_t *pad, int64_t *dilation);
 /* Inits shared by rows: std * N(0,1); PyTorch's Linear default (uniform
  * +-1/sqrt(fan_in)). */
 bool model_add_normal(Model *m, const char *name, int ndim, const int64_t *dim,

@@ -219,10 +219,9 @@ static bool flush_out(Journal *j, Err *err)
     int64_t to = size_of(j->fd_out);
     if (to <= j->out_from)
         return true;
-    json_t *b =
-        json_pack("{s:i,s:I,s:I,s:I}", "cell", j->cell, "from", (json_int_t)j->out_from,
-                  "to", (json_int_t)to, "lines",
-                  (json_int_t)jout_lines(j->fd_out, j->out_from, to));
+    json_t *b = json_pack("{s:i,s:I,s:I,s:I}", "cell", j->cell, "from",
+                          (json_int_t)j->out_from, "to", (json_int_t)to, "lines",
+                          (json_int_t)jout_lines(j->fd_out, j->out_from, to));
     if (!emit(j, "out", b, err))
         return false;
     j->out_from = to;

@@ -17,8 +17,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "lab/jfigure.h"
-#include "lab/jout.h"
 #include "lab/journal.h"
+#include "lab/jout.h"
 #include "lab/jval.h"
 
 #define POLL_EVERY 0.25 /* seconds, where changes are not announced */

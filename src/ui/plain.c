@@ -340,16 +340,18 @@ static bool start(Plain *p, const PrintStyle *style, Err *err)
     return p->printer != NULL;
 }
 
-static void greet(const Plain *p)
+static void greet(const Plain *p, const char *why)
 {
     char line[PATH_MAX + 100];
     const char *name = strrchr(client_place(p->client)->file, '/') + 1;
     snprintf(line, sizeof line, "%s, %d cells, kernel %lld; :help lists commands", name,
              p->doc->n, (long long)client_pid(p->client));
     printer_line(p->printer, line);
+    snprintf(line, sizeof line, "(lines only: %s)", why);
+    printer_line(p->printer, line);
 }
 
-Exit plain_view(Client *taken, const PrintStyle *style)
+Exit plain_view(Client *taken, const PrintStyle *style, const char *why)
 {
     Err err = {0};
     Plain p = {.client = taken, .prompt = isatty(STDIN_FILENO) && style->out.tty};
@@ -358,7 +360,7 @@ Exit plain_view(Client *taken, const PrintStyle *style)
     if (start(&p, style, &err)) {
         sigaction(SIGINT, &stop, NULL);
         if (p.prompt)
-            greet(&p);
+            greet(&p, why);
         if (!settled(&p))
             watch(&p);
         read_loop(&p);

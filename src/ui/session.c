@@ -60,9 +60,8 @@ static Exit view(const char *file, const SessionOptions *o, bool start,
     if (!c)
         return command_fail(err.code == ERR_OPTION ? EXIT_USAGE : EXIT_BROKEN, "%s",
                             err.msg);
-    if (viewer_possible(&style))
-        return viewer_run(c, &style, o->ro, next);
-    return plain_view(c, &style);
+    const char *why = viewer_hindrance(&style);
+    return why ? plain_view(c, &style, why) : viewer_run(c, &style, o->ro, next);
 }
 
 /* The tour, and after any notebook whose user asked for it. */

@@ -38,6 +38,7 @@ Exit command_watch(const Operands *ops, const void *config);
 Exit command_session(const Operands *ops, const void *config);
 
 /* A line at a time on the same kernel, for streams that are no terminal and terminals
- * that cannot move their cursor (plain.c). Takes the client. */
-Exit plain_view(Client *taken, const PrintStyle *style);
+ * that cannot move their cursor (plain.c); `why` is told to who types. Takes the client.
+ */
+Exit plain_view(Client *taken, const PrintStyle *style, const char *why);
 #endif

@@ -26,7 +26,7 @@
 enum { CELL_MAX = 16 << 20 };
 #define FRAME     (1.0 / 30)
 #define TAKE_MOST 0.025 /* seconds of a frame in which what waits is read */
-#define RESCAN    0.25 /* where the file system announces nothing */
+#define RESCAN    0.25  /* where the file system announces nothing */
 
 typedef struct Viewer {
     Link link;
@@ -232,10 +232,10 @@ static void sleep_until(Viewer *v, double wait, bool session)
     int fd = session && !v->ui->lost ? client_fd(v->link.client) : -1;
     short out = fd >= 0 && client_pending(v->link.client) ? POLLOUT : 0;
     struct pollfd p[] = {
-        {.fd = STDIN_FILENO,                   .events = POLLIN               },
-        {.fd = wake_pipe[0],                   .events = POLLIN               },
-        {.fd = session ? v->link.watch : -1,   .events = POLLIN               },
-        {.fd = fd,                             .events = (short)(POLLIN | out)},
+        {.fd = STDIN_FILENO,                     .events = POLLIN               },
+        {.fd = wake_pipe[0],                     .events = POLLIN               },
+        {.fd = session ? v->link.watch : -1,     .events = POLLIN               },
+        {.fd = fd,                               .events = (short)(POLLIN | out)},
         {.fd = session ? runs_watch(v->ui) : -1, .events = POLLIN               },
     };
     if (v->link.watch < 0)
@@ -319,10 +319,17 @@ static void say_goodbye(const Viewer *v)
                v->ui->port.session, v->ui->port.session);
 }
 
-bool viewer_possible(const PrintStyle *style)
+const char *viewer_hindrance(const PrintStyle *style)
 {
+    const char *name = getenv("TERM");
     TermInfo t = term_info(STDOUT_FILENO);
-    return isatty(STDIN_FILENO) && style->out.tty && t.known && t.can_move;
+    if (!isatty(STDIN_FILENO) || !style->out.tty)
+        return "this is no terminal";
+    if (!name || !name[0])
+        return "TERM is not set";
+    if (!t.known)
+        return "nothing is known about a terminal of this TERM";
+    return t.can_move ? NULL : "this terminal cannot move its cursor";
 }
 
 Exit viewer_run(Client *taken, const PrintStyle *style, bool read_only,

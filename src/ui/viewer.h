@@ -6,8 +6,8 @@
 #include "ui/command.h"
 #include "ui/style.h"
 
-/* Whether standard input and output are a terminal that can show the notebook. */
-bool viewer_possible(const PrintStyle *style);
+/* Why standard input and output cannot show the notebook; NULL: they can. */
+const char *viewer_hindrance(const PrintStyle *style);
 /* Shows it until the user leaves; takes the client. *next (may be NULL) is what to open
  * then: "tour", or NULL. */
 Exit viewer_run(Client *taken, const PrintStyle *style, bool read_only,

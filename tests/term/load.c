@@ -37,7 +37,7 @@ static void type_keys(int n)
     echo.missed = 0;
     for (int i = 0; i < n; i++) {
         char key[2] = {letters[i % 4], 0};
-        if (i % 40 == 39) { /* a new line, so that the text stays in sight */
+        if (i % 40 == 39) {        /* a new line, so that the text stays in sight */
             term_send(&t, "\025"); /* Ctrl-U: from the line's begin */
             for (double end = now() + 0.05; now() < end;)
                 term_read(&t, 5);
@@ -180,8 +180,8 @@ static void many_lines(long lines)
     printf("# %ld lines in %.1f s\n", lines, now() - from);
     ok(term_has(&t, "idle"), "a cell prints %ld lines", lines);
     ok(shows_them(lines), "its first and last lines and the true count are shown");
-    ok(memory_is_bounded("viewer", t.pid, VIEWER_MB),
-       "the viewer stays below %d MiB", VIEWER_MB);
+    ok(memory_is_bounded("viewer", t.pid, VIEWER_MB), "the viewer stays below %d MiB",
+       VIEWER_MB);
     FILE *f = popen("sed -n 's/.*\"file\": *\"[^\"]*many.lua\".*/x/p;"
                     "s/.*\"pid\": *\\([0-9]*\\).*/\\1/p' rt/*.json | tail -n 1",
                     "r");
@@ -192,8 +192,9 @@ static void many_lines(long lines)
         pclose(f);
     ok(kernel > 0 && memory_is_bounded("kernel", kernel, KERNEL_MB),
        "the kernel stays below %d MiB", KERNEL_MB);
-    f = popen("awk '$2 != NR { bad++ } END { print NR - bad }' .cleave/many.lua/out-1*.log",
-              "r");
+    f = popen(
+        "awk '$2 != NR { bad++ } END { print NR - bad }' .cleave/many.lua/out-1*.log",
+        "r");
     if (f && fscanf(f, "%63s", answer) != 1)
         answer[0] = '\0';
     if (f)
@@ -204,8 +205,8 @@ static void many_lines(long lines)
     term_open(&t, 48, 160, &usual, "many.lua");
     ok(shows_them(lines), "a viewer that comes later shows the same");
     printf("# shown after %.0f ms\n", (now() - from) * 1e3);
-    ok(memory_is_bounded("later viewer", t.pid, VIEWER_MB),
-       "and stays below %d MiB", VIEWER_MB);
+    ok(memory_is_bounded("later viewer", t.pid, VIEWER_MB), "and stays below %d MiB",
+       VIEWER_MB);
     leave(&t);
 }
 

@@ -275,7 +275,8 @@ UNUSED static long wakes(pid_t pid)
 UNUSED static pid_t kernel_pid(void)
 {
     int pid = 0;
-    FILE *f = popen("sed -n 's/.*\"pid\": *\\([0-9]*\\).*/\\1/p' rt/*.json 2>/dev/null", "r");
+    FILE *f =
+        popen("sed -n 's/.*\"pid\": *\\([0-9]*\\).*/\\1/p' rt/*.json 2>/dev/null", "r");
     if (f) {
         if (fscanf(f, "%d", &pid) != 1)
             pid = 0;

@@ -29,6 +29,15 @@ jq -rs '
       | [$name, $metric, (.m | fmt), (.h | fmt), ($n | tostring)] | @tsv)
 ' $list | column -t
 
+# full SCRIPT: its full profile; prints the tables as the script does
+full() {
+  echo
+  echo "$1.lua profile=full"
+  "$BUILD/cleave" run --runs "$runs" "scripts/$1.lua" profile=full 2>/dev/null
+}
+full superposition
+full toy_superposition
+
 # judge NAME COMMAND...: whole-program tests that take long or need more than `make test` has
 judge() {
   echo

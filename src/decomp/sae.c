@@ -60,9 +60,10 @@ const OptRow sae_options[] = {
         "Examples without firing after which a latent counts as dead."),
     OPT(OPT_NUM, kl, "0", 0, 1e6,
         "Weight of KL(softmax(target) || softmax(output)), where targets are logits."),
-    {"start",      OPT_ENUM, offsetof(SaeCfg, start),      "tied",      0, 0, "tied uniform",
-     "First weights: random directions, read and written alike; or all weights and "
-     "biases uniform within 1/sqrt(inputs of their layer)."                                                                         },
+    {"start",      OPT_ENUM, offsetof(SaeCfg, start),      "tied",      0, 0, "tied uniform examples",
+     "First weights: random directions, read and written alike; all weights and "
+     "biases uniform within 1/sqrt(inputs of their layer); the directions of random "
+     "examples from their mean, read and written alike."                                                                         },
     OPT(OPT_BOOL, unit, "true", 0, 0,
         "Rows of the decoder have length 1; else penalties weigh a latent by it."),
     OPT(OPT_BOOL, skip, "false", 0, 0,
@@ -71,7 +72,9 @@ const OptRow sae_options[] = {
     OPT(OPT_INT, batch, "256", 1, 1000000, "Examples a step."),
     OPT(OPT_NUM, lr, "1e-3", 0, 10, "Learning rate at its highest."),
     {"schedule",   OPT_ENUM, offsetof(SaeCfg, schedule),   "cosine",    0, 0,
-     "constant linear cosine onecycle",                                                             "How it changes over the steps."},
+     "constant linear cosine tail onecycle",                                                             "How it changes over the steps."},
+    OPT(OPT_NUM, clip, "1", 0, 1e30,
+        "Largest norm of the gradient of all parameters together; 0: off."),
     OPT(OPT_INT, warmup, "0", 0, 10000000,
         "Steps over which the weight of the penalty rises from 0."),
     OPT(OPT_INT, seed, "1", 0, 0, "Seed of the start and of the order of examples."),

@@ -19,7 +19,7 @@ typedef struct SaeCfg {
     char start[OPT_STR_CAP], schedule[OPT_STR_CAP];
     int64_t latents, k_aux, dead_after, steps, batch, seed, warmup;
     double k, l0, sparsity, theta, width, aux, kl, lr;
-    double theta_share, theta_end, width_end;
+    double theta_share, theta_end, width_end, clip;
     bool unit, skip;
 } SaeCfg;
 extern const OptRow sae_options[];

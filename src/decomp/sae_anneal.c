@@ -98,8 +98,37 @@ static bool from_percentile(Sae *s, Err *err)
     return ok;
 }
 
+/* Each latent reads and writes the direction of a random example from the mean. */
+static bool from_examples(Sae *s, Err *err)
+{
+    if (s->own_target)
+        return err_set(err, ERR_OPTION,
+                       "start = \"examples\" is for activations that are their own "
+                       "target");
+    RngKey key = {.seed = (uint64_t)s->cfg.seed, .stream = rng_stream("sae.examples")};
+    double *row = mem_alloc(sizeof *row * (size_t)s->D, err);
+    float *enc = tset_get(s->params, "encoder")->data;
+    float *dec = tset_get(s->params, "decoder")->data;
+    const float *mean = tset_get(s->params, "decoder_bias")->data;
+    for (int64_t m = 0; row && m < s->M; m++) {
+        const float *x = (const float *)s->x.data + rng_below(key, m, s->N) * s->D;
+        double sum = 0;
+        sae_norm_row(s, x, x, row);
+        for (int64_t d = 0; d < s->D; d++) {
+            row[d] -= (double)mean[d];
+            sum += row[d] * row[d];
+        }
+        for (int64_t d = 0; sum > 0 && d < s->D; d++)
+            enc[m * s->D + d] = dec[m * s->D + d] = (float)(row[d] / sqrt(sum));
+    }
+    mem_free(row);
+    return row != NULL;
+}
+
 bool sae_start(Sae *s, Err *err)
 {
+    if (!strcmp(s->cfg.start, "examples") && !from_examples(s, err))
+        return false;
     if (!strcmp(s->cfg.start, "uniform")) {
         fill_uniform(s, "encoder", (double)s->D);
         fill_uniform(s, "encoder_bias", (double)s->D);

@@ -29,7 +29,7 @@ bool sae_job(Sae *s, TrainJob *job, TrainCfg *cfg, Err *err)
     cfg->batch = c->batch < sae_examples(s) ? c->batch : sae_examples(s);
     cfg->seed = c->seed;
     cfg->optim.lr = c->lr;
-    cfg->optim.clip = 1;
+    cfg->optim.clip = c->clip;
     cfg->optim.weight_decay = 0;
     text_copy(cfg->optim.method, sizeof cfg->optim.method, "adam");
     text_copy(cfg->optim.schedule, sizeof cfg->optim.schedule, c->schedule);

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "decomp/causal.h"
 #include "decomp/crossing.h"
+#include "decomp/match.h"
 #include "decomp/regress.h"
 #include "script/lb_plot.h"
 
@@ -359,6 +360,25 @@ static int causal_stepwise_fn(lua_State *L)
     return 1;
 }
 
+/* --- matching --------------------------------------------------------------------- */
+
+/* cl.decomp.match(score, method) */
+static int decomp_match_fn(lua_State *L)
+{
+    Err err;
+    static const char *const methods[] = {"hungarian", "greedy", NULL};
+    int method = luaL_checkoption(L, 2, "hungarian", methods);
+    const Tensor *s = push_as(L, 1, F64, "the scores");
+    if (s->ndim != 2)
+        return lb_error(L, ERR_SHAPE, "cl.decomp.match: the scores must be a matrix");
+    LTensor *column = lb_push_tensor(L);
+    if (!tensor_new(I32, 1, s->dim, &column->t, &err) ||
+        !(method ? match_greedy : match_hungarian)(s, column->t.data, &err))
+        return lb_raise(L, &err);
+    lua_pushnumber(L, match_mean(s, column->t.data));
+    return 2;
+}
+
 /* --- the graph -------------------------------------------------------------------- */
 
 static void crossing_release(void *p)
@@ -544,6 +564,12 @@ const LbFn lb_causal_fns[] = {
      "reached.",
      causal_stepwise_fn, stepwise_options, &stepwise_n_options,
      "cl.causal.stepwise(cl.rng(1):normal { 60, 4 }, cl.rng(2):normal { 60, 2 }).needed"},
+    {"cl.decomp.match", "(score, method = \"hungarian\")",
+     "One-to-one matching of the rows and columns of a matrix of scores: i32 [n] with "
+     "the column of each row (-1: none), and the mean of the matched scores. hungarian: "
+     "the largest sum; greedy: the largest score left, again and again.",
+     decomp_match_fn, NULL, NULL,
+     "local column, mean = cl.decomp.match(cl.rng(1):uniform { 3, 4 })"},
     {"cl.causal.layout", "(weights, { restarts = 50, ... })",
      "Orders of the two sides of a graph with edges where weights [left, right] are "
      "not 0, so that few edges cross: left (only nodes with an edge), right, i32 from "

@@ -31,6 +31,7 @@ const BenchCase bench_cases[] = {
     {"sae-batchtopk", "BatchTopK 784-1024, 512, Adam", bench_sae, "batchtopk", 1024, 512, 32},
     {"sae-jumprelu", "JumpReLU 10-32, batch 8, Adam", bench_sae, "jumprelu", 32, 8, 0},
     {"superposition", "superposition 100-10-100, 2048", bench_super, NULL, 10, 2048, 0},
+    {"cnn", "CNN 8-16-64-9, 3x32x32, batch 64", bench_conv, NULL, 0, 64, 0},
     {"gemm", "product of 512 x 512", bench_gemm, NULL, 512, 0, 0},
     OP("add", "sum of two arrays of 1 M"),
     OP("gelu", "exact GELU of 1 M"),

@@ -106,6 +106,8 @@ TensorSet *spd_params(Spd *s);
 /* V and U of a layer as values of a graph. */
 Val spd_V(Spd *s, Graph *g, int l);
 Val spd_U(Spd *s, Graph *g, int l);
+/* D = W - (V U)^T as [d_out, d_in]. */
+Val spd_delta(Spd *s, Graph *g, int l);
 
 /* For the trainer; ctx is the Spd. The total, and every loss as an output of its name.
  * The gradient norms of components and CI functions are clipped apart. */

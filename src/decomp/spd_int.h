@@ -74,8 +74,6 @@ Val spd_pass(SpdForm *f, SpdPass *p);
 /* Divergence of an output from the target's, as the reconstruction losses measure it.
  */
 Val spd_divergence(SpdForm *f, Val out);
-/* D = W - (V U)^T as [d_out, d_in]. */
-Val spd_delta(Spd *s, Graph *g, int l);
 
 /* ---- losses ---------------------------------------------------------------------- */
 

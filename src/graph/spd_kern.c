@@ -140,9 +140,10 @@ static void KERN(mask_grad)(SpdMaskRow m, const void *dyp, void *dap, void *dgp)
 
 /* ---- squashings ------------------------------------------------------------------ */
 
+/* Adding 0 turns -0 into 0. */
 static inline real bend(real z, real low, real high)
 {
-    real y = z < 0 ? low * z : z;
+    real y = (z < 0 ? low * z : z) + 0;
     return z > 1 ? 1 + high * (z - 1) : y;
 }
 

@@ -270,6 +270,13 @@ void lb_options(lua_State *L, int arg, const char *where, const OptRow *rows, si
     Err err;
     if (!opt_defaults(rows, n, cfg, &err))
         lb_raise(L, &err);
+    lb_options_over(L, arg, where, rows, n, cfg);
+}
+
+void lb_options_over(lua_State *L, int arg, const char *where, const OptRow *rows,
+                     size_t n, void *cfg)
+{
+    Err err;
     if (lua_isnoneornil(L, arg))
         return;
     if (!lua_istable(L, arg))

@@ -116,6 +116,9 @@ void lb_class(lua_State *L, const char *kind, lua_CFunction gc);
 /* Reads the option table at arg (absent or nil: defaults) into cfg through the rows. */
 void lb_options(lua_State *L, int arg, const char *where, const OptRow *rows, size_t n,
                 void *cfg);
+/* The same on top of what cfg holds. */
+void lb_options_over(lua_State *L, int arg, const char *where, const OptRow *rows,
+                     size_t n, void *cfg);
 /* Takes one key out of an option table: replaces the table at arg by a copy without it and
  * pushes its value (nil when absent, or when there is no table). */
 void lb_take_option(lua_State *L, int arg, const char *key);
@@ -167,6 +170,7 @@ void lb_open_model(lua_State *L);
 void lb_open_decomp(lua_State *L);
 void lb_open_dial(lua_State *L);
 void lb_open_sae(lua_State *L);
+void lb_open_spd(lua_State *L);
 void lb_open_logit(lua_State *L);
 void lb_open_super(lua_State *L);
 void lb_open_figure(lua_State *L);

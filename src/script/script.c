@@ -194,6 +194,7 @@ static int open_all(lua_State *L)
     lb_open_decomp(L);
     lb_open_dial(L);
     lb_open_sae(L);
+    lb_open_spd(L);
     lb_open_logit(L);
     lb_open_super(L);
     lb_open_figure(L);

@@ -18,9 +18,10 @@ enum { SPD_MAX_LAYERS = 16, SPD_NAME = 48 };
 /* ---- what is decomposed ---------------------------------------------------------- */
 
 typedef struct SpdKindRow SpdKindRow;
-/* A layer called "fc1" has the sites fc1.in and fc1.pre. Zero what does not apply. */
+/* A layer called "fc1" has the sites fc1.in and fc1.pre, or `out_site` instead of the
+ * latter. Zero what does not apply. */
 typedef struct SpdLayer {
-    char name[SPD_NAME];
+    char name[SPD_NAME], out_site[SPD_NAME];
     const SpdKindRow *kind;
     Tensor weight;     /* as the network has it; borrowed */
     Tensor bias;       /* [d_out], or zeroed; borrowed */

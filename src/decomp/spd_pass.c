@@ -10,17 +10,21 @@
 #include "decomp/spd_int.h"
 #include "graph/build.h"
 
+static bool is_site(const char *site, const char *layer, const char *end)
+{
+    size_t n = strlen(layer);
+    return !strncmp(site, layer, n) && !strcmp(site + n, end);
+}
+
 /* The layer whose site this is and whether it is the input; -1: of none. */
 static int layer_at(const Spd *s, const char *site, bool *in)
 {
-    const char *dot = strrchr(site, '.');
-    *in = dot && !strcmp(dot, ".in");
-    if (!dot || (!*in && strcmp(dot, ".pre")))
-        return -1;
     for (int l = 0; l < s->target.n_layers; l++) {
-        const char *name = s->target.layer[l].name;
-        if (strlen(name) == (size_t)(dot - site) &&
-            !strncmp(name, site, (size_t)(dot - site)))
+        const SpdLayer *y = &s->target.layer[l];
+        *in = is_site(site, y->name, ".in");
+        bool out = y->out_site[0] ? !strcmp(site, y->out_site)
+                                  : is_site(site, y->name, ".pre");
+        if (*in || out)
             return l;
     }
     return -1;
@@ -71,8 +75,8 @@ static bool see_layer(SpdForm *f, int l)
     SpdSeen *e = &f->seen[l];
     const SpdLayer *y = &s->target.layer[l];
     if (e->in == VAL_NONE || e->pre == VAL_NONE) {
-        graph_fail(g, ERR_OPTION, "the network has no sites '%s.in' and '%s.pre'",
-                   y->name, y->name);
+        graph_fail(g, ERR_OPTION, "the network has no sites '%s.in' and '%s%s'", y->name,
+                   y->out_site[0] ? y->out_site : y->name, y->out_site[0] ? "" : ".pre");
         return false;
     }
     e->V = spd_V(s, g, l);

@@ -11,6 +11,7 @@
 #include "decomp/spd_eval.h"
 #include "graph/build.h"
 #include "lab/evaluate.h"
+#include "lab/sites.h"
 
 #define OPT(field, type, dflt, lo, hi, doc)                                            \
     {                                                                                  \
@@ -165,6 +166,35 @@ static bool parse_layers(SpdNet *net, const char *s, SpdTarget *t, Err *err)
     return true;
 }
 
+typedef struct Sites {
+    SpdTarget *t;
+    bool pre[SPD_MAX_LAYERS];
+} Sites;
+
+static void note_site(void *ctx, const char *site, const Spec *spec)
+{
+    Sites *n = ctx;
+    (void)spec;
+    for (int l = 0; l < n->t->n_layers; l++) {
+        const char *name = n->t->layer[l].name;
+        size_t len = strlen(name);
+        n->pre[l] = n->pre[l] ||
+                    (!strncmp(site, name, len) && !strcmp(site + len, ".pre"));
+    }
+}
+
+/* The last layer's output may be the site "logits". */
+static bool find_outputs(SpdNet *net, SpdTarget *t, Err *err)
+{
+    Sites n = {.t = t};
+    if (!site_list(net->model, note_site, &n, err))
+        return false;
+    for (int l = 0; l < t->n_layers; l++)
+        if (!n.pre[l])
+            text_copy(t->layer[l].out_site, sizeof t->layer[l].out_site, "logits");
+    return true;
+}
+
 /* A row of zeros passes through without activations: no bias before the last layer. */
 static bool quiet(const SpdNet *net)
 {
@@ -181,7 +211,7 @@ bool spd_net_target(SpdNet *net, const char *layers, SpdTarget *out, Err *err)
     out->n_examples = net->data ? net->data->n : net->x ? net->x->dim[0] : 0;
     if (quiet(net))
         out->live_rows = 1 - pow(1 - net->active, (double)model_in(net->model));
-    return parse_layers(net, layers, out, err);
+    return parse_layers(net, layers, out, err) && find_outputs(net, out, err);
 }
 
 /* ---- the fit --------------------------------------------------------------------- */

@@ -16,6 +16,8 @@ const OptRow attr_options[] = {
     OPT(atomic, OPT_NUM, "0.8", 0, 1, "share of one main effect that makes an atom"),
     OPT(combination, OPT_NUM, "0.4", 0, 1,
         "share of the interactions that makes a combination"),
+    OPT(explained, OPT_NUM, "0.1", 0, 1,
+        "least share of a component's variance between cells for any verdict"),
     OPT(shuffles, OPT_INT, "100", 1, 100000, "shuffled labels that make the null"),
     OPT(quantile, OPT_NUM, "0.99", 0, 1,
         "of the shuffles' explained share, which the true labels have to pass"),
@@ -211,7 +213,7 @@ static AttrVerdict verdict(const Job *j, int64_t c, const AttrScore *s)
 {
     if (j->total[c] == 0)
         return ATTR_CONSTANT;
-    if (!(s->explained > s->null))
+    if (!(s->explained > s->null) || s->explained < j->cfg->explained)
         return ATTR_UNRELATED;
     if (s->shares.main[s->attribute] >= j->cfg->atomic)
         return ATTR_ATOMIC;

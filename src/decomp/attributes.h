@@ -30,7 +30,7 @@ void attr_anova(const AttrGrid *g, const double *cell, AttrShares *out);
 
 typedef enum AttrVerdict {
     ATTR_CONSTANT,    /* q never changes */
-    ATTR_UNRELATED,   /* its cells explain no more than shuffled labels do */
+    ATTR_UNRELATED,   /* its cells explain too little, or no more than shuffled labels */
     ATTR_ATOMIC,      /* one main effect has a share of 0.8 */
     ATTR_COMBINATION, /* interactions have a share of 0.4 */
     ATTR_NEITHER,
@@ -40,6 +40,7 @@ const char *attr_verdict_name(AttrVerdict v);
 
 typedef struct AttrCfg {
     double atomic, combination; /* the two bounds */
+    double explained;           /* least share of q's variance between cells */
     int64_t shuffles;           /* of the labels */
     double quantile;            /* of the shuffles that has to be passed */
     int64_t seed;

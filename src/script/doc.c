@@ -25,6 +25,8 @@ extern const size_t lb_n_dial_fns, lb_n_parts_fns;
 extern const LbFn lb_causal_fns[];
 extern const size_t lb_n_causal_fns;
 
+extern const LbFn lb_attributes_fns[];
+extern const size_t lb_n_attributes_fns;
 extern const LbFn lb_logit_fns[];
 extern const size_t lb_n_logit_fns;
 
@@ -43,6 +45,7 @@ static const struct {
     { "decompositions: one component", lb_parts_fns, &lb_n_parts_fns },
     { "decompositions: the gauge dial", lb_dial_fns, &lb_n_dial_fns },
     { "sparse autoencoders", lb_sae_fns, &lb_n_sae_fns },
+    { "attributes, and maps of components", lb_attributes_fns, &lb_n_attributes_fns },
     { "logits: tables, fidelity, calibration", lb_logit_fns, &lb_n_logit_fns },
     { "causes: effects, regressions, graphs", lb_causal_fns, &lb_n_causal_fns },
     { "superposition", lb_super_fns, &lb_n_super_fns },

@@ -30,6 +30,8 @@ const BenchCase bench_cases[] = {
     FIT("distill", "dictionary, 64, distilled, 512", 64, 512, 1),
     {"sae-batchtopk", "BatchTopK 784-1024, 512, Adam", bench_sae, "batchtopk", 1024, 512, 32},
     {"sae-jumprelu", "JumpReLU 10-32, batch 8, Adam", bench_sae, "jumprelu", 32, 8, 0},
+    {"spd", "SPD 784-128-10, 512 parts, 512", bench_spd, "mlp", 512, 512, 0},
+    {"spd-tms", "SPD of TMS 5-2, batch 4096", bench_spd, "tms_5-2", 20, 4096, 0},
     {"superposition", "superposition 100-10-100, 2048", bench_super, NULL, 10, 2048, 0},
     {"cnn", "CNN 8-16-64-9, 3x32x32, batch 64", bench_conv, NULL, 0, 64, 0},
     {"gemm", "product of 512 x 512", bench_gemm, NULL, 512, 0, 0},

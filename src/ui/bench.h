@@ -82,6 +82,7 @@ bool bench_start(Bench *b, const BenchCase *c, BenchResult *out, Err *err);
 bool bench_classifier(Bench *b, const BenchCase *c, BenchResult *out, Err *err);
 bool bench_dictionary(Bench *b, const BenchCase *c, BenchResult *out, Err *err);
 bool bench_sae(Bench *b, const BenchCase *c, BenchResult *out, Err *err);
+bool bench_spd(Bench *b, const BenchCase *c, BenchResult *out, Err *err);
 bool bench_super(Bench *b, const BenchCase *c, BenchResult *out, Err *err);
 bool bench_conv(Bench *b, const BenchCase *c, BenchResult *out, Err *err);
 bool bench_gemm(Bench *b, const BenchCase *c, BenchResult *out, Err *err);

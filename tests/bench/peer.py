@@ -25,6 +25,8 @@ CASES = [  # of cleave bench, of the peer, the ratios asked for by form
     ("mlp-8192", ["mlp.py", "8192", "8"], {"stock": 4, "tuned-2": 1.6}),
     ("bilinear", ["bilinear.py"], {"stock": 1.6, "tuned-2": 1.2}),
     ("sae-batchtopk", ["sae.py", "batchtopk"], {"stock": 4, "tuned-2": 2.5}),
+    ("spd", ["spd.py"], {"stock": 10}),
+    ("spd-expert", ["spd_expert.py"], {"tuned-2": 3}),
 ]
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 33)}
 FORMS = {

@@ -8,7 +8,7 @@
 #include "graph/build.h"
 
 static const double floor_theta = 1e-6;
-static const double pull_weight = 1e-3;
+static const double pull_weight = 1;
 /* The controller. Its integral can travel as far in a short run as in a long one. */
 static const double pi_p = 1.5, pi_i = 0.002, pi_keep = 0.99, pi_travel = 10;
 enum { PI_START = 50 };
@@ -85,9 +85,28 @@ static Val reconstruction(SaeForm *t)
 
 /* ---- dead latents ---------------------------------------------------------------- */
 
+/* What a pre-activation must exceed to be part of the code: the threshold, or the
+ * smallest that a selection kept in this batch. */
+static Val bar(SaeForm *t)
+{
+    Graph *g = t->g;
+    if (t->theta != VAL_NONE)
+        return g_stop(g, t->theta);
+    if (!(t->s->act->flags & ACT_K))
+        return g_num(g, t->u, 0);
+    Val f = g_abs(g, g_stop(g, t->f));
+    OpAttr all = {
+        .i = {OP_AXIS_NONE, 0}
+    };
+    Val in[3] = {above(g, f, 0), f, g_num(g, f, 1e30)}, kept = g_call(g, "where", in, 3, NULL);
+    return clamp(g, g_call(g, "min", &kept, 1, &all), 0, 1e4);
+}
+
 /* The residual, held fixed, from latents that have been silent; in units of its
- * variance (arXiv 2406.04093). Those that are below their threshold everywhere, which
- * no code can reach, are pulled up. Live latents get no gradient: they are 0 here. */
+ * variance (arXiv 2406.04093). That alone gives a latent pre-activations of the size of
+ * the residual, which a selection among larger ones never takes; so pre-activations of
+ * the silent are pulled up to the bar, too. Live latents get no gradient: they are 0
+ * here. */
 static Val revive(SaeForm *t, Val silence)
 {
     Graph *g = t->g;
@@ -104,8 +123,7 @@ static Val revive(SaeForm *t, Val silence)
     Val var = g_sum(g, g_call(g, "var", &e, 1, &batch));
     Val fit = g_div(g, squared(t, e, sae_times(s, g, f, t->dec, VAL_NONE)),
                     g_shift(g, g_stop(g, var), 1e-12));
-    Val low =
-        t->theta == VAL_NONE ? g_neg(g, t->u) : g_sub(g, g_stop(g, t->theta), t->u);
+    Val low = g_sub(g, bar(t), t->u);
     Val below = g_mean(g, g_mul(g, g_relu(g, low), dead));
     return g_add(g, fit, g_scale(g, below, pull_weight));
 }

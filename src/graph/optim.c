@@ -37,12 +37,13 @@ const OptRow optim_options[] = {
         "weight decay: decoupled in adamw, added to the gradient elsewhere"),
     OPT(momentum, OPT_NUM, "0", 0, 0.999999999, NULL, "heavy-ball momentum of sgd"),
     OPT(clip, OPT_NUM, "0", 0, 1e30, NULL, "largest global gradient norm; 0 is off"),
-    OPT(schedule, OPT_ENUM, "constant", 0, 0, "constant linear cosine onecycle",
-        "how the learning rate falls after warm-up; onecycle rises from lr/25 over the "
+    OPT(schedule, OPT_ENUM, "constant", 0, 0, "constant linear cosine tail onecycle",
+        "how the learning rate falls after warm-up: tail, linearly over the last fifth "
+        "of the steps; onecycle rises from lr/25 over the "
         "first 30 % of the steps and falls along cosines"),
     OPT(warmup, OPT_INT, "0", 0, 1e15, NULL, "steps of linear warm-up"),
     OPT(final_lr, OPT_NUM, "0", 0, 1, NULL,
-        "fraction of lr that linear and cosine end at"),
+        "fraction of lr that linear, cosine and tail end at"),
 };
 const size_t optim_n_options = ARRAY_LEN(optim_options);
 
@@ -211,6 +212,8 @@ static double one_cycle(const OptimCfg *cfg, int64_t t, int64_t total)
     return cfg->lr * (cfg->final_lr + (1 - cfg->final_lr) * down);
 }
 
+static const double tail_share = 0.2;
+
 double sched_rate(const OptimCfg *cfg, int64_t t, int64_t total)
 {
     if (strcmp(cfg->schedule, "onecycle") == 0)
@@ -223,6 +226,8 @@ double sched_rate(const OptimCfg *cfg, int64_t t, int64_t total)
         left = 1 - (double)(t - cfg->warmup - 1) / (double)(span - 1);
     left = left < 0 ? 0 : left;
     double low = cfg->final_lr;
+    if (strcmp(cfg->schedule, "tail") == 0)
+        return cfg->lr * (low + (1 - low) * fmin(left / tail_share, 1));
     if (strcmp(cfg->schedule, "linear") == 0)
         return cfg->lr * (low + (1 - low) * left);
     if (strcmp(cfg->schedule, "cosine") == 0)

@@ -61,12 +61,12 @@ const OptRow train_options[] = {
     OPTIM(momentum, OPT_NUM, "0", 0, 0.999999999, NULL, "heavy-ball momentum of sgd"),
     OPTIM(clip, OPT_NUM, "0", 0, 1e30, NULL, "largest global gradient norm; 0: off"),
     OPTIM(
-        schedule, OPT_ENUM, "cosine", 0, 0, "constant linear cosine onecycle",
-        "how the learning rate falls after warm-up; onecycle rises over the first 30 % "
-        "of the steps instead, without warm-up"),
+        schedule, OPT_ENUM, "cosine", 0, 0, "constant linear cosine tail onecycle",
+        "how the learning rate falls after warm-up: tail, linearly over the last fifth "
+        "of the steps; onecycle rises over the first 30 % of them, without warm-up"),
     OPTIM(warmup, OPT_INT, "0", 0, 1e15, NULL, "steps of linear warm-up"),
     OPTIM(final_lr, OPT_NUM, "0", 0, 1, NULL,
-          "fraction of lr that linear and cosine end at"),
+          "fraction of lr that linear, cosine and tail end at"),
 };
 const size_t train_n_options = ARRAY_LEN(train_options);
 

@@ -264,7 +264,7 @@ const LbFn lb_logit_fns[] = {
      "A table as the baseline of a code: what is known of logits [N,C] when only a "
      "cell "
      "is known. See cl.decomp.lookups().",                                                                                                    decomp_lookup,           lookup_options,      &lookup_n_options,
-     "table = cl.decomp.lookup(net:logits(mnist.train), { kind = \"runner_up\" })"                                                                                                                                                                                 },
+     "answers = cl.decomp.lookup(net:logits(mnist.train), { kind = \"runner_up\" })"                                                                                                                                                                                 },
     {"cl.decomp.lookups",          "()",                                                    "The kinds of lookup: name and doc.",             decomp_lookups,
      NULL,                                                                                                                                                                                  NULL,                   NULL                                           },
     {"lookup:reconstruct",         "(logits)",                                              "What the cells of logits stand for, f32 [N,C].",

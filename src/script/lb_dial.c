@@ -125,9 +125,10 @@ static int dial_step_fn(lua_State *L)
     Err err;
     double moved;
     LDial *d = check_dial(L, 1);
-    const char *name = luaL_checkstring(L, 2);
     double amount = luaL_optnumber(L, 3, 0.1);
-    int64_t k = lua_isinteger(L, 2) ? lua_tointeger(L, 2) - 1 : dial_find(d->dial, name);
+    int64_t k = lua_isinteger(L, 2) ? lua_tointeger(L, 2) - 1 : -1;
+    const char *name = luaL_checkstring(L, 2); /* turns a number into text */
+    k = k < 0 ? dial_find(d->dial, name) : k;
     if (k < 0)
         return lb_error(L, ERR_OPTION,
                         "dial:step: there is no direction '%s'; there are sparsity, "
@@ -218,7 +219,7 @@ static int dial_patterns_fn(lua_State *L)
     return ok ? 1 : lb_raise(L, &err);
 }
 
-/* "3 + effect .61" */
+/* "3 + 0.61": the effect */
 static bool label_all(Figure *f, const DialPart *part, int64_t n, Err *err)
 {
     for (int64_t i = 0; i < 2 * n; i++) {
@@ -228,7 +229,7 @@ static bool label_all(Figure *f, const DialPart *part, int64_t n, Err *err)
             snprintf(label, sizeof label, "%lld %c", (long long)i / 2 + 1,
                      i % 2 ? '-' : '+');
         else
-            snprintf(label, sizeof label, "%lld %c effect %.2f", (long long)i / 2 + 1,
+            snprintf(label, sizeof label, "%lld %c %.2f", (long long)i / 2 + 1,
                      i % 2 ? '-' : '+', effect);
         if (!figure_set_label(f, (int)i, label, err))
             return false;
@@ -256,7 +257,7 @@ static int dial_gallery_fn(lua_State *L)
         figure_images((int)(2 * n), (int)d->height, (int)d->width, q.data, true, &err);
     tensor_release(&q);
     if (*slot)
-        (*slot)->scale = SCALE_EACH;
+        (*slot)->scale = SCALE_EACH, (*slot)->group = 2;
     bool ok = *slot && label_all(*slot, part, n, &err) &&
               (!cfg.title[0] || figure_set_title(*slot, cfg.title, &err));
     return ok ? 1 : lb_raise(L, &err);
@@ -311,7 +312,7 @@ const LbFn lb_dial_fns[] = {
      "Displayed patterns of the digit f32 [n,2,height,width], as dictionary:patterns.",
      dial_patterns_fn, NULL, NULL, NULL},
     {"dial:gallery", "({ n = 1000, view = \"filters\" })",
-     "A figure of the digit's components with their effect on the images.",
+     "A figure of the digit's components, numbered, with their effect on the images.",
      dial_gallery_fn, show_options, &n_show_options, NULL},
     {"dial:dictionary", "()",
      "The whole dictionary with the digit as it stands: a new dictionary.",

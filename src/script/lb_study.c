@@ -418,6 +418,7 @@ typedef struct ConsensusCfg {
     char by[OPT_STR_CAP];
     double threshold;
     int64_t n;
+    bool rotate;
 } ConsensusCfg;
 // clang-format off
 static const OptRow consensus_options[] = {
@@ -430,6 +431,9 @@ static const OptRow consensus_options[] = {
      "Least |cosine| with the centroid of a group to join it."},
     {"n", OPT_INT, offsetof(ConsensusCfg, n), "28", 1, 100000, NULL,
      "Components of each dictionary, the first ones."},
+    {"rotate", OPT_BOOL, offsetof(ConsensusCfg, rotate), "false", 0, 0, NULL,
+     "The null: digits of the k-th dictionary are moved on by k - 1, so that only "
+     "components of different digits can meet."},
 };
 // clang-format on
 static const size_t n_consensus_options = ARRAY_LEN(consensus_options);
@@ -508,7 +512,8 @@ static Members gather_members(lua_State *L, const ConsensusCfg *cfg, const Tenso
             lb_raise(L, &err);
         put_rows(&d->d, n, &t->t, x != NULL, (float *)m.rows->t.data + at * D);
         for (int64_t r = 0; r < n; r++, at++) {
-            ((int32_t *)m.owner->t.data)[at] = ((int32_t *)d->d.owner.data)[r];
+            int64_t digit = ((int32_t *)d->d.owner.data)[r] + (cfg->rotate ? k - 1 : 0);
+            ((int32_t *)m.owner->t.data)[at] = (int32_t)(digit % d->d.C);
             ((int32_t *)m.from->t.data)[at] = (int32_t)k;
         }
         lua_settop(L, dict - 1);
@@ -516,7 +521,31 @@ static Members gather_members(lua_State *L, const ConsensusCfg *cfg, const Tenso
     return m;
 }
 
-/* { { digit, support, likeness }, ... } */
+/* Into every group of the list on the stack: members = { { dictionary, component } }. */
+static void push_members(lua_State *L, const Consensus *c, const int32_t *from,
+                         int64_t n)
+{
+    for (int64_t g = 0; g < c->n_groups; g++) {
+        int64_t used = 0;
+        lua_geti(L, -1, g + 1);
+        lua_createtable(L, (int)c->support[g], 0);
+        for (int64_t i = 0, first = 0; i < n; i++) {
+            first = i > 0 && from[i] == from[i - 1] ? first : i;
+            if (c->group[i] != g)
+                continue;
+            lua_createtable(L, 0, 2);
+            lua_pushinteger(L, from[i]);
+            lua_setfield(L, -2, "dictionary");
+            lua_pushinteger(L, i - first + 1);
+            lua_setfield(L, -2, "component");
+            lua_rawseti(L, -2, ++used);
+        }
+        lua_setfield(L, -2, "members");
+        lua_pop(L, 1);
+    }
+}
+
+/* { { digit, support, likeness, members }, ... } */
 static int decomp_consensus(lua_State *L)
 {
     Err err;
@@ -538,7 +567,7 @@ static int decomp_consensus(lua_State *L)
         return lb_raise(L, &err);
     lua_createtable(L, (int)c.n_groups, 0);
     for (int64_t k = 0; k < c.n_groups; k++) {
-        lua_createtable(L, 0, 3);
+        lua_createtable(L, 0, 4);
         lua_pushinteger(L, c.owner[k]);
         lua_setfield(L, -2, "digit");
         lua_pushinteger(L, c.support[k]);
@@ -549,6 +578,7 @@ static int decomp_consensus(lua_State *L)
         }
         lua_rawseti(L, -2, (lua_Integer)k + 1);
     }
+    push_members(L, &c, m.from->t.data, m.from->t.dim[0]);
     consensus_done(&c);
     lb_pace(L);
     return 1;
@@ -686,7 +716,8 @@ const LbFn lb_study_fns[] = {
      dict_recovery, NULL, NULL, NULL},
     {"cl.decomp.consensus", "({ dict, ... }, { threshold = 0.23, n = 28 }, dataset)",
      "Groups of components that recur over dictionaries: a list of { digit, support, "
-     "likeness } by falling support. The data set is needed by activations only.",
+     "likeness, members = { { dictionary, component }, ... } } by falling support; a "
+     "dictionary is in a group at most once. The data set is needed by activations only.",
      decomp_consensus, consensus_options, &n_consensus_options, NULL},
     {"interaction:als", "({ components = 64, ... })",
      "CP by alternating least squares with a line search, in the plain metric: the "

@@ -25,3 +25,151 @@ function cl.check(text, condition)
   cl.claim(text, held)
   return condition
 end
+
+--- The gauge dial: one digit of a dictionary turned by hand, in the controls pane.
+-- Pictures and scores follow; the tensor does not change.
+local dial_scores = {
+  { "cancel", "cancellation_data" }, { "erase", "erase_corr" }, { "ablate", "ablation_rank_corr" },
+  { "others", "other_digit_share" }, { "gini", "pattern_gini" }, { "local", "locality_7x7" },
+  { "agree", "keep16_agreement" }, { "similar", "similarity_data" },
+}
+
+local function dial_row(name, state)
+  local row = { scores = name }
+  for _, score in ipairs(dial_scores) do row[score[1]] = state[score[2]] end
+  return row
+end
+
+local function dial_table(digit, first, now)
+  local columns = { "scores" }
+  for i, score in ipairs(dial_scores) do columns[i + 1] = score[1] end
+  return cl.table({ dial_row("first", first), dial_row("now", now) }, { columns = columns,
+    title = ("digit %s, its tensor moved by %.1g"):format(digit, now.drift) })
+end
+
+function cl.gauge_dial(dict, dataset, options)
+  options = options or {}
+  local digits, ways, dials, first = {}, {}, {}, {}
+  for c = 0, dict.head.shape[2] - 1 do digits[c + 1] = tostring(c) end
+  local start = tostring(options.digit or 0)
+  local function dial_of(digit)
+    if not dials[digit] then
+      dials[digit] = dict:dial(tonumber(digit), dataset, { images = options.images or 2000 })
+      first[digit] = dials[digit]:state()
+    end
+    return dials[digit]
+  end
+  for i, way in ipairs(dial_of(start):directions()) do ways[i] = way.name end
+  local function draw(v, change)
+    local dial, turn = dial_of(v.digit), v.turn
+    if not change or change.reset then
+      dial:reset()
+    elseif change.name == "turn" then
+      turn = v.turn - change.by + dial:step(v.direction, math.max(-3.2, math.min(3.2, change.by)))
+    elseif change.name == "direction" or change.name == "digit" then
+      turn = 0
+    end
+    local page = cl.page { dial_table(v.digit, first[v.digit], dial:state()), dial:gallery { view = v.view } }
+    return page, { turn = turn }
+  end
+  cl.control(options.name or "gauge", {
+    { name = "turn", step = options.step or 0.1, doc = "radians along the direction" },
+    { name = "direction", choices = ways, doc = "of the gauge" },
+    { name = "digit", choices = digits, value = start },
+    { name = "view", choices = { "filters", "patterns" } },
+  }, draw)
+end
+
+--- A set of components from what they do to a data set, with everything a dashboard has.
+local dashboard_own = { "title", "caption", "names", "metrics", "summary", "columns" }
+local dashboard_more = { "top", "examples", "picture", "labels", "classes" }
+
+local function known(options)
+  local names = {}
+  for _, list in ipairs { dashboard_own, dashboard_more } do
+    for _, name in ipairs(list) do names[name] = true end
+  end
+  for key in pairs(options) do
+    if type(key) == "string" and not names[key] then
+      error(("cl.dashboard: unknown option '%s'; it has %s and %s"):format(key, table.concat(dashboard_own, ", "),
+        table.concat(dashboard_more, ", ")), 3)
+    end
+  end
+end
+
+--- Rows `of` of a list or tensor with one entry for each feature.
+local function picked(values, of)
+  if values == nil then return nil end
+  if type(values) == "number" then return values end
+  if type(values) == "table" then
+    local out = {}
+    for i, m in ipairs(of:totable()) do out[i] = values[m + 1] end
+    return out
+  end
+  return cl.gather(values, of)
+end
+
+local function class_names(dataset, given)
+  local names = given or {}
+  if not given then
+    for c = 1, dataset.classes do names[c] = tostring(c - 1) end
+  end
+  return names
+end
+
+--- The part's picture, bars or curves of the features `of`.
+local function part_of(part, of)
+  local copy = {}
+  if type(part) ~= "table" then return part end
+  for key, value in pairs(part) do copy[key] = value end
+  for _, key in ipairs { "images", "bars", "curves" } do copy[key] = picked(part[key], of) end
+  return copy
+end
+
+function cl.dashboard(dataset, activations, options)
+  options = options or {}
+  known(options)
+  local stats = cl.features(dataset, activations)
+  local M = activations.shape[2]
+  local count = math.min(M, options.top or 256)
+  local of = cl.slice(stats.order, 1, 1, count)
+  local classes = class_names(dataset, options.classes)
+  local names = {}
+  for i, m in ipairs(of:totable()) do
+    names[i] = options.names and options.names[m + 1] or ("#%d"):format(m)
+  end
+  local means = cl.gather(stats.class_mean, of)
+  local share = stats.share:max():item()
+  local set = {
+    title = options.title, caption = options.caption, columns = options.columns,
+    names = names, summary = options.summary,
+    metrics = {
+      { name = "energy", values = cl.gather(stats.energy, of) },
+      { name = "selectivity", values = cl.gather(stats.selectivity, of), null = share, limit = 1 },
+      { name = "density", values = cl.gather(stats.density, of) },
+      { name = "spread", values = cl.gather(stats.spread, of) },
+    },
+  }
+  for i, metric in ipairs(options.metrics or {}) do
+    table.insert(set.metrics, i, { name = metric.name, values = picked(metric.values, of),
+      null = picked(metric.null, of), limit = picked(metric.limit, of) })
+  end
+  if options.picture then
+    set[1] = { images = cl.gather(options.picture, of), title = "pictures", labels = options.labels }
+  end
+  for _, part in ipairs(options) do set[#set + 1] = part_of(part, of) end
+  local k = options.examples or 6
+  set[#set + 1] = cl.top_examples(dataset, activations, { k = k, of = of })
+  if activations:min():item() < 0 then
+    set[#set + 1] = cl.top_examples(dataset, activations, { k = k, of = of, down = true })
+  end
+  set[#set + 1] = { bars = means, names = classes, title = "mean activation" }
+  local strong = math.min(count, 24)
+  set[#set + 1] = cl.heatmap(cl.transpose(cl.slice(means, 1, 1, strong)), { rows = classes,
+    cols = table.move(names, 1, strong, 1, {}), title = "mean activation, classes by strongest components" })
+  local dense = stats.density:min():item() > 0.99
+  set[#set + 1] = cl.histogram(dense and stats.spread or stats.density, { bins = 30, lo = 0, hi = 1,
+    title = dense and "spread of all " .. M .. " components" or "density of all " .. M .. " components",
+    xlabel = "share of the examples" })
+  return cl.components(set)
+end

@@ -202,6 +202,8 @@ static bool add_gallery(const Figure *f, int most, Figure *page, Err *err)
         return true;
     int k = from->n / f->n_left, n = f->n_left < most ? f->n_left : most;
     Figure *to = some_images(from, 0, n * k, err);
+    if (to)
+        to->group = k;
     if (!to || !name_images(f, from, to, err)) {
         figure_free(to);
         return false;

@@ -83,6 +83,7 @@ Figure *figure_copy(const Figure *f, Err *err)
     to->is_signed = f->is_signed;
     to->scale = f->scale;
     to->per_row = f->per_row;
+    to->group = f->group;
     to->each = f->each;
     if (figure_set_title(to, f->title, err) &&
         figure_set_caption(to, f->caption, err) && copy_members(to, f, err))

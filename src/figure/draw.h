@@ -12,7 +12,7 @@ typedef struct Canvas {
     int width;
     int row;
     int side;  /* pixels of the longer side of images, at most; 0: no limit */
-    bool bare; /* images without the line about their scale */
+    bool bare; /* images and bars without the line about their scale */
 } Canvas;
 
 static inline int at_least(int a, int b)

@@ -170,7 +170,7 @@ bool draw_bars(Canvas *c, const Figure *f, Err *err)
         for (int k = 0; ok && k < f->n_series; k++)
             ok = draw_one(&b, c, k, i, &t, err);
     }
-    ok = ok && draw_range(&b, c, &t, err);
+    ok = ok && (c->bare || draw_range(&b, c, &t, err));
     str_done(&t);
     return ok;
 }

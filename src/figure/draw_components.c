@@ -125,6 +125,7 @@ static bool draw_side(Canvas *c, const Plan *p, Err *err)
     for (int i = 0; ok && i < p->n_side; i++) {
         Figure bare = *p->side[i];
         bars.style.rows = 6;
+        bars.bare = true; /* the numbers are there */
         ok = canvas_figure(&bars, &bare, err);
     }
     if (ok && !two && p->table)

@@ -52,6 +52,12 @@ static int fit_side(Page *p, int side, bool ascii, int width)
     return at_least((width + GAP) / (p->slot + GAP), 1);
 }
 
+/* Whole groups where one fits. */
+static int whole_groups(const Figure *f, int per_row)
+{
+    return f->group > 1 && per_row > f->group ? per_row / f->group * f->group : per_row;
+}
+
 static void choose_size(Page *p, const Canvas *c)
 {
     const Figure *f = p->f;
@@ -69,7 +75,7 @@ static void choose_size(Page *p, const Canvas *c)
         if (p->rows <= p->max_rows)
             break;
     }
-    p->per_row = at_most(fit, want);
+    p->per_row = whole_groups(f, at_most(fit, want));
 }
 
 static GridCell half_cell(Map m, double top, double bottom, bool has_bottom)

@@ -77,6 +77,7 @@ typedef struct Figure {
     FigScale scale;
     double limit;   /* of the shared scale; 0: the largest |v|. Of views, not recorded */
     int per_row;    /* 0: as many as fit */
+    int group;      /* so many images stay together in a row; 0, 1: each for itself */
     /* FIG_TABLE: rows x cols texts; numeric columns are right-aligned on the decimal
      * point */
     int n_rows, n_cols;

@@ -79,6 +79,8 @@ static bool image_rows(Sheet *s, const Figure *f, const ImageFacts *facts, Err *
     /* beside something else there may be less room than the page wanted */
     int fit = (int)floor((s->room + GAP) / (l.slot + GAP) + 1e-9);
     int per_row = fit < 1 ? 1 : fit < l.per_row ? fit : l.per_row;
+    if (f->group > 1 && per_row > f->group)
+        per_row = per_row / f->group * f->group;
     size_t m = (size_t)f->h * (size_t)f->w;
     s->y = ceil(s->y * PAPER_SCALE) / PAPER_SCALE; /* whole pixels stay sharp */
     for (int i = 0; i < f->n; i += per_row) {

@@ -49,6 +49,7 @@ static bool describe_images(const Figure *f, json_t *o)
            jval_set(o, "signed", json_boolean(f->is_signed)) &&
            jval_set(o, "scale", json_string(scale_name[f->scale])) &&
            jval_set(o, "per_row", json_integer(f->per_row)) &&
+           (f->group < 2 || jval_set(o, "group", json_integer(f->group))) &&
            (!f->labels || jval_set(o, "labels", texts(f->labels, f->n)));
 }
 

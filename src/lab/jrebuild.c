@@ -93,7 +93,9 @@ static bool set_look(Figure *f, const json_t *ev, Err *err)
     if (scale < 0)
         return err_set(err, ERR_FORMAT, "a figure event has an unknown scale");
     f->scale = (FigScale)scale;
+    int64_t group = jval_get_int(ev, "group", 0);
     f->per_row = per_row > 0 && per_row <= MAX_SIDE ? (int)per_row : 0;
+    f->group = group > 0 && group <= MAX_SIDE ? (int)group : 0;
     return true;
 }
 

@@ -11,12 +11,12 @@ extern const LbFn lb_tensor_fns[], lb_trace_fns[], lb_session_fns[], lb_data_fns
     lb_model_fns[], lb_decomp_fns[], lb_figure_fns[], lb_plot_fns[], lb_chart_fns[],
     lb_exchange_fns[], lb_network_fns[], lb_runs_fns[], lb_study_fns[],
     lb_sae_fns[], lb_component_fns[],
-    lb_control_fns[];
+    lb_control_fns[], lb_feature_fns[];
 extern const size_t lb_n_tensor_fns, lb_n_trace_fns, lb_n_session_fns, lb_n_data_fns,
     lb_n_model_fns, lb_n_decomp_fns, lb_n_figure_fns, lb_n_plot_fns, lb_n_chart_fns,
     lb_n_exchange_fns, lb_n_network_fns, lb_n_runs_fns, lb_n_study_fns,
     lb_n_sae_fns, lb_n_component_fns,
-    lb_n_control_fns;
+    lb_n_control_fns, lb_n_feature_fns;
 
 extern const LbFn lb_super_fns[];
 extern const size_t lb_n_super_fns;
@@ -25,6 +25,8 @@ extern const size_t lb_n_dial_fns, lb_n_parts_fns;
 extern const LbFn lb_causal_fns[];
 extern const size_t lb_n_causal_fns;
 
+extern const LbFn lb_spd_fns[], lb_toy_fns[];
+extern const size_t lb_n_spd_fns, lb_n_toy_fns;
 extern const LbFn lb_attributes_fns[];
 extern const size_t lb_n_attributes_fns;
 extern const LbFn lb_logit_fns[];
@@ -45,6 +47,8 @@ static const struct {
     { "decompositions: one component", lb_parts_fns, &lb_n_parts_fns },
     { "decompositions: the gauge dial", lb_dial_fns, &lb_n_dial_fns },
     { "sparse autoencoders", lb_sae_fns, &lb_n_sae_fns },
+    { "stochastic parameter decomposition", lb_spd_fns, &lb_n_spd_fns },
+    { "networks whose mechanisms are known", lb_toy_fns, &lb_n_toy_fns },
     { "attributes, and maps of components", lb_attributes_fns, &lb_n_attributes_fns },
     { "logits: tables, fidelity, calibration", lb_logit_fns, &lb_n_logit_fns },
     { "causes: effects, regressions, graphs", lb_causal_fns, &lb_n_causal_fns },
@@ -53,6 +57,7 @@ static const struct {
     { "plots", lb_plot_fns, &lb_n_plot_fns },
     { "maps, graphs and pages", lb_chart_fns, &lb_n_chart_fns },
     { "components", lb_component_fns, &lb_n_component_fns },
+    { "features and dashboards", lb_feature_fns, &lb_n_feature_fns },
     { "displays with controls", lb_control_fns, &lb_n_control_fns },
     { "runs and claims", lb_runs_fns, &lb_n_runs_fns },
     { "tensors", lb_tensor_fns, &lb_n_tensor_fns },

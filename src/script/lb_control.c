@@ -406,6 +406,14 @@ const LbFn lb_control_fns[] = {
      cl_control, NULL, NULL,
      "cl.control(\"wave\", { { name = \"phase\", step = 0.1 } }, function(v) return "
      "cl.plot({ math.sin(v.phase), math.sin(v.phase + 1) }) end)"},
+    {"cl.gauge_dial", "(dictionary, dataset, { digit = 0, step = 0.1, images = 2000 })",
+     "One digit of a dictionary turned by hand in the controls pane (9): turn moves along "
+     "a direction of the gauge (dictionary:dial), at exactly the same tensor, and "
+     "pictures and scores follow. Scores are those of dial:state: cancel "
+     "(cancellation_data), erase (erase_corr), ablate (ablation_rank_corr), others "
+     "(other_digit_share), gini, local, agree (keep16_agreement) and similar "
+     "(similarity_data).",
+     NULL, NULL, NULL, "cl.gauge_dial(dict, mnist.test, { digit = 3 })"},
     {"cl.turn", "(display, control, value)",
      "Changes a control as a key in the notebook would, for scripts and tests; returns "
      "the new figure. Without control and value: back to the first values.",

@@ -552,7 +552,7 @@ static int dict_gallery_fn(lua_State *L)
     tensor_release(&q);
     ok = ok && *slot != NULL;
     if (ok)
-        (*slot)->scale = SCALE_EACH;
+        (*slot)->scale = SCALE_EACH, (*slot)->group = 2;
     for (int64_t i = 0; ok && i < 2 * n; i++) {
         char label[48];
         snprintf(label, sizeof label, "#%lld digit %d %c", (long long)i / 2 + 1,

@@ -50,7 +50,7 @@ static Figure *check_figure(lua_State *L, int arg)
 typedef struct ImagesCfg {
     char title[OPT_STR_CAP], caption[OPT_STR_CAP], scale[OPT_STR_CAP];
     bool is_signed;
-    int64_t per_row, height, width;
+    int64_t per_row, group, height, width;
 } ImagesCfg;
 static const OptRow images_options[] = {
     {"title", OPT_STR, offsetof(ImagesCfg, title), "", 0, 0, NULL, "Line above."},
@@ -64,6 +64,8 @@ static const OptRow images_options[] = {
      "Red for positive and blue for negative; false: grey from 0 up."},
     {"per_row", OPT_INT, offsetof(ImagesCfg, per_row), "0", 0, 1000, NULL,
      "Images in a row; 0: as many as fit."},
+    {"group", OPT_INT, offsetof(ImagesCfg, group), "0", 0, 1000, NULL,
+     "So many images stay together in a row, such as 2 for pairs; 0: each for itself."},
     {"height", OPT_INT, offsetof(ImagesCfg, height), "0", 0, 4096, NULL,
      "Rows of an image when the tensor holds flat images; 0: square."},
     {"width", OPT_INT, offsetof(ImagesCfg, width), "0", 0, 4096, NULL,
@@ -184,6 +186,7 @@ static int cl_images(lua_State *L)
                   : !strcmp(c.scale, "p99") ? SCALE_P99
                                             : SCALE_SHARED;
     f->f->per_row = (int)c.per_row;
+    f->f->group = (int)c.group;
     int figure = lua_gettop(L);
     if (!set_image_texts(L, f->f, &c, power, &err))
         return lb_raise(L, &err);

@@ -133,6 +133,7 @@ static void make_part(const Gallery *g, const Figure *f, int groups, Part *p)
     p->f = *f;
     p->f.n = groups * g->group < PAGE_MAX ? groups * g->group : PAGE_MAX;
     p->f.pixels = f->pixels + (size_t)first * (size_t)f->h * (size_t)f->w;
+    p->f.group = g->group > 1 ? g->group : f->group;
     p->f.labels = p->label;
     p->f.title = p->f.caption = NULL;
     if (p->f.n < f->n && f->scale == SCALE_SHARED && f->limit <= 0)
@@ -149,13 +150,6 @@ static void make_part(const Gallery *g, const Figure *f, int groups, Part *p)
     }
 }
 
-/* Rows of whole groups. */
-static int row_of(const Figure *f, const DrawStyle *style, int group)
-{
-    int fit = figure_per_row(f, style);
-    return fit > group ? fit / group * group : fit;
-}
-
 static bool draw_from(const Figure *f, const DrawStyle *style, int rows, Gallery *g,
                       Grid *out, Err *err)
 {
@@ -165,9 +159,7 @@ static bool draw_from(const Figure *f, const DrawStyle *style, int rows, Gallery
     bool ok = p != NULL;
     for (int i = 0; ok && i < TRIES; i++) {
         make_part(g, f, n, p);
-        int row = row_of(&p->f, style, g->group);
-        if (g->group > 1)
-            p->f.per_row = row;
+        int row = figure_per_row(&p->f, style);
         g->per_row = row > g->group ? row / g->group : 1;
         grid_done(out);
         ok = figure_draw(&p->f, style, out, err);

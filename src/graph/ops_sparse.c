@@ -40,6 +40,18 @@ static const char *data_of(const OpArgs *x, int k)
     return k < x->n_in && x->in[k] ? x->in[k]->data : NULL;
 }
 
+static bool need_vector(const Spec *in, int k, int64_t n, Err *err)
+{
+    char is[96];
+    if (in[k].ndim < 0)
+        return true;
+    if (!need_float(in, k, err))
+        return false;
+    return (in[k].ndim == 1 && in[k].dim[0] == n) ||
+           err_set(err, ERR_SHAPE, "input %d must be [%lld], it is %s", k + 1,
+                   (long long)n, spec_format(&in[k], is));
+}
+
 /* ---- the largest ----------------------------------------------------------------- */
 
 static void bins_chunk(int64_t first, int64_t count, void *ctx)
@@ -126,7 +138,8 @@ static void topk_rows(int64_t first, int64_t count, void *ctx)
 {
     const Rows *j = ctx;
     size_t at = (size_t)(first * j->M) * j->size;
-    j->k->topk(count, j->M, j->f + at, j->sign, j->top, j->y + at);
+    j->k->topk(count, j->M, j->f + at, j->sign, j->top,
+               j->b ? j->b + (size_t)first * j->size : NULL, j->y + at);
 }
 
 static bool run_topk(const OpArgs *x, Err *err)
@@ -135,6 +148,7 @@ static bool run_topk(const OpArgs *x, Err *err)
     Rows j = rows_of(x, 0);
     j.top = x->attr->i[0];
     j.sign = x->attr->i[2] != 0;
+    j.b = data_of(x, 1);
     if (x->attr->i[1] && j.B * j.M > 0)
         topk_all(&j, x->scratch);
     else if (j.M > 0)
@@ -144,9 +158,10 @@ static bool run_topk(const OpArgs *x, Err *err)
 
 static bool shape_topk(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
 {
-    (void)n_in;
     *out = in[0];
     if (!need_float(in, 0, err) || !need_ndim(in, 0, 2, err))
+        return false;
+    if (n_in > 1 && !need_vector(in, 1, in[0].dim[0], err))
         return false;
     int64_t all = a->i[1] ? spec_count(&in[0]) : in[0].dim[1];
     if (all > INT32_MAX)
@@ -231,18 +246,6 @@ static bool mismatch(const Spec *in, const char *must, Err *err)
     char a[96], b[96];
     return err_set(err, ERR_SHAPE, "%s, got %s and %s", must, spec_format(&in[0], a),
                    spec_format(&in[1], b));
-}
-
-static bool need_vector(const Spec *in, int k, int64_t n, Err *err)
-{
-    char is[96];
-    if (in[k].ndim < 0)
-        return true;
-    if (!need_float(in, k, err))
-        return false;
-    return (in[k].ndim == 1 && in[k].dim[0] == n) ||
-           err_set(err, ERR_SHAPE, "input %d must be [%lld], it is %s", k + 1,
-                   (long long)n, spec_format(&in[k], is));
 }
 
 static bool shape_decode(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
@@ -503,16 +506,18 @@ static bool shape_unit(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err
 // clang-format off: a table
 const OpRow ops_sparse[] = {
     {.name = "sparse_topk",
-     .sig = "u, n:i, batch:b=false, signed:b=false",
+     .sig = "u, limit?, n:i, batch:b=false, signed:b=false",
      .doc = "The n largest elements above 0 of each row of u [B,M], or of the whole of "
             "it (batch); with signed those largest in size, with their sign. The first "
-            "of equal ones; the rest 0.",
+            "of equal ones; the rest 0. With limit [B] a row keeps at most as many as "
+            "that says, rounded.",
      .formula = "y = u [u among the n largest]",
      .flags = OP_KINKS,
      .shape = shape_topk, .run = run_topk, .grad = grad_topk, .scratch = topk_scratch,
-     .test = {.shapes = "3x5; 4x40; 6x8; 6x8; 5x0; 0x4; 40x2000; 3x5",
+     .test = {.shapes = "3x5,-; 4x40,-; 6x8,-; 6x8,-; 5x0,-; 0x4,-; 40x2000,-; 3x5,-; "
+                        "9x20,9",
               .attrs = "n=2; n=7 signed=true; n=9 batch=true; n=20 batch=true "
-                       "signed=true; n=0; n=2; n=500 batch=true; n=15 batch=true",
+                       "signed=true; n=0; n=2; n=500 batch=true; n=15 batch=true; n=3",
               .margin = 1e-3}},
     {.name = "sparse_pass",
      .sig = "dy, f",

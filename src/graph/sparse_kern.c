@@ -109,11 +109,17 @@ static void pick(int64_t n, const int32_t *place, const void *xp, int sign, int6
             y[place[i]] = x[place[i]];
 }
 
-static void topk(int64_t rows, int64_t M, const void *xp, int sign, int64_t k, void *yp)
+static void topk(int64_t rows, int64_t M, const void *xp, int sign, int64_t most,
+                 const void *limit, void *yp)
 {
     for (int64_t r = 0; r < rows; r++) {
         const real *x = (const real *)xp + r * M;
         real *y = (real *)yp + r * M;
+        int64_t k = most;
+        if (limit) {
+            double own = (double)((const real *)limit)[r];
+            k = own < (double)most ? (own > 0 ? (int64_t)(own + 0.5) : 0) : most;
+        }
         int_of_real t = 0, above = 0;
         for (int64_t i = 0; i < M; i++)
             above += key_of(x[i], sign) > 0;

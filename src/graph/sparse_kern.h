@@ -21,8 +21,9 @@ typedef struct SparseTable {
      * key: room for n elements. */
     void (*pick)(int64_t n, const int32_t *place, const void *x, int sign, int64_t k,
                  void *key, void *y);
-    /* Rows on their own: the k largest of each. */
-    void (*topk)(int64_t rows, int64_t M, const void *x, int sign, int64_t k, void *y);
+    /* Rows on their own: the k largest of each, or round(limit[r]) if that is less. */
+    void (*topk)(int64_t rows, int64_t M, const void *x, int sign, int64_t k,
+                 const void *limit, void *y);
     /* y [rows,O] = f w + b; b NULL: 0. */
     void (*decode)(int64_t rows, int64_t M, int64_t O, const void *f, const void *w,
                    const void *b, void *y);

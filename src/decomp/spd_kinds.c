@@ -22,7 +22,7 @@ static bool linear_sizes(const SpdLayer *l, int64_t *d_in, int64_t *d_out, Err *
 static Val linear_acts(const SpdLayer *l, Graph *g, Val x, Val V)
 {
     (void)l;
-    return g_matmul(g, x, V, false, false);
+    return g_product(g, x, V, false);
 }
 
 static Val linear_to_rows(const SpdLayer *l, Graph *g, Val y)

@@ -28,6 +28,9 @@ Val g_linear(Graph *g, Val x, Val w, Val b);            /* x [B,I], w [O,I], b [
 Val g_conv2d(Graph *g, Val x, Val w, Val b, int64_t stride, int64_t pad,
              int64_t dilation);
 Val g_matmul(Graph *g, Val a, Val b, bool ta, bool tb); /* 2-D */
+/* x m (or x m^T) of matrices; where x is itself a sum of products, in the order that
+ * takes the fewest operations. */
+Val g_product(Graph *g, Val x, Val m, bool trans);
 Val g_einsum(Graph *g, const char *spec, Val a, Val b); /* "bi,ij->bj" */
 Val g_sum(Graph *g, Val x);                             /* all elements */
 Val g_mean(Graph *g, Val x);

@@ -65,7 +65,7 @@ static Val map(Model *m, Graph *g, const char *what, int k, Val x)
     snprintf(name, sizeof name, "%s%d.weight", what, k);
     Val w = model_param(m, g, name);
     snprintf(name, sizeof name, "%s%d.pre", what, k);
-    return graph_site(g, name, g_linear(g, x, w, VAL_NONE));
+    return graph_site(g, name, g_product(g, x, w, true));
 }
 
 static Val resid_forward(Model *m, Graph *g, Val x)
@@ -75,7 +75,7 @@ static Val resid_forward(Model *m, Graph *g, Val x)
     Val r = graph_site(g, "embed", g_matmul(g, x, e, false, false));
     for (int k = 1; k <= c->layers; k++)
         r = g_add(g, r, map(m, g, "mlp_out", k, g_relu(g, map(m, g, "mlp_in", k, r))));
-    return graph_site(g, "out", g_matmul(g, r, e, false, true));
+    return graph_site(g, "out", g_product(g, r, e, true));
 }
 
 const ModelRow model_resid = {

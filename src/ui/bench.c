@@ -28,6 +28,7 @@ const BenchCase bench_cases[] = {
     TRAINING("bilinear", "bilinear 784-64-10, 512, AdamW", "bilinear", 64, 512, 0.5),
     FIT("dictionary", "dictionary, 128 components", 128, 0, 0),
     FIT("distill", "dictionary, 64, distilled, 512", 64, 512, 1),
+    FIT("distill-8192", "dictionary, 64, distilled, 8192", 64, 8192, 1),
     {"sae-batchtopk", "BatchTopK 784-1024, 512, Adam", bench_sae, "batchtopk", 1024, 512, 32},
     {"sae-jumprelu", "JumpReLU 10-32, batch 8, Adam", bench_sae, "jumprelu", 32, 8, 0},
     {"spd", "SPD 784-128-10, 512 parts, 512", bench_spd, "mlp", 512, 512, 0},

@@ -18,6 +18,9 @@ const OptRow attr_options[] = {
         "share of the interactions that makes a combination"),
     OPT(explained, OPT_NUM, "0.1", 0, 1,
         "least share of a component's variance between cells for any verdict"),
+    OPT(tau, OPT_NUM, "0.1", -1e30, 1e30, "a component is on where q is above"),
+    OPT(density, OPT_NUM, "0.01", 0, 1,
+        "share of examples on which it must be on not to be silent"),
     OPT(shuffles, OPT_INT, "100", 1, 100000, "shuffled labels that make the null"),
     OPT(quantile, OPT_NUM, "0.99", 0, 1,
         "of the shuffles' explained share, which the true labels have to pass"),
@@ -27,8 +30,8 @@ const size_t attr_n_options = ARRAY_LEN(attr_options);
 
 const char *attr_verdict_name(AttrVerdict v)
 {
-    static const char *const name[] = {"constant", "unrelated", "atomic", "combination",
-                                       "neither"};
+    static const char *const name[] = {"silent", "constant", "unrelated",
+                                       "atomic", "combination", "neither"};
     return name[v];
 }
 
@@ -198,6 +201,19 @@ static void which_value(const AttrGrid *g, const double *cell, AttrScore *s)
     s->value = s->inverted ? low : top;
 }
 
+static void which_cell(const double *cell, int cells, AttrScore *s)
+{
+    double lo = cell[0];
+    int high = 0;
+    for (int k = 1; k < cells; k++) {
+        s->cell = cell[k] > cell[s->cell] ? k : s->cell;
+        lo = fmin(lo, cell[k]);
+    }
+    for (int k = 0; k < cells; k++)
+        high += cell[k] > (lo + cell[s->cell]) / 2;
+    s->single = high == 1;
+}
+
 static void selectivity(const AttrGrid *g, const double *cell, double *out)
 {
     double mean[64], sum = 0;
@@ -209,8 +225,18 @@ static void selectivity(const AttrGrid *g, const double *cell, double *out)
         out[a] = sum > 0 ? out[a] / sum : 0;
 }
 
+static double density(const Job *j, int64_t c)
+{
+    int64_t on = 0;
+    for (int64_t i = 0; i < j->n; i++)
+        on += (double)j->q[i * j->C + c] > j->cfg->tau;
+    return (double)on / (double)j->n;
+}
+
 static AttrVerdict verdict(const Job *j, int64_t c, const AttrScore *s)
 {
+    if (s->density <= j->cfg->density)
+        return ATTR_SILENT;
     if (j->total[c] == 0)
         return ATTR_CONSTANT;
     if (!(s->explained > s->null) || s->explained < j->cfg->explained)
@@ -238,10 +264,12 @@ static void score_all(const Job *j, Tensor *cells, AttrScore *score)
             cell[k] = j->sum[k * j->C + c] / j->count[k];
         if (j->total[c] > 0)
             attr_anova(j->grid, cell, &s->shares);
+        s->density = density(j, c);
         s->explained = explained(j, c);
         s->null = quantile(j->null + c * j->cfg->shuffles, j->cfg->shuffles,
                            j->cfg->quantile);
         which_value(j->grid, cell, s);
+        which_cell(cell, j->cells, s);
         s->verdict = verdict(j, c, s);
     }
 }
@@ -320,11 +348,21 @@ bool attr_scores(const AttrGrid *g, const AttrCfg *cfg, const Tensor *q,
 
 void attr_summary(const AttrGrid *g, const AttrScore *score, int64_t n, AttrSummary *out)
 {
-    bool inverted[ATTR_MAX][64] = {{false}};
+    bool inverted[ATTR_MAX][64] = {{false}}, cell[ATTR_CELLS] = {false};
+    double sum = 0, part = 0;
     memset(out, 0, sizeof *out);
+    out->cells = attr_cells(g);
     for (int64_t c = 0; c < n; c++) {
         const AttrScore *s = &score[c];
         out->count[s->verdict]++;
+        if (s->verdict == ATTR_COMBINATION && s->single && !cell[s->cell]) {
+            cell[s->cell] = true;
+            out->cells_covered++;
+        }
+        if (s->verdict > ATTR_UNRELATED) {
+            sum += s->shares.variance;
+            part += s->shares.variance * s->shares.interaction;
+        }
         if (s->verdict != ATTR_ATOMIC)
             continue;
         if (s->inverted)
@@ -332,6 +370,7 @@ void attr_summary(const AttrGrid *g, const AttrScore *score, int64_t n, AttrSumm
         else
             out->covers[s->attribute][s->value]++;
     }
+    out->interaction = sum > 0 ? part / sum : 0;
     for (int a = 0; a < g->n; a++)
         for (int v = 0; v < g->dim[a]; v++) {
             out->values++;

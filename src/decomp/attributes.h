@@ -29,7 +29,8 @@ typedef struct AttrShares {
 void attr_anova(const AttrGrid *g, const double *cell, AttrShares *out);
 
 typedef enum AttrVerdict {
-    ATTR_CONSTANT,    /* q never changes */
+    ATTR_SILENT,      /* q is above tau on too few examples */
+    ATTR_CONSTANT,    /* q never changes, but is not silent */
     ATTR_UNRELATED,   /* its cells explain too little, or no more than shuffled labels */
     ATTR_ATOMIC,      /* one main effect has a share of 0.8 */
     ATTR_COMBINATION, /* interactions have a share of 0.4 */
@@ -41,6 +42,7 @@ const char *attr_verdict_name(AttrVerdict v);
 typedef struct AttrCfg {
     double atomic, combination; /* the two bounds */
     double explained;           /* least share of q's variance between cells */
+    double tau, density;        /* silent: q > tau on at most this share of examples */
     int64_t shuffles;           /* of the labels */
     double quantile;            /* of the shuffles that has to be passed */
     int64_t seed;
@@ -50,11 +52,14 @@ extern const size_t attr_n_options;
 
 typedef struct AttrScore {
     AttrShares shares;
+    double density;         /* share of examples with q > tau */
     double explained, null; /* share of q's variance between cells; that of shuffles */
     AttrVerdict verdict;
     int attribute;        /* with the largest main share */
     int value;            /* of it with the largest mean, or, where */
     bool inverted;        /* most values are on, the one with the smallest */
+    int cell;             /* with the largest mean */
+    bool single;          /* no other cell's mean is above the middle of the range */
     double selectivity[ATTR_MAX]; /* variance of value means, normalised to sum 1 */
 } AttrScore;
 
@@ -69,6 +74,10 @@ typedef struct AttrSummary {
     int64_t count[ATTR_VERDICTS];
     int64_t values, covered, covered_inverted; /* of all values: by atomic components */
     int64_t covers[ATTR_MAX][64];              /* atomic components of each value */
+    int64_t cells, cells_covered; /* by combinations that are on in one cell alone */
+    /* Of all variance between cells, summed over related components: the part of the
+     * interactions. */
+    double interaction;
 } AttrSummary;
 void attr_summary(const AttrGrid *g, const AttrScore *score, int64_t n, AttrSummary *out);
 #endif

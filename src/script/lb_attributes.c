@@ -69,6 +69,11 @@ static void push_component(lua_State *L, const AttrGrid *g, const AttrScore *s)
     put_integer(L, "value", s->value);
     lua_pushboolean(L, s->inverted);
     lua_setfield(L, -2, "inverted");
+    lua_pushboolean(L, s->single);
+    lua_setfield(L, -2, "single");
+    put_integer(L, "cell", s->cell);
+    put_number(L, "density", s->density);
+    put_number(L, "variance", s->shares.variance);
     put_number(L, "explained", s->explained);
     put_number(L, "null", s->null);
     put_number(L, "interaction", s->shares.interaction);
@@ -103,6 +108,8 @@ static void put_summary(lua_State *L, const AttrGrid *g, const AttrSummary *sum)
     put_integer(L, "values", sum->values);
     put_integer(L, "covered", sum->covered);
     put_integer(L, "covered_inverted", sum->covered_inverted);
+    put_integer(L, "cells_covered", sum->cells_covered);
+    put_number(L, "interaction", sum->interaction);
 }
 
 /* Means of each value of each attribute, [values, C]: the importance matrix by groups. */
@@ -245,12 +252,15 @@ const LbFn lb_attributes_fns[] = {
      "What components q [N,C] (one number for each example: the largest importance over "
      "positions) stand for when the data set has several heads, or labels are digits of "
      "grid = { 3, 3, 3 }. Cell means are split by a balanced analysis of variance. A list "
-     "by component of verdict (constant; unrelated: the cells explain too little, or no "
+     "by component of verdict (silent: on for too few examples; constant; unrelated: the cells explain too little, or no "
      "more than shuffled labels; atomic; combination; neither), main (shares of the main "
      "effects), interaction, explained, null, attribute (from 1), value (from 0), inverted "
-     "(on for all other values), selectivity (variance of value means of activations = "
-     "tensor [N,C], or of q, normalised); and counts, covers, values, covered, "
-     "covered_inverted, groups [values,C] (means), cells [C,cells].",
+     "(on for all other values), cell (with the largest mean, from 0), single (on there "
+     "alone), selectivity (variance of value means of activations = tensor [N,C], or of "
+     "q, normalised); and counts by verdict, covers (atoms of each value), values, "
+     "covered, covered_inverted, cells_covered (by combinations on in one cell alone), "
+     "interaction (their part of all variance between cells), groups [values,C] and "
+     "cells [C,cells] (means).",
      cl_attributes, attr_options, &attr_n_options,
      "cl.attributes(cl.eye(4), cl.tensor({ 0, 1, 2, 3 }, { dtype = \"i32\" }), "
      "{ grid = { 2, 2 } })[1].main[1]"},

@@ -47,6 +47,12 @@ static bool always(int s, int c, int z)
     return true;
 }
 
+static bool never(int s, int c, int z)
+{
+    (void)s, (void)c, (void)z;
+    return false;
+}
+
 static const struct {
     Gate *gate;
     double main[3], interaction;
@@ -60,6 +66,7 @@ static const struct {
     {all_three, {1.0 / 13, 1.0 / 13, 1.0 / 13}, 10.0 / 13, ATTR_COMBINATION, false, 0},
     {circle_or_red, {0.4, 0.4, 0}, 0.2, ATTR_NEITHER, false, 0},
     {always, {0, 0, 0}, 0, ATTR_CONSTANT, false, 0},
+    {never, {0, 0, 0}, 0, ATTR_SILENT, false, 0},
 };
 enum { GATES = ARRAY_LEN(golden), NOISE = 40, C = GATES + NOISE };
 
@@ -125,7 +132,7 @@ static void test_verdicts(void **state)
     for (int k = 0; k < GATES; k++) {
         if (score[k].verdict != golden[k].verdict)
             fail_msg("gate %d is %s", k, attr_verdict_name(score[k].verdict));
-        if (golden[k].verdict == ATTR_CONSTANT)
+        if (golden[k].verdict == ATTR_CONSTANT || golden[k].verdict == ATTR_SILENT)
             continue;
         assert_near(score[k].explained, 1);
         assert_int_equal(score[k].value, golden[k].value);
@@ -146,9 +153,14 @@ static void test_verdicts(void **state)
     attr_summary(&grid, score, C, &sum);
     assert_int_equal(sum.count[ATTR_ATOMIC], 2);
     assert_int_equal(sum.count[ATTR_CONSTANT], 1);
+    assert_int_equal(sum.count[ATTR_SILENT], 1);
     assert_int_equal(sum.values, 9);
     assert_int_equal(sum.covered, 1);
     assert_int_equal(sum.covered_inverted, 2);
+    assert_true(score[3].single && score[3].cell == 0 && !score[2].single);
+    assert_int_equal(sum.cells, CELLS);
+    assert_int_equal(sum.cells_covered, 1);
+    assert_true(sum.interaction > 0.1 && sum.interaction < 0.3);
     tensor_release(&q);
     tensor_release(&labels);
     tensor_release(&cells);

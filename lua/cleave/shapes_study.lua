@@ -1,0 +1,195 @@
+--- A network on coloured shapes, taken apart: settings, what its parts stand for, tables and pictures.
+local cl = require "cleave"
+local study = {}
+
+study.layers = { "conv1", "conv2", "fc1", "fc2" }
+local names = {
+  { "circle", "square", "triangle" }, { "red", "green", "blue" }, { "small", "medium", "large" },
+}
+local attributes = { "shape", "colour", "size" }
+
+--- The name of a value (from 0) of an attribute (from 1); two sizes are small and large.
+function study.value(attribute, value, sizes)
+  if attribute == 3 and sizes == 2 and value == 1 then return "large" end
+  return names[attribute][value + 1]
+end
+
+function study.values(sizes)
+  local list = {}
+  for attribute = 1, 3 do
+    for value = 0, (attribute == 3 and sizes or 3) - 1 do
+      list[#list + 1] = study.value(attribute, value, sizes)
+    end
+  end
+  return list
+end
+
+function study.network(cfg, seed)
+  return cl.model.cnn {
+    channels = 3, height = 32, width = 32, conv = { 8, 16 }, hidden = 64, heads = { 3, 3, cfg.sizes }, seed = seed,
+  }
+end
+
+--- Settings of the decomposition; p falls from 2 to 1/2 over the first half, as published.
+function study.settings(cfg, seed)
+  return {
+    layers = cfg.layers, steps = cfg.steps, batch = cfg.batch, importance = cfg.importance, ci = cfg.ci, p = 2,
+    p_final = 0.5, p_end = 0.5, recon = 0, layerwise = cfg.layerwise, subset = 1, faithfulness = 1, lr = 1e-3,
+    seed = seed, live = cfg.live, eval_every = cfg.eval_every,
+  }
+end
+
+--- What parts stand for: their largest importance over positions, by cells of the attribute grid.
+function study.parts(spd, test, layer)
+  local q = spd:pooled(test, layer)
+  local _, mean = spd:pooled(test, layer, "activations")
+  return cl.attributes(q, test, { activations = mean }), q
+end
+
+--- The network's own units at a site, scaled so that the largest value of each is 1.
+function study.units(net, test, site)
+  local v = net:activations(test, site)
+  if #v.shape == 4 then
+    v = v:reshape { v.shape[1], v.shape[2], v.shape[3] * v.shape[4] }:max { axis = 3 }
+  end
+  local low = v:min { axis = 1, keep = true }
+  local range = v:max { axis = 1, keep = true } - low
+  return cl.attributes((v - low) / range:maximum(cl.full({ 1 }, 1e-9)), test)
+end
+
+--- One row of a table of verdicts.
+function study.row(layer, what, r)
+  local c = r.counts
+  local related = c.atomic + c.combination + c.neither
+  return {
+    layer = layer, parts = what, active = related + c.constant + c.unrelated, constant = c.constant, atomic = c.atomic,
+    combination = c.combination, neither = c.neither, unrelated = c.unrelated, values = r.covered,
+    cells = r.cells_covered, interaction = r.interaction,
+  }
+end
+study.columns = {
+  "layer", "parts", "active", "constant", "unrelated", "atomic", "combination", "neither", "values", "cells",
+  "interaction",
+}
+
+--- "atomic red", "combination", ...
+function study.describe(part, sizes)
+  if part.verdict ~= "atomic" then return part.verdict end
+  return (part.inverted and "not " or "") .. study.value(part.attribute, part.value, sizes)
+end
+
+--- What one layer says: atoms if at least as many active parts are one value as are combinations.
+function study.reading(r)
+  local c = r.counts
+  if c.atomic + c.combination + c.neither == 0 then return "nothing" end
+  if r.covered >= 0.9 * r.values and c.atomic > c.combination then return "atoms" end
+  if r.cells_covered >= 0.9 * r.cells.shape[2] then return "combinations" end
+  if c.atomic >= 2 * c.combination then return "towards atoms" end
+  if c.combination >= 2 * c.atomic then return "towards combinations" end
+  return "mixed"
+end
+
+--- Parts that are not silent, by verdict, then attribute and value.
+function study.order(r)
+  local rank = { atomic = 1, neither = 2, combination = 3, constant = 4, unrelated = 5 }
+  local list = {}
+  for c, part in ipairs(r) do
+    if rank[part.verdict] then list[#list + 1] = c end
+  end
+  local function key(c)
+    local p = r[c]
+    return rank[p.verdict] * 1e4 + p.attribute * 1e3 + p.value * 10 + (p.inverted and 5 or 0)
+  end
+  table.sort(list, function(a, b)
+    if key(a) ~= key(b) then return key(a) < key(b) end
+    return a < b
+  end)
+  return list
+end
+
+local function picked(list)
+  local index = {}
+  for i, c in ipairs(list) do index[i] = c - 1 end
+  return cl.tensor(index, { dtype = "i32" })
+end
+
+--- Mean importance by attribute value (rows) for every part that is not silent.
+function study.heat(layer, r, sizes)
+  local list = study.order(r)
+  if #list == 0 then return nil end
+  local cols = {}
+  for i, c in ipairs(list) do cols[i] = tostring(c) end
+  local groups = r.groups:transpose():gather(picked(list)):transpose()
+  return cl.heatmap(groups, {
+    rows = study.values(sizes), cols = cols, signed = false,
+    title = layer .. ": largest importance over positions, mean by attribute value",
+    caption = "Columns: parts, atomic ones first, then neither, combinations, constant ones.",
+  })
+end
+
+--- V of a convolution's parts as tiles, a row of channels each.
+function study.tiles(spd, layer, r, most, sizes)
+  local list = study.order(r)
+  while #list > most do list[#list] = nil end
+  if #list == 0 then return nil end
+  local V = spd:tiles(layer):gather(picked(list))
+  local channels, labels = V.shape[2], {}
+  for i, c in ipairs(list) do
+    for k = 1, channels do
+      labels[(i - 1) * channels + k] = k == 1 and ("%d %s"):format(c, study.describe(r[c], sizes)) or ""
+    end
+  end
+  return cl.images(V:reshape { #list * channels, V.shape[3], V.shape[4] }, {
+    group = channels, labels = labels, title = layer .. ": what parts look for, a tile for each input channel",
+  })
+end
+
+--- Images beside the importance maps of parts on them.
+function study.maps(spd, layer, r, images, most, sizes)
+  local list = study.order(r)
+  while #list > most do list[#list] = nil end
+  if #list == 0 then return nil end
+  local x, n = images:pixels(#images), #images
+  local grey = x:reshape { n, 3, 32, 32 }:max { axis = 2 }
+  local maps = spd:maps(images, layer)
+  local rows, labels = {}, {}
+  for i = 1, n do
+    local one = maps:select(1, i):gather(picked(list))
+    local times = 32 // one.shape[3]
+    if times > 1 then one = cl["repeat"](cl["repeat"](one, { axis = 2, n = times }), { axis = 3, n = times }) end
+    rows[i] = cl.concat(grey:slice(1, i, i), one, { axis = 1 })
+    labels[#labels + 1] = "image"
+    for _, c in ipairs(list) do labels[#labels + 1] = ("%d %s"):format(c, study.describe(r[c], sizes)) end
+  end
+  local all = rows[1]
+  for i = 2, n do all = cl.concat(all, rows[i], { axis = 1 }) end
+  return cl.images(all, {
+    per_row = #list + 1, labels = labels, signed = false, scale = "shared",
+    title = layer .. ": an image, then where parts matter on it",
+  })
+end
+
+--- Outputs with parts in place of all layers: agreement with the network by head, and accuracy.
+function study.masks(spd, test)
+  local target, rows = spd:outputs(test, "target"), {}
+  for _, mask in ipairs { "ones", "ci", "stochastic", "rounded", "random", "zeros" } do
+    local outputs = spd:outputs(test, mask)
+    local joint, heads = test:agreement(outputs, target)
+    rows[#rows + 1] = {
+      mask = mask, mse = (outputs - target):square():mean():item(), agreement = joint, accuracy = (test:score(outputs)),
+    }
+    for i, name in ipairs(attributes) do rows[#rows][name] = heads[name] or heads[i] end
+  end
+  return rows
+end
+
+--- Agreement when one layer alone goes through stochastic masks, by layer.
+function study.layerwise(spd, test)
+  local target, by_layer = spd:outputs(test, "target"), {}
+  for _, layer in ipairs(spd:layers()) do
+    by_layer[layer.name] = (test:agreement(spd:outputs(test, "stochastic", { layer.name }), target))
+  end
+  return by_layer
+end
+
+return study

@@ -1,0 +1,220 @@
+--- Does a network that sees coloured shapes hold nine atoms (circle ... large) or twenty-seven combinations?
+-- Trains a convolutional network with three heads on shapes whose attributes are drawn apart, takes all its
+-- layers apart into rank-one components with causal importances, position by position, and asks of each
+-- component by an analysis of variance whether it is one value of one attribute or a combination. Beside it the
+-- network's own units and components that were never trained; shuffled labels are the null of every verdict.
+-- Expect  every head near 100 %; colour as atoms in all layers, shape and size less so; few combinations.
+-- Cost    about 5 minutes a seed on two cores (20,000 steps); profile=quick a minute; profile=full three seeds;
+--         profile=published the settings of the published experiment, which take days.
+-- Resume  resume=RUN goes on from the files of that run: what is finished is loaded, what is not goes on.
+-- Dims    R component, N image
+local cl = require "cleave"
+local study = require "cleave.shapes_study"
+
+local cfg = cl.config {
+  seed = 1, seeds = 1, sizes = 3, noise = 0, train = 10000, test = 2000, epochs = 20, steps = 20000, batch = 32,
+  importance = 0.5, layerwise = 0, ci = "linear", layers = "conv1=40,conv2=60,fc1=60,fc2=30", eval_every = 1000,
+  checkpoint_every = 1000, stop_at = 0, resume = "", live = true, images = 3, most = 12,
+  profiles = {
+    quick = {
+      train = 2000, test = 500, epochs = 12, steps = 300, batch = 16, eval_every = 100, checkpoint_every = 100,
+      layers = "conv1=12,conv2=16,fc1=16,fc2=12", images = 2, most = 6,
+    },
+    full = { seeds = 3 },
+    published = {
+      seeds = 3, epochs = 50, steps = 1000000, batch = 128, importance = 5e-2, eval_every = 20000,
+      checkpoint_every = 20000, layers = "conv1=100,conv2=100,fc1=100,fc2=100",
+    },
+  },
+}
+
+-- %% the network
+local function target(seed, path)
+  local data = cl.data.shapes {
+    train = cfg.train, test = cfg.test, sizes = cfg.sizes, noise = cfg.noise, seed = seed,
+  }
+  local found, net = pcall(cl.model.load, cfg.resume .. "/net" .. seed .. ".safetensors")
+  if cfg.resume == "" or not found then
+    net = study.network(cfg, seed)
+    cl.train(net, data, {
+      epochs = cfg.epochs, batch = 64, lr = 1e-3, method = "adam_l2", weight_decay = 5e-4, seed = seed,
+    })
+  end
+  net:save(path .. "/net" .. seed .. ".safetensors")
+  return data, net
+end
+
+-- %% the decomposition
+local function decompose(seed, data, net, path)
+  local options, from = study.settings(cfg, seed), cfg.resume .. "/spd" .. seed
+  options.checkpoint, options.checkpoint_every = path .. "/spd" .. seed, cfg.checkpoint_every
+  options.stop_at = cfg.stop_at
+  if cfg.resume ~= "" then
+    local bare = study.settings(cfg, seed)
+    bare.steps, bare.faith_steps, bare.live = 0, 0, false
+    local spd = cl.decomp.spd(net, data.train, bare)
+    if pcall(spd.load, spd, from .. ".safetensors") then return spd end
+    if pcall(spd.load, spd, from .. "-last.safetensors") then options.resume = from .. "-last.safetensors" end
+  end
+  return cl.decomp.spd(net, data.train, options)
+end
+
+-- %% one seed
+local sites = { conv1 = "conv1.act", conv2 = "conv2.act", fc1 = "hidden", fc2 = "logits" }
+
+local function one_seed(seed)
+  local path = cl.run_dir()
+  local data, net = target(seed, path)
+  local accuracy, _, heads = net:accuracy(data.test)
+  cl.log(("seed %d: network right in all heads on %.4f of test images; shape %.4f, colour %.4f, size %.4f"):format(
+    seed, accuracy, heads.shape, heads.colour, heads.size))
+  local spd = decompose(seed, data, net, path)
+  spd:save(path .. "/spd" .. seed .. ".safetensors")
+  local plain = study.settings(cfg, seed)
+  plain.steps, plain.live = 0, false
+  local null = cl.decomp.spd(net, data.train, plain)
+
+  local masks = study.masks(spd, data.test)
+  cl.show(cl.table(masks, {
+    columns = { "mask", "mse", "agreement", "shape", "colour", "size", "accuracy" },
+    title = ("Seed %d: outputs with components in place of all layers"):format(seed),
+    caption = "agreement: same answer as the network in all heads; shape, colour, size: in that head. random and "
+      .. "zeros are the nulls. rounded: components above 0.1 in full, the others off.",
+  }), "masks" .. seed)
+
+  local m, agreement = spd:metrics { batches = 10, full = false }, study.layerwise(spd, data.test)
+  local layers, rows, found, readings = {}, {}, {}, {}
+  for i, layer in ipairs(m.layers) do
+    local name = layer.name
+    layers[i] = {
+      layer = name, components = layer.components, positions = layer.positions, l0 = layer.l0,
+      l0_image = layer.l0_image, alive = layer.alive, relative = layer.relative, agreement = agreement[name],
+    }
+    local r = study.parts(spd, data.test, name)
+    found[name], readings[name] = r, study.reading(r)
+    rows[#rows + 1] = study.row(name, "components", r)
+    rows[#rows + 1] = study.row(name, "units", study.units(net, data.test, sites[name]))
+    rows[#rows + 1] = study.row(name, "untrained", (study.parts(null, data.test, name)))
+  end
+  cl.show(cl.table(layers, {
+    columns = { "layer", "components", "positions", "l0", "l0_image", "alive", "relative", "agreement" },
+    title = ("Seed %d: the layers"):format(seed),
+    caption = "l0: components on at a position, l0_image: anywhere in an image; alive: on at more than 0.1 % of "
+      .. "positions; relative: |W - V U| / |W|; agreement: answers kept when this layer alone is masked at random.",
+  }), "layers" .. seed)
+  local verdicts = cl.table(rows, {
+    columns = study.columns, title = ("Seed %d: what parts stand for"):format(seed),
+    caption = "Verdicts of parts that are on for more than 1 % of test images. values: of "
+      .. #study.values(cfg.sizes) .. ", those that some atomic part stands for; cells: of "
+      .. 9 * cfg.sizes .. ", those where a combination is on alone; interaction: their part of all variance between "
+      .. "cells. units: the network's own, scaled to 0..1; untrained: components and importances at their start.",
+  })
+  cl.show(verdicts, "verdicts" .. seed)
+
+  -- pictures
+  local pages = {}
+  for _, name in ipairs(study.layers) do
+    local heat = found[name] and study.heat(("Seed %d, %s"):format(seed, name), found[name], cfg.sizes)
+    if heat then
+      cl.show(heat, ("heat_%s_%d"):format(name, seed))
+      pages[#pages + 1] = heat
+    end
+  end
+  local images = data.test:range(1, cfg.images)
+  for _, name in ipairs { "conv1", "conv2" } do
+    local tiles = found[name] and study.tiles(spd, name, found[name], cfg.most, cfg.sizes)
+    local maps = found[name] and study.maps(spd, name, found[name], images, cfg.most, cfg.sizes)
+    if tiles then cl.show(tiles, ("tiles_%s_%d"):format(name, seed)) end
+    if maps then cl.show(maps, ("maps_%s_%d"):format(name, seed)) end
+  end
+
+  local totals = { atomic = 0, combination = 0, neither = 0, values = 0, cells = 0 }
+  local seen = {}
+  for _, name in ipairs(study.layers) do
+    local r = found[name]
+    if r then
+      for _, key in ipairs { "atomic", "combination", "neither" } do totals[key] = totals[key] + r.counts[key] end
+      totals.cells = math.max(totals.cells, r.cells_covered)
+      for attribute, values in ipairs(r.covers) do
+        for value, count in ipairs(values) do
+          if count > 0 and not seen[attribute * 10 + value] then
+            seen[attribute * 10 + value], totals.values = true, totals.values + 1
+          end
+        end
+      end
+    end
+  end
+  cl.log(("seed %d: %d atomic, %d combination, %d neither; %d of %d values have an atom, at most %d of %d cells a "
+    .. "combination of their own"):format(seed, totals.atomic, totals.combination, totals.neither, totals.values,
+    #study.values(cfg.sizes), totals.cells, 9 * cfg.sizes))
+  local by_mask = {}
+  for _, row in ipairs(masks) do by_mask[row.mask] = row end
+  return {
+    name = "seed " .. seed, seed = seed, accuracy = accuracy, shape = heads.shape, colour = heads.colour,
+    size = heads.size, ci_agreement = by_mask.ci.agreement, stochastic_agreement = by_mask.stochastic.agreement,
+    rounded_agreement = by_mask.rounded.agreement, zeros_agreement = by_mask.zeros.agreement, atomic = totals.atomic,
+    combination = totals.combination, neither = totals.neither, values = totals.values, cells = totals.cells,
+    readings = readings, layers = layers, verdicts = rows,
+  }, verdicts, pages, masks
+end
+
+-- %% all seeds, and the answer
+local results, report = {}, { "# Coloured shapes: atoms or combinations" }
+for seed = cfg.seed, cfg.seed + cfg.seeds - 1 do
+  local result, verdicts, pages = one_seed(seed)
+  results[#results + 1] = result
+  report[#report + 1] = verdicts
+  for _, page in ipairs(pages) do report[#report + 1] = page end
+end
+
+local function all(key)
+  local list = {}
+  for i, r in ipairs(results) do list[i] = r[key] end
+  return list
+end
+local summary = cl.table(results, {
+  columns = { "name", "accuracy", "ci_agreement", "rounded_agreement", "zeros_agreement", "atomic", "combination",
+    "neither", "values", "cells" },
+  title = "Seeds", caption = "Counts over all layers; values: that an atomic component of any layer stands for; cells: "
+    .. "most that combinations of one layer have to themselves.",
+})
+cl.show(summary, "summary")
+local n_values, n_cells = #study.values(cfg.sizes), 9 * cfg.sizes
+local values, cells = cl.spread(all "values", 1), cl.spread(all "cells", 1)
+local atomic, combination = cl.spread(all "atomic", 1), cl.spread(all "combination", 1)
+local neither = cl.spread(all "neither", 1)
+local answer
+if values.mean >= 0.9 * n_values and atomic.mean > 2 * combination.mean then
+  answer = ("%d atoms"):format(n_values)
+elseif cells.mean >= 0.9 * n_cells then
+  answer = ("%d combinations"):format(n_cells)
+elseif atomic.mean > 2 * combination.mean then
+  answer = ("neither in full, but atoms rather than combinations")
+elseif combination.mean > 2 * atomic.mean then
+  answer = ("neither in full, but combinations rather than atoms")
+else
+  answer = "neither: a mixture"
+end
+local sentence = ("Answer: %s. %s of %d values have an atomic component, %s of %d cells a combination of their own; "
+  .. "components per network: %s atomic, %s combinations, %s neither; %d seed%s."):format(answer, values.text, n_values,
+  cells.text, n_cells, atomic.text, combination.text, neither.text, #results, #results == 1 and "" or "s")
+cl.log(sentence)
+for _, result in ipairs(results) do
+  local text = {}
+  for _, name in ipairs(study.layers) do text[#text + 1] = name .. " " .. (result.readings[name] or "-") end
+  cl.log(result.name .. " by layer: " .. table.concat(text, ", "))
+end
+
+local trained, faithful, sparse = true, true, true
+for _, r in ipairs(results) do
+  trained = trained and r.accuracy >= 0.99
+  faithful = faithful and r.ci_agreement >= 0.95
+  sparse = sparse and r.ci_agreement > 10 * r.zeros_agreement
+end
+cl.check("every network is right in all heads on at least 99 % of test images", trained)
+cl.check("components at their importance keep at least 95 % of the answers", faithful)
+cl.check("and at least ten times what no components keep", sparse)
+report[#report + 1] = summary
+report[#report + 1] = sentence
+cl.report(report)
+return { name = "shapes", answer = answer, seeds = results, checks = cl.checks }

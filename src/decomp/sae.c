@@ -14,7 +14,7 @@
 enum { FEW = 8 }; /* latents to one active one */
 #define ACTS                                                                           \
     "relu topk batchtopk matryoshka abstopk jumprelu jumprelu_tanh jumprelu_sigmoid "  \
-    "gated"
+    "gated stochastic"
 #define NORMS "none standardise unit rms length zscore"
 #define OPT(type, name, dflt, lo, hi, doc)                                             \
     {                                                                                  \
@@ -34,6 +34,9 @@ const OptRow sae_options[] = {
     OPT(OPT_INT, latents, "512", 1, 1000000, "Number of latents."),
     OPT(OPT_NUM, k, "16", 0.001, 1000000,
         "Active latents of an example in the top-k kinds; batchtopk takes fractions."),
+    OPT(OPT_INT, k_min, "0", 0, 1000000,
+        "abstopk in training: the number of an example is drawn between this and k, "
+        "evenly on a logarithmic scale; 0: always k."),
     OPT(OPT_NUM, l0, "0", 0, 1000000,
         "L0 aimed at by activations with a penalty; 0: none, sparsity stays."),
     OPT(OPT_NUM, sparsity, "0.003", 0, 1e6,
@@ -58,6 +61,9 @@ const OptRow sae_options[] = {
         "Dead latents it uses in an example; 0: half the target's dimensions."),
     OPT(OPT_INT, dead_after, "12800", 1, 10000000,
         "Examples without firing after which a latent counts as dead."),
+    OPT(OPT_INT, resample, "0", 0, 10000000,
+        "Every so many steps, up to four fifths of them, latents that are dead start "
+        "again at examples that are badly reconstructed; 0: never."),
     OPT(OPT_NUM, kl, "0", 0, 1e6,
         "Weight of KL(softmax(target) || softmax(output)), where targets are logits."),
     {"start",      OPT_ENUM, offsetof(SaeCfg, start),      "tied",      0, 0, "tied uniform examples",
@@ -68,6 +74,12 @@ const OptRow sae_options[] = {
         "Rows of the decoder have length 1; else penalties weigh a latent by it."),
     OPT(OPT_BOOL, skip, "false", 0, 0,
         "A dense linear path from input to output beside the code."),
+    OPT(OPT_INT, split_latents, "0", 0, 1000000,
+        "Of a cross-layer transcoder over two layers, whose sites are side by side in "
+        "input and target: the latents of the first layer, which read its site and "
+        "write both; the others read and write the second's. 0: no layers."),
+    OPT(OPT_INT, split_in, "0", 0, 1000000, "Input dimensions of the first layer."),
+    OPT(OPT_INT, split_out, "0", 0, 1000000, "Target dimensions of the first layer."),
     OPT(OPT_INT, steps, "3000", 0, 10000000, "Adam steps; 0 keeps the start."),
     OPT(OPT_INT, batch, "256", 1, 1000000, "Examples a step."),
     OPT(OPT_NUM, lr, "1e-3", 0, 10, "Learning rate at its highest."),
@@ -109,6 +121,10 @@ static bool check(const Sae *s, const Tensor *x, const Tensor *y, Err *err)
                        "%s needs a whole k of at least 1, not %g; "
                        "batchtopk takes fractions",
                        s->act->name, c->k);
+    if (c->k_min > 0 && (strcmp(s->act->name, "abstopk") || (double)c->k_min > c->k))
+        return err_set(err, ERR_OPTION,
+                       "k_min is for abstopk, and at most k (%g), not %lld", c->k,
+                       (long long)c->k_min);
     if (c->l0 > (double)c->latents)
         return err_set(err, ERR_OPTION, "l0 is %g, there are %lld latents", c->l0,
                        (long long)c->latents);
@@ -178,7 +194,9 @@ bool sae_make_params(Sae *s, Err *err)
            (!trained || tset_add(s->params, "threshold", &s->theta, err)) &&
            (!gated || (add_param(s, "log_gain", 1, s->M, 0, 0, NULL, err) &&
                        add_param(s, "magnitude_bias", 1, s->M, 0, 0, NULL, err))) &&
-           (!s->cfg.skip || add_param(s, "skip", 2, s->O, s->D, 0, NULL, err));
+           (strcmp(s->act->name, "stochastic") || sae_make_gates(s, err)) &&
+           (!s->cfg.skip || add_param(s, "skip", 2, s->O, s->D, 0, NULL, err)) &&
+           (!s->cfg.split_latents || sae_split(s, err));
 }
 
 bool sae_make_states(Sae *s, Err *err)
@@ -222,8 +240,10 @@ Sae *sae_new(const SaeCfg *cfg, const Tensor *x, const Tensor *target, Err *err)
     s->M = cfg->latents;
     bool mapped = s->own_target && !strcmp(cfg->start, "tied");
     if (sae_make_params(s, err) && sae_make_states(s, err) && sae_norm_fit(s, err) &&
-        (!mapped || sae_start_map(s, err)) && sae_start(s, err))
+        (!mapped || sae_start_map(s, err)) && sae_start(s, err)) {
+        sae_split_apply(s);
         return s;
+    }
     sae_free(s);
     return NULL;
 }
@@ -233,7 +253,8 @@ void sae_free(Sae *s)
     if (!s)
         return;
     Tensor *const own[] = {&s->x,       &s->y,         &s->theta,   &s->shift_in,
-                           &s->gain_in, &s->shift_out, &s->gain_out};
+                           &s->gain_in, &s->shift_out, &s->gain_out, &s->mask_in,
+                           &s->mask_out};
     for (size_t i = 0; i < ARRAY_LEN(own); i++)
         tensor_release(own[i]);
     tset_free(s->params);

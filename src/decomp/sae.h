@@ -20,6 +20,7 @@ typedef struct SaeCfg {
     int64_t latents, k_aux, dead_after, steps, batch, seed, warmup;
     double k, l0, sparsity, theta, width, aux, kl, lr;
     double theta_share, theta_end, width_end, clip;
+    int64_t k_min, resample, split_in, split_out, split_latents;
     bool unit, skip;
 } SaeCfg;
 extern const OptRow sae_options[];

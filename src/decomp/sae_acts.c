@@ -73,7 +73,11 @@ static void train_topk(SaeForm *t)
 
 static void train_abstopk(SaeForm *t)
 {
-    t->f = topk(t->g, t->u, llround(t->s->cfg.k), false, true);
+    Val in[2] = {t->u, sae_draw_limits(t->s, t->g, t->B)};
+    OpAttr a = {
+        .i = {llround(t->s->cfg.k), false, true}
+    };
+    t->f = g_call(t->g, "sparse_topk", in, in[1] == VAL_NONE ? 1 : 2, &a);
 }
 
 static void train_batchtopk(SaeForm *t)
@@ -184,6 +188,11 @@ static const SaeActRow rows[] = {
     {"gated",
      "One encoder, a gate and a magnitude (arXiv 2404.16014); penalty L1 of "
      "the gate's pre-activation.",                                                0,                        train_gated,        gated        },
+    {"stochastic",
+     "u, signed, times an importance in 0..1 that a small network for each latent gives; "
+     "in training times a mask drawn between the importance and 1 (arXiv 2506.20790). "
+     "The penalty is the sum of powers of importances, the power falling from 2 to 0.3.",
+     ACT_SIGNED | ACT_DRAWN, sae_train_stochastic, sae_infer_stochastic},
 };
 
 const SaeActRow *sae_act(const char *name)

@@ -12,7 +12,7 @@ typedef enum SaeNorm {
     NORM_ZSCORE,      /* every dimension mean 0, std 1 */
 } SaeNorm;
 
-enum { ACT_K = 1, ACT_TRAINED = 2, ACT_SHARED = 4, ACT_SIGNED = 8, ACT_COUNTS = 16 };
+enum { ACT_K = 1, ACT_TRAINED = 2, ACT_SHARED = 4, ACT_SIGNED = 8, ACT_COUNTS = 16, ACT_DRAWN = 32 };
 
 /* A forward in training. Values of the graph; VAL_NONE where there is none. */
 typedef struct SaeForm {
@@ -22,6 +22,7 @@ typedef struct SaeForm {
     Val x, y; /* normalised */
     Val enc, enc_b, dec, dec_b, theta;
     Val u, f, out;
+    Val code; /* as at inference, where f is not that: what is counted */
     Val penalty; /* per example, summed over latents: mean over the batch */
     Val extra;   /* in the units of the squared error */
 } SaeForm;
@@ -45,6 +46,10 @@ struct Sae {
     Tensor theta; /* f32 [M]; also among the params when it is trained */
     Tensor shift_in, gain_in, shift_out, gain_out; /* f32: x' = (x - shift) gain */
     double variance; /* total, of the normalised targets */
+    Tensor mask_in, mask_out; /* f32 [M,D] [M,O]; empty unless there are layers */
+    char prefix[16];          /* of its parameters' names in the graph's moments */
+    uint64_t graph;           /* of the last loss, and of that what resampling reads */
+    Val seen_x, seen_error;
 };
 
 bool sae_make_params(Sae *s, Err *err); /* by cfg, act, D, O and M */
@@ -56,6 +61,19 @@ bool sae_make_states(Sae *s, Err *err);
 Val sae_sharpness(Sae *s, Graph *g);
 void sae_follow_line(Sae *s, Graph *g, Val theta);
 bool sae_start(Sae *s, Err *err);
+
+/* sae_layers.c: masks of the two layers of a cross-layer transcoder (ERR_OPTION: sizes
+ * that do not fit); parameters outside of them become 0 and rows unit. */
+bool sae_split(Sae *s, Err *err);
+void sae_split_apply(Sae *s);
+
+/* sae_draw.c: what is drawn anew at every step: numbers of latents [B], the stochastic
+ * activation with its gates, and the starts that dead latents get again. */
+Val sae_draw_limits(Sae *s, Graph *g, int64_t B);
+bool sae_make_gates(Sae *s, Err *err);
+void sae_train_stochastic(SaeForm *t);
+Val sae_infer_stochastic(Sae *s, Graph *g, Val u);
+void sae_resample(Sae *s, Graph *g);
 
 /* sae_start.c: the encoder of a transcoder. */
 bool sae_start_map(Sae *s, Err *err);

@@ -128,10 +128,15 @@ static Val revive(SaeForm *t, Val silence)
     return g_add(g, fit, g_scale(g, below, pull_weight));
 }
 
+static Val counted(const SaeForm *t)
+{
+    return t->code == VAL_NONE ? t->f : t->code;
+}
+
 static void count_silence(SaeForm *t, Val silence)
 {
     Graph *g = t->g;
-    Val in[3] = {g_unary(g, "sparse_used", g_stop(g, t->f)), g_num(g, silence, 0),
+    Val in[3] = {g_unary(g, "sparse_used", g_stop(g, counted(t))), g_num(g, silence, 0),
                  clamp(g, g_shift(g, silence, (double)t->B), 0, 1e7)};
     graph_assign(g, silence, g_call(g, "where", in, 3, NULL));
 }
@@ -172,7 +177,7 @@ static Val sparsity(SaeForm *t, Val clock)
     }
     Val weight = g_num(g, t->penalty, c->sparsity);
     if (c->l0 > 0 && !strcmp(c->control, "pi")) {
-        Val code = g_stop(g, t->f);
+        Val code = g_stop(g, counted(t));
         Val on = g_binary(g, "ne", code, g_num(g, code, 0));
         weight = controlled(t, g_scale(g, g_sum(g, on), 1 / (double)t->B), clock);
     }
@@ -190,7 +195,7 @@ static void begin(SaeForm *t, Sae *s, Graph *g, Val idx, SaeScaled *in, Val *raw
     Val x = g_binary(g, "gather", graph_const(g, &s->x), idx);
     *raw = s->own_target ? g_binary(g, "gather", graph_const(g, &s->y), idx) : x;
     *in = sae_norm_in(s, g, x);
-    *t = (SaeForm){.s = s, .g = g, .x = in->x, .penalty = VAL_NONE, .extra = VAL_NONE};
+    *t = (SaeForm){.s = s, .g = g, .x = in->x, .penalty = VAL_NONE, .extra = VAL_NONE, .code = VAL_NONE};
     t->B = graph_ok(g) ? graph_spec(g, x).dim[0] : 1;
     t->y = s->own_target ? sae_norm_target(s, g, in, *raw) : in->x;
     t->dec = sae_param(s, g, "decoder");
@@ -215,7 +220,12 @@ Val sae_loss(void *ctx, Graph *g, Val idx)
     Val loss = g_scale(g, error, 1 / s->variance);
     if (sparse != VAL_NONE)
         loss = g_add(g, loss, sparse);
-    if (s->cfg.aux > 0)
+    if (s->cfg.resample > 0) {
+        s->graph = graph_id(g);
+        s->seen_x = g_stop(g, s->own_target ? t.x : g_sub(g, t.x, t.dec_b));
+        s->seen_error = g_stop(g, g_sub(g, t.y, t.out));
+    }
+    if (s->cfg.aux > 0 && !(s->act->flags & ACT_DRAWN))
         loss = g_add(g, loss, g_scale(g, revive(&t, silence), s->cfg.aux));
     if (s->cfg.kl > 0) {
         Val kl = g_binary(g, "kl_div", raw, sae_norm_back(s, g, &in, t.out));
@@ -238,11 +248,18 @@ void sae_adjust(void *ctx, Graph *g, OptimParam *p, int n)
             continue;
         p[i].grad = g_binary(g, "tangent_rows", p[i].grad, p[i].param);
     }
+    for (int i = 0; s->mask_in.data && i < n; i++)
+        if (!strcmp(p[i].name, "encoder") || !strcmp(p[i].name, "decoder"))
+            p[i].grad = g_mul(g, p[i].grad,
+                              graph_const(g, p[i].name[0] == 'e' ? &s->mask_in
+                                                                 : &s->mask_out));
 }
 
 void sae_after(void *ctx, Graph *g)
 {
     Sae *s = ctx;
+    if (s->cfg.resample > 0 && s->graph == graph_id(g))
+        sae_resample(s, g);
     Val dec = sae_param(s, g, "decoder");
     if (s->cfg.unit)
         g_unary(g, "unit_rows", dec);

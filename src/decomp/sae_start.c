@@ -94,6 +94,8 @@ static void set_encoder(Sae *s, const Map *m)
             double sum = 0;
             for (int64_t o = 0; o < s->O; o++)
                 sum += a[d * s->O + o] * (double)dec[l * s->O + o];
+            if (s->mask_in.data)
+                sum *= (double)((const float *)s->mask_in.data)[l * s->D + d];
             enc[l * s->D + d] = (float)sum;
             at_mean += sum * m->mean[d];
         }

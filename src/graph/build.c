@@ -203,6 +203,12 @@ Val g_normal(Graph *g, const char *stream, DType t, int ndim, const int64_t *dim
     return draw(g, "normal", stream, t, ndim, dim, 0.0, 1.0);
 }
 
+Val g_uniform(Graph *g, const char *stream, double lo, double hi, DType t, int ndim,
+              const int64_t *dim)
+{
+    return draw(g, "uniform", stream, t, ndim, dim, lo, hi);
+}
+
 Val g_bernoulli(Graph *g, const char *stream, double p, DType t, int ndim,
                 const int64_t *dim)
 {

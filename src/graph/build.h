@@ -39,6 +39,8 @@ Val g_reshape(Graph *g, Val x, int ndim, const int64_t *dim);
 Val g_transpose(Graph *g, Val x); /* 2-D */
 Val g_cross_entropy(Graph *g, Val logits, Val labels);  /* mean over the batch */
 Val g_normal(Graph *g, const char *stream, DType t, int ndim, const int64_t *dim);
+Val g_uniform(Graph *g, const char *stream, double lo, double hi, DType t, int ndim,
+              const int64_t *dim);
 Val g_bernoulli(Graph *g, const char *stream, double p, DType t, int ndim,
                 const int64_t *dim);
 Val g_stop(Graph *g, Val x); /* stop gradient */

@@ -190,6 +190,14 @@ Val graph_state(Graph *g, const char *name, const Tensor *t)
     return old;
 }
 
+Val graph_find_state(const Graph *g, const char *name)
+{
+    for (int i = 0; i < g->states.n; i++)
+        if (strcmp(g->states.at[i].name, name) == 0)
+            return g->states.at[i].val;
+    return VAL_NONE;
+}
+
 Val graph_const(Graph *g, const Tensor *t)
 {
     if (g->failed)

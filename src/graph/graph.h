@@ -22,6 +22,7 @@ Val graph_fail(Graph *g, ErrCode code, const char *fmt, ...) ATTR_PRINTF(3, 4);
 Val graph_input(Graph *g, const char *name, DType t, int ndim, const int64_t *dim);
 Val graph_find_input(const Graph *g, const char *name); /* VAL_NONE: none */
 Val graph_state(Graph *g, const char *name, const Tensor *t);
+Val graph_find_state(const Graph *g, const char *name); /* VAL_NONE: none */
 Val graph_const(Graph *g, const Tensor *t);
 Val graph_number(Graph *g, DType t, double v); /* scalar constant */
 

@@ -2,6 +2,8 @@
  * forward is flat in the threshold. jump and jump_count follow Rajamanoharan et al.
  * 2024 (arXiv 2407.14435): a rectangle kernel of a given width around the threshold.
  * soft_gate is a hard gate with the gradient of a sigmoid. */
+#include <math.h>
+
 #include "graph/build.h"
 #include "graph/families.h"
 #include "graph/sae_kern.h"
@@ -118,7 +120,154 @@ static bool grad_soft(Graph *g, OpGrad *d)
 }
 
 #define GATE_SHAPES "3x5,5; 2x3x4,4; 0x3,3; 7,7; 9x260,260"
+/* ---- latents that start again ---------------------------------------------------- */
+
+enum { AGAIN_M = 7, AGAIN_IN = 13 };
+static const double small = 0.2; /* of the mean length of live encoder rows */
+
+typedef struct Again {
+    const OpArgs *x;
+    int64_t B, M, D, O;
+    double silent, length;
+    RngKey key;
+} Again;
+
+static double get(const Tensor *t, int64_t i)
+{
+    return t->dtype == F64 ? ((const double *)t->data)[i]
+                           : (double)((const float *)t->data)[i];
+}
+
+static void put(const Tensor *t, int64_t i, double v)
+{
+    if (t->dtype == F64)
+        ((double *)t->data)[i] = v;
+    else
+        ((float *)t->data)[i] = (float)v;
+}
+
+static double row_square(const Tensor *t, int64_t r)
+{
+    double sum = 0;
+    int64_t n = t->dim[1];
+    for (int64_t i = 0; i < n; i++)
+        sum += get(t, r * n + i) * get(t, r * n + i);
+    return sum;
+}
+
+static double live_length(const Again *a)
+{
+    double sum = 0, n = 0;
+    for (int64_t m = 0; m < a->M; m++)
+        if (get(a->x->in[1], m) <= a->silent) {
+            sum += sqrt(row_square(a->x->in[4], m));
+            n += 1;
+        }
+    return n > 0 ? sum / n : 1;
+}
+
+/* An example with the probability of its squared error. */
+static int64_t draw_example(const Again *a, int64_t m, double total)
+{
+    float r;
+    rng_uniform_f32(a->key, m, 1, 0, 1, &r);
+    double at = (double)r * total;
+    for (int64_t b = 0; b < a->B; b++) {
+        at -= row_square(a->x->in[3], b);
+        if (at < 0)
+            return b;
+    }
+    return a->B - 1;
+}
+
+static void set_row(const Tensor *w, int64_t m, const Tensor *from, int64_t b,
+                    double length)
+{
+    double size = sqrt(row_square(from, b));
+    int64_t n = w->dim[1];
+    for (int64_t i = 0; size > 0 && i < n; i++)
+        put(w, m * n + i, get(from, b * n + i) / size * length);
+}
+
+static void start_row(const Again *a, int64_t m, int64_t b)
+{
+    const Tensor *const *in = a->x->in;
+    set_row(in[4], m, in[2], b, small * a->length);
+    set_row(in[6], m, in[3], b, 1);
+    put(in[5], m, 0);
+    put(in[1], m, 0);
+    for (int k = AGAIN_M; k < AGAIN_IN; k++) {
+        int64_t width = k < a->x->n_in && in[k] ? tensor_count(in[k]) / a->M : 0;
+        for (int64_t i = 0; i < width; i++)
+            put(in[k], m * width + i, 0);
+    }
+}
+
+static bool run_again(const OpArgs *x, Err *err)
+{
+    (void)err;
+    const Tensor *e = x->in[3];
+    double clock = get(x->in[0], 0), total = 0;
+    Again a = {.x = x,
+               .B = e->dim[0],
+               .M = x->in[1]->dim[0],
+               .D = x->in[2]->dim[1],
+               .O = e->dim[1],
+               .silent = x->attr->f[2]};
+    int64_t step = (int64_t)clock, every = x->attr->i[0];
+    if (step < 1 || step > x->attr->i[1] || step % every)
+        return true;
+    a.key = (RngKey){x->ctx ? x->ctx->seed : 0, rng_stream("sae.again"),
+                     (uint64_t)step};
+    a.length = live_length(&a);
+    for (int64_t b = 0; b < a.B; b++)
+        total += row_square(e, b);
+    for (int64_t m = 0; m < a.M; m++)
+        if (get(x->in[1], m) > a.silent && a.B > 0)
+            start_row(&a, m, draw_example(&a, m, total));
+    return true;
+}
+
+static bool shape_again(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+{
+    (void)out;
+    int64_t M = in[1].ndim == 1 ? in[1].dim[0] : -1;
+    bool fits = in[0].ndim == 0 && M >= 0;
+    for (int k = 2; k < 7; k++)
+        fits = fits && in[k].ndim == (k == 5 ? 1 : 2);
+    fits = fits && in[2].dim[0] == in[3].dim[0] && in[4].dim[0] == M &&
+           in[4].dim[1] == in[2].dim[1] && in[5].dim[0] == M && in[6].dim[0] == M &&
+           in[6].dim[1] == in[3].dim[1];
+    for (int k = AGAIN_M; k < n_in; k++)
+        fits = fits && (in[k].ndim < 0 ||
+                        spec_count(&in[k]) == spec_count(&in[4 + (k - AGAIN_M) % 3]));
+    if (!fits)
+        return err_set(err, ERR_SHAPE,
+                       "clock must be a scalar, silence [M], x [B,D], error [B,O], "
+                       "encoder [M,D], bias [M], decoder [M,O], moments like these");
+    return a->i[0] > 0 ||
+           err_set(err, ERR_OPTION, "every must be at least 1, not %lld",
+                   (long long)a->i[0]);
+}
+
 const OpRow ops_sae[] = {
+    {.name = "start_again",
+     .sig = "clock, silence, x, error, encoder, bias, decoder, m1?, m2?, m3?, v1?, v2?, "
+            "v3?, every:i, last:i, silent:f",
+     .doc = "Resampling (Bricken et al. 2023): at steps that `every` divides, up to "
+            "`last`, latents whose silence is above `silent` get the direction of an "
+            "example of this batch, drawn by its squared error, as encoder (a fifth as "
+            "long as live ones) and that of its error as decoder; bias, silence and "
+            "moments become 0.",
+     .flags = OP_EFFECT | OP_NODIFF,
+     .inplace = 2 | 0x1ff0,
+     .shape = shape_again,
+     .run = run_again,
+     .test = {.shapes = ",4,3x5,3x2,4x5,4,4x2,4x5,4,4x2,4x5,4,4x2; "
+                        ",4,3x5,3x2,4x5,4,4x2; ,0,3x5,3x2,0x5,0,0x2",
+              .attrs = "every=1 last=10 silent=1.2; every=1 last=10 silent=1.2; every=1 "
+                       "last=5 silent=0",
+              .lo = 1, .hi = 1.5}},
     {.name = "jump",
      .sig = "u, theta, width:f=1e-3",
      .doc = "JumpReLU: u where it is above its latent's threshold, else 0. u is "

@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
-#include "script/lb.h"
+#include "script/lb_text.h"
 #include "tensor/io.h"
 
 typedef struct Format {
@@ -304,6 +304,9 @@ static const Format formats[] = {
     {".csv",         load_csv,         save_csv,         true },
     {".tsv",         load_tsv,         save_tsv,         true },
     {".png",         load_png,         NULL,             false},
+    {".json",        lb_load_json,     lb_save_json,     false},
+    {".md",          NULL,             lb_save_text,     false},
+    {".txt",         NULL,             lb_save_text,     false},
 };
 
 static bool has_suffix(const char *s, const char *suffix)
@@ -364,11 +367,12 @@ const LbFn lb_exchange_fns[] = {
      ".pt and .pth such a table and one of their metadata; .csv and .tsv a tensor "
      "[N,C] and the list of column names when the first line has them (dtype is for "
      "these). A .pt file is read without executing anything; damaged files are "
-     "refused with one sentence.", cl_load, csv_options, &n_csv_options,
+     "refused with one sentence. .json gives tables, texts and numbers.", cl_load, csv_options, &n_csv_options,
      "tensors = cl.load(\"net.pt\")"},
     {"cl.save", "(path, value, { header = names })",
      "Writes a file by its suffix: a tensor as .npy, a table of named tensors as .npz "
-     "or .safetensors, a tensor [N,C] as .csv or .tsv (header: its column names). The "
+     "or .safetensors, a tensor [N,C] as .csv or .tsv (header: its column names), any "
+     "value as .json, a text as .md or .txt. The "
      "file appears whole or not at all; equal values give equal bytes.", cl_save, NULL,
      NULL, "cl.save(\"weights.npz\", { w = cl.ones({ 2, 3 }) })"},
 };

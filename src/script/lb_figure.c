@@ -493,7 +493,9 @@ static int cl_report(lua_State *L)
     Lb *lb = lb_of(L);
     Err err;
     char path[1024];
+    const char *name = luaL_optstring(L, 2, "report.md");
     luaL_checktype(L, 1, LUA_TTABLE);
+    luaL_argcheck(L, *name && !strchr(name, '/'), 2, "a file name without folders");
     if (!lb->run)
         return 0;
     int n = (int)lua_rawlen(L, 1);
@@ -505,7 +507,7 @@ static int cl_report(lua_State *L)
         lua_pop(L, 1);
     }
     if (!str_ok(s, &err) ||
-        !path_join(path, sizeof path, run_dir(lb->run), "report.md", &err) ||
+        !path_join(path, sizeof path, run_dir(lb->run), name, &err) ||
         !file_write_all(path, s->s, s->len, &err))
         return lb_raise(L, &err);
     return 0;
@@ -529,9 +531,9 @@ const LbFn lb_figure_fns[] = {
      "the first row are shown.",
      cl_table, table_options, &n_table_options,
      "cl.table { { name = \"a\", loss = 0.5 } }"},
-    {"cl.report", "({ item, ... })",
-     "Writes report.md in the run's folder from texts (Markdown) and figures, in "
-     "order.",
+    {"cl.report", "({ item, ... }, name = \"report.md\")",
+     "Writes that file in the run's folder from texts (Markdown) and figures, in order; "
+     "it appears whole or not at all.",
      cl_report, NULL, NULL, NULL},
     {"cl.compare", "(columns, { rows = {...}, title = text })",
      "A table with one row a metric and one column a method: columns is a list of { "

@@ -31,6 +31,26 @@ test("hostile and damaged files are refused", function()
   assert(not io.open("pickle-was-run"))
 end)
 
+test("json and text", function()
+  local value = { name = "a", list = { 1, 2.5, true }, deep = { inf = math.huge, text = "nan?" }, n = 3 }
+  cl.save(dir .. "/v.json", value)
+  local back = cl.load(dir .. "/v.json")
+  equal(back.name .. back.deep.text, "anan?")
+  equal(back.list[2], 2.5)
+  equal(back.list[3], true)
+  equal(back.deep.inf, math.huge)
+  equal(math.type(back.n), "integer")
+  cl.save(dir .. "/t.md", "# one\n")
+  equal(io.open(dir .. "/t.md"):read("a"), "# one\n")
+  raises(function() cl.load(dir .. "/t.md") end, "can only be written", ".json")
+  cl.save(dir .. "/bad.txt", "{")
+  assert(os.rename(dir .. "/bad.txt", dir .. "/bad.json"))
+  raises(function() cl.load(dir .. "/bad.json") end, "bad.json", "no JSON", "line 1")
+  cl.report({ "# two" }, "TWO.md")
+  equal(io.open(dir .. "/TWO.md"):read("a"), "# two\n\n")
+  raises(function() cl.report({}, "a/b.md") end, "without folders")
+end)
+
 test("npz and safetensors round trips, also of a network's parameters", function()
   local net = cl.model.mlp { input = 6, hidden = "4", classes = 3 }
   for _, suffix in ipairs { ".npz", ".safetensors" } do

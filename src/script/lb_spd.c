@@ -345,6 +345,7 @@ static int spd_single_fn(lua_State *L)
     Err err;
     LSpd *u = lb_check_spd(L, 1);
     int l = lb_spd_layer(L, 2, u);
+    lua_settop(L, 3);
     LTensor *out = lb_push_tensor(L);
     if (!spd_single(u->s, l, model_in(u->net.model), lua_toboolean(L, 3), &out->t, &err))
         return lb_raise(L, &err);

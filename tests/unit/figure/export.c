@@ -75,7 +75,7 @@ static void test_svg(void **unused)
                          count(s, "</g>") + count(s, "<g/>") - count(s, "</glyph>"));
         assert_null(strstr(s, "evil"));
         assert_null(strchr(s, '\033'));
-        bool raster = i == 6 || i == 7 || i == 8 || i == 10;
+        bool raster = i == 6 || i == 7 || i == 8 || i == 10 || i == 12;
         assert_int_equal(strstr(s, "<image") != NULL, raster);
         mem_free(s);
         figure_free(f);
@@ -206,7 +206,7 @@ static void test_documents(void **unused)
     golden_text("csv-between", 9, csv);
     golden_text("csv-table", 11, csv);
     golden_text("latex-table", 11, latex);
-    golden_text("latex-text", 12, latex);
+    golden_text("latex-text", 13, latex);
     golden_text("latex-plot", 0, latex);
     golden_text("markdown-plot", 0, markdown);
     golden_text("markdown-table", 11, markdown);

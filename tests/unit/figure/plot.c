@@ -23,7 +23,7 @@ static void test_golden(void **unused)
     static const char *const names[ZOO] = {
         "plot",        "scatter",       "counts",      "two-counts", "bars",
         "signed-bars", "heat",          "large-heat",  "bipartite",  "between",
-        "component",   "table-hostile", "text-hostile"};
+        "component",   "table-hostile", "set",         "text-hostile"};
     for (int i = 0; i < ZOO; i++) {
         char name[64];
         Figure *f = zoo(i);
@@ -382,6 +382,96 @@ static bool copy(void *ctx, Err *err)
     return f != NULL;
 }
 
+static void draw_one(const Figure *f, int r, int rows, DrawStyle style, const char *name)
+{
+    Grid g;
+    Str t;
+    Err err = {0};
+    str_init(&t);
+    assert_ok(figure_draw_component(f, r, rows, &style, &g, &err), err);
+    assert_int_equal(g.cols, style.width);
+    grid_print(&g, style.level, &t);
+    if (name)
+        golden_check(name, &t);
+    grid_done(&g);
+    str_done(&t);
+}
+
+/* One component on a screen: as large as fits, and never wider than the screen. */
+static void test_one_component(void **unused)
+{
+    (void)unused;
+    Err err = {0};
+    Grid g;
+    DrawStyle style = style_of(LEVEL_256, 80);
+    Figure *f = zoo_set();
+    draw_one(f, 1, 21, style, "one-256-80");
+    draw_one(f, 1, 21, style_of(LEVEL_MONO, 80), "one-mono-80");
+    draw_one(f, 2, 37, style_of(LEVEL_ANSI, 160), "one-ansi-160");
+    for (int width = 20; width <= 220; width += 7)
+        for (int rows = 1; rows < 90; rows += 8)
+            for (int level = LEVEL_MONO; level <= LEVEL_TRUE; level++)
+                draw_one(f, rows % 5, rows, style_of((Level)level, width), NULL);
+    assert_false(figure_draw_component(f, 5, 20, &style, &g, &err));
+    assert_has(err.msg, "the figure has 5");
+    assert_false(figure_draw_component(f, -1, 20, &style, &g, &err));
+    figure_free(f);
+}
+
+static void test_component_order(void **unused)
+{
+    (void)unused;
+    int order[5];
+    Figure *f = zoo_set();
+    static const int falling[] = {0, 1, 3, 4, 2}, rising[] = {4, 3, 1, 0, 2};
+    static const int last[] = {0, 2, 3, 4, 1}; /* equal ones as they are, NaN behind */
+    figure_component_order(f, 0, false, order);
+    assert_memory_equal(order, falling, sizeof order);
+    figure_component_order(f, 0, true, order);
+    assert_memory_equal(order, rising, sizeof order);
+    figure_component_order(f, 1, false, order);
+    assert_memory_equal(order, last, sizeof order);
+    figure_component_order(f, -1, false, order);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(order[i], i);
+    figure_free(f);
+}
+
+/* What is not the same for every component is refused, and freed. */
+static void test_component_parts(void **unused)
+{
+    (void)unused;
+    Err err = {0};
+    float v[12] = {0};
+    Figure *f = zoo_set(), *images = figure_images(6, 1, 2, v, true, NULL);
+    Figure *heat = figure_heat(4, 3, v, true, NULL), *text = figure_text("x", NULL);
+    images->each = heat->each = text->each = true;
+    assert_false(figure_add_part(f, images, &err));
+    assert_has(err.msg, "each of 5 components");
+    assert_false(figure_add_part(f, heat, &err));
+    assert_false(figure_add_part(f, text, &err));
+    assert_null(figure_components(0, &err));
+    figure_free(f);
+}
+
+static bool one(void *ctx, Err *err)
+{
+    DrawStyle style = style_of(LEVEL_256, 100);
+    Grid g;
+    bool ok = figure_draw_component(ctx, 1, 30, &style, &g, err);
+    if (ok)
+        grid_done(&g);
+    return ok;
+}
+
+static void test_one_memory(void **unused)
+{
+    (void)unused;
+    Figure *f = zoo_set();
+    assert_true(fail_each_alloc(one, f) >= 5);
+    figure_free(f);
+}
+
 static void test_memory(void **unused)
 {
     (void)unused;
@@ -402,7 +492,9 @@ int main(void)
         cmocka_unit_test(test_ticks),          cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_counts),         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_crowded_labels), cmocka_unit_test(test_copies_are_equal),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory),         cmocka_unit_test(test_one_component),
+        cmocka_unit_test(test_component_order), cmocka_unit_test(test_component_parts),
+        cmocka_unit_test(test_one_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

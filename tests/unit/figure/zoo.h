@@ -185,7 +185,50 @@ static inline Figure *zoo_table(void)
     return f;
 }
 
-enum { ZOO = 13 };
+/* Pictures, examples up and down, bars, curves, and something about all of them. */
+static inline Figure *zoo_set(void)
+{
+    enum { N = 5 };
+    float v[N * 2 * 64], bar[N * 3];
+    double x[5] = {0, 1, 2, 3, 4}, y[N], lo[N], hi[N];
+    for (int i = 0; i < N * 2 * 64; i++)
+        v[i] = (float)cos(0.21 * i);
+    for (int i = 0; i < N * 3; i++)
+        bar[i] = (float)sin(1.7 * i);
+    Figure *f = figure_components(N, NULL);
+    Figure *pictures = figure_images(2 * N, 8, 8, v, true, NULL);
+    Figure *up = figure_images(2 * N, 8, 8, v, false, NULL);
+    Figure *down = figure_images(N, 8, 8, v, false, NULL);
+    Figure *heads = figure_heat(N, 3, bar, true, NULL), *curves = figure_plot(NULL);
+    assert_true(f && pictures && up && down && heads && curves);
+    pictures->scale = SCALE_EACH;
+    for (int i = 0; i < N; i++) {
+        y[i] = i == 2 ? (double)NAN : 1.0 / (1 + i);
+        lo[i] = 0.1;
+        hi[i] = i == 1 ? (double)NAN : 2;
+        assert_true(figure_add_series(curves, NULL, MARK_BINS, 4, x, y, NULL, NULL, NULL) &&
+                    figure_set_label(up, 2 * i, "7  0.53", NULL));
+    }
+    assert_true(figure_set_left(f, 1, "part " HOSTILE, NULL) &&
+                figure_set_right(heads, 1, "one", NULL) &&
+                figure_set_title(heads, "heads", NULL) &&
+                figure_set_title(up, "drive it up", NULL) &&
+                figure_set_title(down, "drive it down", NULL) &&
+                figure_set_title(f, "a set", NULL) &&
+                figure_add_series(f, "effect", MARK_LINE, N, NULL, y, NULL, NULL, NULL) &&
+                figure_add_series(f, "gini", MARK_LINE, N, NULL, hi, lo, hi, NULL));
+    char name[] = "similarity";
+    Between b = {name, 0.9, NAN, NAN, 0.1, NAN, NAN, 0.95};
+    pictures->each = up->each = down->each = heads->each = curves->each = true;
+    assert_true(figure_add_between(f, &b, NULL) && figure_add_part(f, pictures, NULL) &&
+                figure_add_part(f, heads, NULL) && figure_add_part(f, up, NULL) &&
+                figure_add_part(f, down, NULL) && figure_add_part(f, curves, NULL) &&
+                figure_add_part(f, zoo_bars(0), NULL));
+    f->per_row = 2;
+    return f;
+}
+
+enum { ZOO = 14 };
 
 /* All kinds by number, for tests that treat them alike. */
 static inline Figure *zoo(int i)
@@ -203,6 +246,7 @@ static inline Figure *zoo(int i)
     case 9: return zoo_between();
     case 10: return zoo_component();
     case 11: return zoo_table();
+    case 12: return zoo_set();
     default: return figure_text("words " HOSTILE "\n\tend", NULL);
     }
 }

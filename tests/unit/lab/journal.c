@@ -568,7 +568,12 @@ static Figure *everything(void)
     Figure *heat = figure_heat(2, 3, px, true, &err);
     Figure *graph = figure_bipartite(2, 2, &err), *metrics = figure_between(&err);
     Figure *images = figure_images(2, 1, 3, px, false, &err);
+    Figure *set = figure_components(2, &err), *pair = figure_images(2, 1, 3, px, true, &err);
     assert_true(page && inner && plot && bars && heat && graph && metrics && images);
+    assert_true(set && pair);
+    pair->each = true;
+    pair->group = 2;
+    set->per_row = 2;
     plot->x.lo = -1;
     plot->x.hi = 2;
     heat->scale = SCALE_EACH;
@@ -592,7 +597,11 @@ static Figure *everything(void)
         figure_add_part(inner, images, &err) && figure_add_part(inner, plot, &err) &&
         figure_add_part(page, heat, &err) && figure_add_part(page, inner, &err) &&
         figure_add_part(page, bars, &err) && figure_add_part(page, graph, &err) &&
-        figure_add_part(page, metrics, &err) && figure_set_title(page, "all", &err));
+        figure_add_part(page, metrics, &err) && figure_set_title(page, "all", &err) &&
+        figure_set_left(set, 1, "second", &err) && figure_add_part(set, pair, &err) &&
+        figure_add_between(set, &b, &err) &&
+        figure_add_series(set, "m", MARK_LINE, 2, NULL, y, lo, hi, &err) &&
+        figure_add_part(page, set, &err));
     return page;
 }
 
@@ -617,7 +626,7 @@ static void every_kind_of_figure_comes_back(void **state)
     str_init(&first);
     str_init(&second);
     Figure *f = everything();
-    assert_int_equal(jfigure_pixels(f), 12);
+    assert_int_equal(jfigure_pixels(f), 18);
     write_out(f, "first", &first);
     figure_free(f);
     json_t *ev = jval_parse(first.s, first.len, &err);
@@ -635,7 +644,7 @@ static void every_kind_of_figure_comes_back(void **state)
     str_done(&second);
     size_t n, m;
     char *a = read_text("first", &n), *b = read_text("second", &m);
-    assert_int_equal(n, 48);
+    assert_int_equal(n, 72);
     assert_int_equal(m, n);
     assert_memory_equal(a, b, n);
     free(a);

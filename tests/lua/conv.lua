@@ -1,0 +1,154 @@
+-- Convolutional networks from a script: training, files, sites; their stochastic decomposition with every metric
+-- and picture; what attributes of components say; and what is refused.
+local study = require "cleave.shapes_study"
+
+local shapes = cl.data.shapes { train = 400, test = 300, seed = 3 }
+
+local function difference(a, b)
+  return (a - b):abs():max():item()
+end
+
+local function network()
+  return cl.model.cnn {
+    channels = 3, height = 32, width = 32, conv = { 4, 6 }, hidden = { 12 }, heads = { 3, 3, 3 }, seed = 2,
+  }
+end
+
+local net = network()
+local fit = cl.train(net, shapes, { epochs = 4, batch = 32, lr = 3e-3 })
+
+test("a convolutional network learns, is saved and read", function()
+  assert(fit.loss < 3.2)
+  local accuracy, nll, heads = net:accuracy(shapes.test)
+  near(accuracy, fit.test_acc, 1e-12)
+  assert(nll > 0 and heads.colour >= accuracy)
+  local path = cl.run_dir() .. "/cnn.safetensors"
+  net:save(path)
+  local back = cl.model.load(path)
+  equal(difference(back:logits(shapes.test), net:logits(shapes.test)), 0)
+  local again = cl.model.cnn {
+    channels = 3, height = 32, width = 32, conv = { 4, 6 }, hidden = { 12 }, heads = { 3, 3, 3 }, seed = 7,
+  }
+  assert(difference(again:logits(shapes.test), net:logits(shapes.test)) > 0)
+  again:import(cl.load(path))
+  equal(difference(again:logits(shapes.test), net:logits(shapes.test)), 0)
+end)
+
+test("digits by convolution", function()
+  local mnist = cl.data.mnist()
+  local digits = cl.model.cnn { conv = 4, hidden = 32, seed = 1 }
+  local r = cl.train(digits, { train = mnist.train:range(1, 4000), test = mnist.test:range(1, 500) }, {
+    epochs = 2, batch = 64, lr = 3e-3,
+  })
+  assert(r.test_acc > 0.8, r.test_acc)
+  equal(table.concat(digits:activations(mnist.test:range(1, 2), "conv1.pool").shape, "x"), "2x4x14x14")
+end)
+
+test("ops agree with linear maps of patches", function()
+  local rng = cl.rng(4)
+  local x, w, b = rng:normal { 2, 3, 7, 6 }, rng:normal { 4, 3, 3, 2 }, rng:normal { 4 }
+  local y = cl.conv2d(x, w, b, { stride = 2, pad = 1 })
+  local rows = x:unfold2d { kh = 3, kw = 2, stride = 2, pad = 1 }
+  local z = cl.linear(rows:reshape { rows.shape[1] * rows.shape[2], 18 }, w:reshape { 4, 18 }, b)
+  z = z:reshape { 2, y.shape[3], y.shape[4], 4 }:permute { axes = { 1, 4, 2, 3 } }
+  near(difference(y, z), 0, 1e-5)
+  equal(x:max_pool2d { size = 2 }.shape[3], 3)
+  near(x:avg_pool2d({ size = 6, stride = 1, size_w = 6 }):at(1, 1, 1, 1), x:slice(3, 1, 6):mean { axis = 3 }
+    :mean { axis = 3 }:at(1, 1), 1e-6)
+  raises(function() cl.conv2d(x, rng:normal { 4, 2, 3, 3 }) end, "the kernel has 2 channels, not 3")
+  raises(function() x:max_pool2d { size = 2, pad = 2 } end, "at most half of the size")
+end)
+
+local options = {
+  layers = "conv1=6,conv2=6,fc1=6,fc2=5", steps = 30, batch = 8, ci = "linear", recon = 0, layerwise = 0, subset = 1,
+  importance = 0.5, p = 2, p_final = 0.5, faithfulness = 1, faith_steps = 20, live = false, seed = 4,
+}
+local function decompose(more)
+  local o = {}
+  for k, v in pairs(options) do o[k] = v end
+  for k, v in pairs(more or {}) do o[k] = v end
+  return cl.decomp.spd(net, shapes.train, o)
+end
+local spd = decompose()
+
+test("every metric and picture of a mixed network", function()
+  local m = spd:metrics { batches = 2, adversary = true }
+  equal(#m.layers, 4)
+  equal(m.layers[1].positions, 1024)
+  equal(m.layers[2].positions, 256)
+  equal(m.layers[4].positions, 1)
+  for _, layer in ipairs(m.layers) do
+    assert(layer.l0 <= layer.l0_image + 1e-9 and layer.l0_image <= layer.components)
+    equal(layer.hist_ci:sum():item(), 16 * layer.positions * layer.components)
+    equal(layer.hist_ci_image:sum():item(), 16 * layer.components)
+    assert((layer.density_image - layer.density):min():item() >= -1e-9)
+  end
+  local units = study.units(net, shapes.test, "conv1.act")
+  equal(#units, 4)
+  for _, layer in ipairs(study.layers) do
+    local r, q = study.parts(spd, shapes.test, layer)
+    equal(q.shape[1], 300)
+    assert(study.heat(layer, r, 3) or #study.order(r) == 0)
+    equal(study.row(layer, "components", r).layer, layer)
+    assert(({ atoms = 1, combinations = 1, mixed = 1, nothing = 1, ["towards atoms"] = 1,
+      ["towards combinations"] = 1 })[study.reading(r)])
+    study.maps(spd, layer, r, shapes.test:range(1, 2), 4, 3)
+  end
+  local r = study.parts(spd, shapes.test, "conv1")
+  assert(study.tiles(spd, "conv1", r, 4, 3))
+  local masks = study.masks(spd, shapes.test)
+  equal(#masks, 6)
+  for _, row in ipairs(masks) do assert(row.mse >= 0 and row.agreement <= row.shape) end
+  assert(study.layerwise(spd, shapes.test).fc2)
+end)
+
+test("importances of a convolution are maps, and pool", function()
+  local x = shapes.test:range(1, 3)
+  local rows, maps = spd:importance(x, "conv2"), spd:maps(x, "conv2")
+  equal(table.concat(maps.shape, "x"), "3x6x16x16")
+  near(rows:at(256 + 16 * 3 + 5, 2), maps:at(2, 2, 4, 4 + 1), 1e-9)
+  local max, mean = spd:pooled(x, "conv2")
+  equal(difference(max, maps:reshape { 3, 6, 256 }:max { axis = 3 }), 0)
+  near(difference(mean, maps:reshape { 3, 6, 256 }:mean { axis = 3 }), 0, 1e-6)
+  local V, U = spd:tiles("conv1")
+  equal(table.concat(V.shape, "x"), "6x3x3x3")
+  near(difference(V:reshape { 6, 27 }:transpose():matmul(U), spd:V("conv1"):matmul(spd:U("conv1"))), 0, 1e-5)
+end)
+
+test("a decomposition goes on where it stopped, bit for bit", function()
+  local path = cl.run_dir() .. "/spd"
+  pcall(decompose, { checkpoint = path, checkpoint_every = 10, stop_at = 13 })
+  local resumed = decompose { resume = path .. "-last.safetensors" }
+  for _, layer in ipairs(study.layers) do
+    equal(difference(resumed:V(layer), spd:V(layer)), 0, layer)
+    equal(difference(resumed:U(layer), spd:U(layer)), 0, layer)
+  end
+end)
+
+test("attributes: gates known by hand, scores, and what is refused", function()
+  local labels, red, both = {}, {}, {}
+  for i = 0, 359 do
+    local k = i % 9
+    labels[i + 1], red[i + 1], both[i + 1] = k, k % 3 == 0 and 1 or 0, k == 0 and 1 or 0
+  end
+  local q = cl.stack(cl.tensor(red), cl.tensor(both)):transpose()
+  labels = cl.tensor(labels, { dtype = "i32" })
+  local r = cl.attributes(q, labels, { grid = { 3, 3 } })
+  equal(r[1].verdict, "atomic")
+  equal(r[1].attribute, 2)
+  equal(r[1].value, 0)
+  equal(r[2].verdict, "combination")
+  equal(r[2].single, true)
+  near(r[2].interaction, 0.5, 1e-9)
+  equal(r.covered, 1)
+  equal(r.cells_covered, 1)
+  near(r.groups:at(4, 1), 1, 1e-9)
+  raises(function() cl.attributes(q, labels) end, "grid = { 3, 3, ... }")
+  raises(function() cl.attributes(q, labels, { grid = { 3 } }) end, "outside 0..2")
+  raises(function() cl.attributes(q, labels, { grid = { 3, 3 }, shuffle = 2 }) end, "did you mean 'shuffles'")
+  raises(function() spd:pooled(shapes.test, "conv3") end, "there is no layer 'conv3'")
+  raises(function() cl.model.cnn { conv = { 8, 8, 8, 8, 8 } } end, "nothing is left of images of 28x28")
+  raises(function() cl.data.shapes { sizes = 4 } end, "'sizes'")
+  raises(function() cl.train(cl.model.cnn { channels = 3, height = 32, width = 32 }, shapes) end,
+    "the 3 heads of shapes train need 9")
+end)

@@ -156,16 +156,36 @@ static void add_base64(const unsigned char *s, size_t n, Str *out)
     }
 }
 
-bool output_png64(const Notebook *nb, const json_t *figure, Str *out, Err *err)
+/* A display that was turned has the picture of its first drawing: it is made anew. */
+static bool draw_again(const Notebook *nb, const json_t *event, const char *path,
+                       Err *err)
 {
-    char path[PATH_MAX], *data;
-    size_t n;
+    Figure *f = nb->reader ? jreader_figure(nb->reader, event, err) : NULL;
+    bool ok = !nb->reader || (f && figure_png(f, path, err));
+    figure_free(f);
+    return ok;
+}
+
+bool output_png(const Notebook *nb, const json_t *figure, char **data, size_t *n,
+                Err *err)
+{
+    char path[PATH_MAX];
     const char *png = jval_get(figure, "png", "");
-    if (!png[0] || png[0] == '/' || strstr(png, ".."))
+    if (!strchr(png, '/') || png[0] == '/' || strstr(png, ".."))
         return err_set(err, ERR_FORMAT,
                        "a figure has no picture in the session's folder");
-    if (!path_join(path, sizeof path, nb->place.dir, png, err) ||
-        !file_read_all(path, PNG_MAX, &data, &n, err))
+    const json_t *control = json_object_get(figure, "control");
+    return path_join(path, sizeof path, nb->place.dir, png, err) &&
+           (jval_get_int(control, "count", 0) == 0 ||
+            draw_again(nb, figure, path, err)) &&
+           file_read_all(path, PNG_MAX, data, n, err);
+}
+
+bool output_png64(const Notebook *nb, const json_t *figure, Str *out, Err *err)
+{
+    char *data;
+    size_t n;
+    if (!output_png(nb, figure, &data, &n, err))
         return false;
     add_base64((const unsigned char *)data, n, out);
     mem_free(data);

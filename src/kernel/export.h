@@ -38,6 +38,9 @@ bool html_write(const Notebook *nb, Str *out, Err *err);
  * longer than `max` bytes; always valid UTF-8. */
 bool output_text(const Notebook *nb, const Cell *c, const json_t *out_entry, size_t max,
                  Str *out, Err *err);
+/* The picture of a figure event; *data is the caller's. */
+bool output_png(const Notebook *nb, const json_t *figure, char **data, size_t *n,
+                Err *err);
 /* The figure's PNG file as base64, without line breaks. */
 bool output_png64(const Notebook *nb, const json_t *figure, Str *out, Err *err);
 /* A metric entry as the printer shows it. */

@@ -10,7 +10,7 @@
 #include "lab/jval.h"
 #include "script/lualex.h"
 
-enum { TEXT_MAX = 64 << 10, PNG_MAX = 64 << 20 };
+enum { TEXT_MAX = 64 << 10 };
 
 /* What an output says as plain text; false: it is a figure. */
 static bool plain_output(const Notebook *nb, const Cell *c, const json_t *ev, Str *t)
@@ -55,17 +55,12 @@ static void fenced(const char *text, const char *language, Str *out)
 static bool copy_picture(const Notebook *nb, const json_t *ev, const char *files,
                          char name[128], Err *err)
 {
-    char from[PATH_MAX], to[PATH_MAX], *data;
+    char to[PATH_MAX], *data;
     size_t n;
-    const char *png = jval_get(ev, "png", ""), *base = strrchr(png, '/');
-    if (!base || png[0] == '/' || strstr(png, ".."))
-        return err_set(err, ERR_FORMAT,
-                       "a figure has no picture in the session's folder");
-    snprintf(name, 128, "%s", base + 1);
-    if (!dir_make(files, err) ||
-        !path_join(from, sizeof from, nb->place.dir, png, err) ||
-        !path_join(to, sizeof to, files, name, err) ||
-        !file_read_all(from, PNG_MAX, &data, &n, err))
+    const char *base = strrchr(jval_get(ev, "png", ""), '/');
+    snprintf(name, 128, "%s", base ? base + 1 : "");
+    if (!dir_make(files, err) || !path_join(to, sizeof to, files, name, err) ||
+        !output_png(nb, ev, &data, &n, err))
         return false;
     bool ok = file_write_all(to, data, n, err);
     mem_free(data);

@@ -75,13 +75,16 @@ static void finish(Session *k, int cell, ScriptEnd end, double secs,
     json_decref(ev);
     if (taken_result) /* behind the end, as a run writes it */
         journal_event(k->journal, "result",
-                      json_pack("{s:i,s:o}", "cell", cell, "result", taken_result),
+                      json_pack("{s:i,s:O}", "cell", cell, "result", taken_result),
                       NULL);
     if (end != SCRIPT_DONE && k->stop_on_error && k->doc->n_queue > 0) {
         char text[64];
         snprintf(text, sizeof text, "cell %d %s", cell, status_name[end]);
         session_cancel(k, text, NULL);
     }
+    if (k->doc->n_queue == 0)
+        part_close(k, status_name[end], taken_result);
+    json_decref(taken_result);
 }
 
 /* Runs one cell; the lock is held on entry and exit, and free while Lua runs. */
@@ -106,6 +109,7 @@ static void run_cell(Session *k, Cell *c)
     ScriptEnd end = SCRIPT_FAILED;
     if (ok) {
         pthread_mutex_unlock(&k->lock);
+        journal_before_metric(k->journal, part_open, k);
         end = script_run_cell(k->script, text.s, text.len, chunk, &result, &err);
         fflush(NULL);
         pthread_mutex_lock(&k->lock);

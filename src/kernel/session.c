@@ -292,12 +292,10 @@ static bool lives_elsewhere(const Session *k, Err *err)
     return elsewhere;
 }
 
-static bool describe(Session *k, Err *err)
+bool session_describe(const Session *k, Run *r, Err *err)
 {
-    Run *r = k->run;
     char cwd[PATH_MAX];
-    return run_set(r, "kind", json_string("session"), err) &&
-           run_set(r, "version", json_string(CLEAVE_VERSION), err) &&
+    return run_set(r, "version", json_string(CLEAVE_VERSION), err) &&
            run_set(r, "script", jval_str(k->place.file), err) &&
            run_set(r, "cwd", jval_str(getcwd(cwd, sizeof cwd) ? cwd : ""), err) &&
            run_set(r, "isa", json_string(isa_name()), err) &&
@@ -334,7 +332,8 @@ static bool open_session(Session *k, const SessionArgs *a, Err *err)
     k->journal = run_journal(k->run);
     journal_capture_std(k->journal);
     k->started = clock_wall();
-    return describe(k, err) && run_save(k->run, err) &&
+    return run_set(k->run, "kind", json_string("session"), err) &&
+           session_describe(k, k->run, err) && run_save(k->run, err) &&
            session_emit(k, "state", json_pack("{s:s}", "state", "running"), err) &&
            session_emit(k, "kernel",
                         json_pack("{s:i,s:s,s:s}", "pid", (int)getpid(), "version",

@@ -34,6 +34,7 @@ typedef struct Session {
     int lock_fd;
     Run *run;
     Journal *journal;
+    Run *part; /* what is measured now, as a run of its own; the Lua thread's */
     Ticker *ticker;
     double started; /* unix seconds */
 
@@ -75,6 +76,12 @@ bool session_cancel(Session *k, const char *why, Err *err);
  * when it is gone. */
 bool session_look_at_disk(Session *k, char hash[17], Err *err);
 void session_wake(Session *k); /* the request thread; async-signal-safe */
+/* What run.json says about the notebook and the machine. */
+bool session_describe(const Session *k, Run *r, Err *err);
+
+/* part.c: a run folder for what is measured; part_open() is for journal_before_metric(). */
+void part_open(void *session);
+void part_close(Session *k, const char *state, const json_t *result);
 
 /* runner.c: the Lua thread. */
 bool runner_start(Session *k, Err *err);

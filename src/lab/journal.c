@@ -29,7 +29,7 @@
 #define HEART_EVERY 10.0  /* seconds; readers allow 60 */
 #define STEADY      0.125 /* seconds between progress events */
 #define RATE_SPAN   10.0  /* seconds over which the rate is taken */
-enum { BURST = 10, SAMPLES = 16, TEXT_CAP = 256 };
+enum { BURST = 10, SAMPLES = 16, TEXT_CAP = 256, TOLD_BEFORE = 4 << 20 };
 
 typedef struct Progress {
     bool waiting; /* the newest values are not in the file yet */
@@ -58,7 +58,11 @@ struct Journal {
     double out_since; /* when text began to wait; 0: none waits */
     double heart_at;
     Progress progress;
-    Err failed; /* the first failure; ERR_NONE while healthy */
+    Journal *other; /* is told what a script does here; journal_tell() */
+    void (*before_metric)(void *ctx);
+    void *before_ctx;
+    char name[128]; /* of the running cell */
+    Err failed;     /* the first failure; ERR_NONE while healthy */
 };
 
 static int open_append(const char *dir, const char *name, Err *err)
@@ -279,9 +283,17 @@ static bool flush_before(Journal *j, Err *err)
     return ok;
 }
 
+static bool scripts_say(const char *kind)
+{
+    return strcmp(kind, "value") == 0 || strcmp(kind, "log") == 0 ||
+           strcmp(kind, "error") == 0;
+}
+
 bool journal_event(Journal *j, const char *kind, json_t *taken_body, Err *err)
 {
     pthread_mutex_lock(&j->lock);
+    if (j->other && scripts_say(kind))
+        journal_event(j->other, kind, json_deep_copy(taken_body), NULL);
     bool ok = flush_before(j, err);
     if (ok)
         ok = write_event(j, kind, taken_body, err);
@@ -344,8 +356,42 @@ bool journal_begin_cell(Journal *j, int cell, const char *name, Err *err)
         ok = note(j, open_out(j, cell, true, &e), &e, err);
     ok = ok && record_start(j, name, err);
     j->progress.n_samples = 0;
+    text_copy(j->name, sizeof j->name, name ? name : "");
+    if (j->other)
+        journal_begin_cell(j->other, cell, name, NULL);
     pthread_mutex_unlock(&j->lock);
     return ok;
+}
+
+/* The lock is held. */
+static void tell_text_so_far(Journal *j)
+{
+    char buf[16 << 10];
+    int64_t at = 0;
+    while (j->fd_out >= 0 && at < TOLD_BEFORE) {
+        ssize_t got = pread(j->fd_out, buf, sizeof buf, at);
+        if (got <= 0)
+            break;
+        journal_out(j->other, buf, (size_t)got, NULL);
+        at += got;
+    }
+}
+
+void journal_tell(Journal *j, Journal *other)
+{
+    pthread_mutex_lock(&j->lock);
+    j->other = other;
+    if (other && j->cell > 0) {
+        journal_begin_cell(other, j->cell, j->name, NULL);
+        tell_text_so_far(j);
+    }
+    pthread_mutex_unlock(&j->lock);
+}
+
+void journal_before_metric(Journal *j, void (*fn)(void *ctx), void *ctx)
+{
+    j->before_metric = fn;
+    j->before_ctx = ctx;
 }
 
 bool journal_out(Journal *j, const char *text, size_t n, Err *err)
@@ -362,6 +408,8 @@ bool journal_out(Journal *j, const char *text, size_t n, Err *err)
         ok = fd_append(j->fd_out, text, n, path, &e);
     }
     note(j, ok, &e, err);
+    if (ok && j->other)
+        journal_out(j->other, text, n, NULL);
     if (ok && j->out_since == 0) {
         j->out_since = clock_now();
         pthread_cond_signal(&j->wake);
@@ -382,6 +430,8 @@ bool journal_end_cell(Journal *j, const char *status, double secs, Err *err)
                  json_pack("{s:i,s:o,s:o}", "cell", j->cell, "status", jval_str(status),
                            "secs", json_real(floor(secs * 1e6) / 1e6)),
                  err);
+    if (j->other)
+        journal_end_cell(j->other, status, secs, NULL);
     pthread_mutex_unlock(&j->lock);
     return ok;
 }
@@ -417,7 +467,11 @@ bool journal_metric(Journal *j, int64_t step, const char *const *names,
         ok = jval_set(m, names[i], jval_number(values[i]));
     ok = ok && jval_set(b, "step", json_integer(step)) &&
          json_object_set(b, "m", m) == 0;
+    if (!j->other && j->before_metric)
+        j->before_metric(j->before_ctx);
     pthread_mutex_lock(&j->lock);
+    if (j->other)
+        journal_metric(j->other, step, names, values, n, NULL);
     if (!ok) {
         Err e = {0};
         err_set(&e, ERR_MEMORY, "out of memory while recording metrics");
@@ -454,6 +508,8 @@ bool journal_progress(Journal *j, double done, double total, const char *text, E
     bool ok = true;
     text_copy(clipped, sizeof clipped, text ? text : "");
     pthread_mutex_lock(&j->lock);
+    if (j->other)
+        journal_progress(j->other, done, total, text, NULL);
     bool same = done >= p->done && total == p->total && strcmp(clipped, p->text) == 0;
     if (!same || p->n_samples == 0) {
         /* the end of a series is kept if the rate allows */
@@ -540,6 +596,8 @@ bool journal_figure(Journal *j, const Figure *f, const char *name, Err *err)
     pthread_mutex_lock(&j->lock);
     long long number = (long long)++j->figure;
     int cell = j->cell;
+    if (j->other)
+        journal_figure(j->other, f, name, NULL);
     pthread_mutex_unlock(&j->lock);
     snprintf(id, sizeof id, slug[0] ? "%03lld-%s" : "%03lld%s", number, slug);
     json_t *body = jfigure_describe(f);
@@ -609,6 +667,8 @@ bool journal_tick(Journal *j, Err *err)
         j->heart_at = now;
         futimens(j->fd_heart, NULL);
     }
+    if (j->other)
+        journal_tick(j->other, NULL);
     pthread_mutex_unlock(&j->lock);
     return ok;
 }

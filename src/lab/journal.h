@@ -60,6 +60,13 @@ int journal_cell(Journal *j); /* the cell that runs or ran last; 0: none yet */
  * PNG "figures/<id>.png"; the id is a number and the name (NULL: none) in file-name
  * letters. */
 bool journal_figure(Journal *j, const Figure *f, const char *name, Err *err);
+/* From now on `other` (NULL: nobody any longer) gets what a script does here: cells,
+ * text, metrics, progress, figures, `value`, `log` and `error`; what the running cell
+ * has printed so far comes first, up to 4 MiB of it. It is flushed with this one's
+ * journal_tick(). A failure there is in its own journal_healthy(). */
+void journal_tell(Journal *j, Journal *other);
+/* Called on the thread of journal_metric(), before it writes, while nobody is told. */
+void journal_before_metric(Journal *j, void (*fn)(void *ctx), void *ctx);
 /* Flushes coalesced output and progress, touches the heartbeat. Called every 50 ms by a
  * ticker. */
 bool journal_tick(Journal *j, Err *err);

@@ -31,6 +31,7 @@ struct Run {
     pthread_mutex_t lock;
     bool dirty;
     double start;
+    Run *part; /* is told what this one is; run_tell() */
 };
 
 /* The script's base name without .lua, in file-name letters. */
@@ -82,42 +83,47 @@ static bool copy_script(const char *dir, const char *text, size_t n, Err *err)
     return ok;
 }
 
-bool run_make_dir(const char *root, const char *script, char *dst, size_t cap, Err *err)
+bool run_make_dir_of(const char *root, const char *script, const char *text, size_t n,
+                     char *dst, size_t cap, Err *err)
 {
-    char name[NAME_MAX_LEN + 1], id[7], stamp[20], entry[96], *text;
-    size_t n;
+    char name[NAME_MAX_LEN + 1], id[7], stamp[20], entry[96];
     bool ok = false;
     if (!root)
         root = getenv("CLEAVE_RUNS");
     if (!root || !root[0])
         root = "runs";
-    if (!file_read_all(script, SCRIPT_MAX, &text, &n, err))
-        return false;
     time_t now = (time_t)clock_wall();
     struct tm tm;
     localtime_r(&now, &tm);
     strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &tm);
     short_name(script, name);
     if (!dir_make(root, err))
-        goto done;
+        return false;
     for (int i = 0; i < 100; i++) {
         random_id(id);
         snprintf(entry, sizeof entry, "%s-%s-%s", stamp, name, id);
         if (!path_join(dst, cap, root, entry, err))
-            goto done;
+            return false;
         ok = mkdir(dst, 0777) == 0;
         if (ok || errno != EEXIST)
             break;
     }
-    if (!ok) {
-        err_set(err, ERR_IO, "cannot make the run folder '%s': %s", dst,
-                strerror(errno));
-        goto done;
-    }
+    if (!ok)
+        return err_set(err, ERR_IO, "cannot make the run folder '%s': %s", dst,
+                       strerror(errno));
     ok = copy_script(dst, text, n, err);
     if (!ok)
         rmdir(dst);
-done:
+    return ok;
+}
+
+bool run_make_dir(const char *root, const char *script, char *dst, size_t cap, Err *err)
+{
+    char *text;
+    size_t n;
+    if (!file_read_all(script, SCRIPT_MAX, &text, &n, err))
+        return false;
+    bool ok = run_make_dir_of(root, script, text, n, dst, cap, err);
     mem_free(text);
     return ok;
 }
@@ -206,9 +212,22 @@ const char *run_dir(const Run *r)
     return r->dir;
 }
 
+void run_tell(Run *r, Run *part)
+{
+    pthread_mutex_lock(&r->lock);
+    json_t *settings = json_object_get(r->json, "settings");
+    if (part && settings)
+        run_set(part, "settings", json_incref(settings), NULL);
+    r->part = part;
+    pthread_mutex_unlock(&r->lock);
+    journal_tell(r->journal, part ? part->journal : NULL);
+}
+
 bool run_set(Run *r, const char *key, json_t *taken_value, Err *err)
 {
     pthread_mutex_lock(&r->lock);
+    if (r->part && taken_value)
+        run_set(r->part, key, json_incref(taken_value), NULL);
     bool ok = jval_set(r->json, key, taken_value);
     r->dirty = r->dirty || ok;
     pthread_mutex_unlock(&r->lock);
@@ -220,6 +239,8 @@ bool run_set(Run *r, const char *key, json_t *taken_value, Err *err)
 bool run_append(Run *r, const char *key, json_t *taken_value, Err *err)
 {
     pthread_mutex_lock(&r->lock);
+    if (r->part && taken_value)
+        run_append(r->part, key, json_incref(taken_value), NULL);
     json_t *list = json_object_get(r->json, key);
     bool ok = list || jval_set(r->json, key, json_array());
     list = json_object_get(r->json, key);
@@ -238,6 +259,8 @@ bool run_save(Run *r, Err *err)
     bool ok = !r->dirty || jval_write_file(r->path, r->json, err);
     if (ok)
         r->dirty = false;
+    if (r->part)
+        run_save(r->part, NULL);
     pthread_mutex_unlock(&r->lock);
     return ok;
 }

@@ -17,6 +17,9 @@ typedef struct Run Run;
  * script into it as script.lua; dst is its path. Nothing stays behind on failure. */
 bool run_make_dir(const char *root, const char *script, char *dst, size_t cap,
                   Err *err);
+/* The same for a script that is in memory; `script` is only its name. */
+bool run_make_dir_of(const char *root, const char *script, const char *text, size_t n,
+                     char *dst, size_t cap, Err *err);
 /* By the kernel: opens the journal and fills run.json (state running, pid, host, start)
  * in memory; the file is written by run_save(). */
 Run *run_open(const char *dir, Err *err);
@@ -30,6 +33,9 @@ bool run_set(Run *r, const char *key, json_t *taken_value, Err *err);
 bool run_append(Run *r, const char *key, json_t *taken_value, Err *err);
 bool run_save(Run *r, Err *err); /* does nothing when nothing changed */
 bool run_unsaved(Run *r);
+/* From now on `part`, a run of its own, is told what r is by its script: settings and
+ * other members, and what journal_tell() names. NULL: it is over. */
+void run_tell(Run *r, Run *part);
 /* Writes the `result` and `state` events, then run.json with state, result, end and
  * seconds. */
 bool run_finish(Run *r, const char *state, json_t *taken_result, Err *err);

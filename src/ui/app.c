@@ -476,21 +476,25 @@ static bool offer_due(const Ui *u)
     return u->interrupted > 0 && !u->offered_kill && u->doc->running;
 }
 
+/* What is due at `when`, if nothing is due before. */
+static void due_at(const Ui *u, double when, double *left)
+{
+    double wait = when > u->now ? when - u->now : 0;
+    if (*left < 0 || wait < *left)
+        *left = wait;
+}
+
 double ui_timeout(const Ui *u)
 {
     double left = -1;
     if (u->draft_due)
-        left = u->draft_at + DRAFT_AFTER - u->now;
-    if (u->n_held > 0 && (left < 0 || u->hold_until - u->now < left))
-        left = u->hold_until - u->now;
-    if (offer_due(u)) {
-        double t = u->interrupted + PATIENCE - u->now;
-        left = left < 0 || t < left ? t : left;
-    }
+        due_at(u, u->draft_at + DRAFT_AFTER, &left);
+    if (u->n_held > 0)
+        due_at(u, u->hold_until, &left);
+    if (offer_due(u))
+        due_at(u, u->interrupted + PATIENCE, &left);
     if (u->doc->running || runs_live(u))
-        left = left < 0 || TICK < left ? TICK : left;
-    if (left < 0 && (u->draft_due || u->n_held > 0 || offer_due(u)))
-        left = 0;
+        due_at(u, u->ticked + TICK, &left);
     return left;
 }
 
@@ -501,13 +505,16 @@ static void kill_kernel(Ui *u)
 
 void ui_tick(Ui *u)
 {
+    if (u->now >= u->ticked + TICK)
+        u->ticked = u->now;
+    ui_release(u);
     if (u->draft_due && u->now >= u->draft_at + DRAFT_AFTER)
         edit_send_draft(u);
     if (offer_due(u) && u->now >= u->interrupted + PATIENCE) {
         u->offered_kill = true;
         ui_ask(u, kill_kernel,
-               "The cell has not stopped for 5 s. Kill the kernel? The "
-               "notebook and its outputs are safe, variables are lost.");
+               "Not stopped after 5 s. Kill the kernel? Variables are lost, "
+               "cells stay.");
     }
     for (int i = 0; i < u->layout.n; i++) {
         const PaneRow *p = pane_rows[u->layout.part[i].pane];

@@ -197,18 +197,13 @@ static void draw_message(Ui *u)
     if (u->prompt) {
         draw_prompt(u, a);
     } else if (u->question) {
-        Str t;
-        str_init(&t);
-        str_addf(&t, "%s (y/n) ", u->question);
+        static const char answers[] = " (y/n) ";
+        int room = a.cols - (int)sizeof answers + 1;
         paint_clear(&u->paint, a, ROLE_WARN);
-        int w = clean_width(t.s), col = 0;
-        if (w > a.cols) /* the end matters: it says how to answer */
-            paint_right(&u->paint, a, 0, a.cols, t.s, ROLE_WARN), col = a.cols - 1;
-        else
-            col = paint_str(&u->paint, a, 0, 0, t.s, ROLE_WARN);
+        int col = paint_cut(&u->paint, a, 0, 0, u->question, room, ROLE_WARN);
+        col += paint_str(&u->paint, a, 0, col, answers, ROLE_WARN);
         u->cursor_row = a.row;
-        u->cursor_col = a.col + col;
-        str_done(&t);
+        u->cursor_col = a.col + (col < a.cols ? col : a.cols - 1);
     } else if (u->message[0]) {
         paint_clear(&u->paint, a, ROLE_TEXT);
         paint_cut(&u->paint, a, 0, 0, u->message, a.cols, u->message_role);

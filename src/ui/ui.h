@@ -149,6 +149,7 @@ struct Ui {
     bool still;         /* no times are shown: every dump of a test is the same */
     double now;         /* monotonic, set by the loop */
     double wall;        /* unix, of the same moment */
+    double ticked;      /* when what shows times was last brought up to date */
     double interrupted; /* when an interrupt was asked for; 0: none */
     bool offered_kill;
     double stop_since;

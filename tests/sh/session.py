@@ -373,35 +373,59 @@ def flood_is_bounded():
 
 # --- stopping ----------------------------------------------------------------------------------
 
+# what runs when the interrupt comes; each says first that it has got so far
 LOOPS = {
-    "pcall": "while true do pcall(function() while true do end end) end",
-    "coroutine": "local c = coroutine.wrap(function() while true do end end)\nc()",
-    "sleep": "cl.sleep(60)",
-    "product": "local a = cl.rng(1):uniform({2048, 2048})\nwhile true do a = cl.matmul(a, a) end",
-    "training": "local d = cl.data.mnist()\nlocal m = cl.model.bilinear { hidden = 64 }\n"
-                "cl.train(m, d, { epochs = 1000 })",
+    "pcall": 'print("at it")\nwhile true do pcall(function() while true do end end) end',
+    "coroutine": 'print("at it")\nlocal c = coroutine.wrap(function() while true do end end)\nc()',
+    "coroutines that make others": "print('at it')\nlocal function go() while true do pcall(coroutine.wrap("
+                                   "function() for i = 1, 1e5 do end end)) end end\ncoroutine.wrap(go)()",
+    "error handlers": 'print("at it")\nlocal function again() xpcall(error, again) end\n'
+                      "while true do pcall(again) end",
+    "sleep": 'print("at it")\ncl.sleep(60)',
+    "sleep in pcall": 'print("at it")\nwhile true do pcall(cl.sleep, 60) end',
+    "product": "local a = cl.rng(1):uniform({4096, 4096})\nprint('at it')\n"
+               "while true do cl.matmul(a, a) end",
+    "eigh": "local a = cl.rng(1):normal({784, 784})\na = cl.matmul(a, a, { tb = true })\n"
+            "print('at it')\nwhile true do cl.eigh(a) end",
+    "training": "local d = cl.data.mnist()\nlocal m = cl.model.bilinear { hidden = 256, embed = 96 }\n"
+                "print('at it')\ncl.train(m, d, { epochs = 1000 })",
 }
 
 
-@test
-def interrupts_come_within_half_a_second():
+def interrupt_soon(name, lua):
     write("a.lua", "-- %%\n")
     v = Viewer()
     v.put("kept = 42")
-    for name, lua in LOOPS.items():
-        cell, behind = v.put(lua, run=False), v.put('print("never")', run=False)
-        v.call("run", cells=[cell, behind])
-        until(name + " runs", lambda: v.status()["running"] == cell)
-        time.sleep(1.0 if name == "training" else 0.3)
+    v.idle()
+    cell, behind = v.put(lua, run=False), v.put('print("never")', run=False)
+    v.call("run", cells=[cell, behind])
+    until(name + " runs", lambda: "at it" in v.text(cell), 20)
+    for pause in (0.35, 0.05, 0.61):  # not always at the same place
+        time.sleep(pause)
+        n = len(v.events("done"))
         at = time.monotonic()
         same(v.call("interrupt")["running"], cell, name)
-        until(name + " stopped", lambda: v.done(cell), 5)
+        until(name + " stopped", lambda: len(v.events("done")) > n, 5)
         took = time.monotonic() - at
         same(v.done(cell), "stopped", name)
         assert took < 0.5, f"{name} took {took:.2f} s"
+        print(f"# {name}: {took * 1e3:.0f} ms")
         same(v.starts(behind), 0, "what waited behind " + name)
+        same(v.status()["queue"], [], "the queue behind " + name)
+        v.idle()
+        same(v.call("inspect", name="kept")["text"], "42", "a variable behind " + name)
+        n = v.starts(cell)
+        v.call("run", cells=[cell, behind])
+        until("it runs again", lambda: v.starts(cell) > n and "at it" in v.text(cell), 20)
+    v.call("interrupt")
     v.idle()
-    same(v.call("inspect", name="kept")["text"], "42")
+
+
+for loop_name, loop_lua in LOOPS.items():
+    def one(name=loop_name, lua=loop_lua):
+        interrupt_soon(name, lua)
+    one.__name__ = "an_interrupt_within_half_a_second_ends_" + loop_name.replace(" ", "_")
+    test(one)
 
 
 @test
@@ -922,6 +946,117 @@ def headless_equals_interactive():
     same(a[2], b[2], "figures")
     assert len(a[2]) >= 3 and len(a[0]) > 10
     same(json.load(open(folder + "/run.json"))["result"], {"rows": 3})
+
+
+STUDY = """local cfg = cl.config { steps = 6, hidden = 16 }
+-- %% data and network
+d = cl.data.mnist().test
+net = cl.model.bilinear { embed = 16, hidden = cfg.hidden, seed = 3 }
+print(net)
+-- %% training
+r = cl.train(net, { train = d, test = d }, { steps = cfg.steps, batch = 250, eval_every = 0, noise = 0.3 })
+print(("accuracy %.6f"):format(r.test_acc))
+for i = 1, 20 do cl.metric(100 + i, { curve = math.exp(-i / 7), other = i % 3 }) end
+-- %% figures
+Q = net:interaction():class(3):dense()
+cl.show(cl.heatmap(Q), "Q")
+cl.show(cl.images(cl.rng(2):normal({ 4, 28, 28 })), "noise")
+cl.show(cl.plot({ { x = { 1, 2, 3 }, y = { 3, 1, 2 }, name = "a" } }), "curve")
+cl.show({ { name = "acc", value = r.test_acc } })
+-- %% a value
+r.test_acc
+-- %% result
+return { acc = r.test_acc, steps = r.steps }
+"""
+
+
+@test
+def training_gives_the_same_headless_and_in_a_session():
+    write("a.lua", STUDY)
+    folder = cleave("run", "--runs", "headless", "a.lua", code=0).stdout.strip().split("\n")[-1]
+    v = Viewer()
+    v.call("run")
+    v.idle()
+
+    def timeless(o):  # what a run measures of time is not compared
+        if isinstance(o, dict):
+            return {k: timeless(x) for k, x in o.items()
+                    if k not in ("seconds", "rate", "eta", "steps_per_second")}
+        return o
+
+    a, b = strip(events(folder), folder), strip(v.events(), v.dir)
+    for e in a[0] + b[0]:
+        assert e["ev"] != "error", e
+    same([timeless(e) for e in a[0]], [timeless(e) for e in b[0]], "events")
+    assert len([e for e in a[0] if e["ev"] == "metric"]) > 20
+    same(a[1], b[1], "texts")
+    same(a[2], b[2], "figures and their pixels")
+    assert len(a[2]) >= 5, len(a[2])
+    # what was measured is a run of its own, as `cleave run` leaves one
+    parts = glob.glob("runs/*")
+    same(len(parts), 1, "run-all is one run")
+    part = parts[0]
+    x, y = json.load(open(folder + "/run.json")), json.load(open(part + "/run.json"))
+    for key in ("state", "result", "isa", "settings" if x["settings"] else "state"):
+        same(timeless(x[key]), timeless(y[key]), key)
+    same(y["settings"], {"steps": 6, "hidden": 16})
+
+    def metrics(path):
+        rows = [json.loads(line) for line in open(path + "/metrics.jsonl")]
+        return [{k: z for k, z in r.items() if k != "t"} for r in rows]
+    same(metrics(folder), metrics(part), "metrics.jsonl")
+    c = strip(events(part), part)
+    same(a[2], c[2], "figures of the run")
+    last = [i for i, e in enumerate(a[0]) if e["ev"] == "metric"][0]
+    same([timeless(e) for e in c[0]][1:], [timeless(e) for e in a[0]][last:], "from the first metric on")
+    listed = cleave("runs", code=0).stdout
+    assert "1 runs, 0 live" in listed or "1 run, 0 live" in listed, listed
+
+
+@test
+def a_cell_that_measures_is_a_run():
+    write("a.lua", "-- %%\nprint('nothing measured')\n-- %%\nprint('before')\n"
+                   "for i = 1, 1e9 do cl.metric(i, { m = i }) print('row', i) cl.sleep(0.02) end\n"
+                   "-- %%\ncl.metric(1, { m = 1 }) error('broken')\n")
+    v = Viewer()
+    v.call("run", cells=[1])
+    v.idle()
+    same(glob.glob("runs/*"), [], "a cell that measures nothing leaves no run")
+    v.call("run", cells=[2])
+    part = os.path.dirname(until("a run", lambda: glob.glob("runs/*/run.json"))[0])
+    until("three rows", lambda: len(open(part + "/metrics.jsonl").readlines()) > 3
+          if os.path.exists(part + "/metrics.jsonl") else False)
+    same(json.load(open(part + "/run.json"))["state"], "running")
+    assert "1 live" in cleave("runs", code=0).stdout
+    assert "live" in cleave("runs", code=0).stdout
+    v.call("interrupt")
+    v.idle()
+    same(json.load(open(part + "/run.json"))["state"], "stopped")
+    text = read(part + "/out-2.log")
+    same(text.split("\n")[:2], ["before", "row\t1"])
+    same(text, v.text(2), "all of the cell's text")
+    v.call("run", cells=[3])
+    v.idle()
+    other = [p for p in glob.glob("runs/*") if p != part]
+    same(len(other), 1)
+    same(json.load(open(other[0] + "/run.json"))["state"], "failed")
+    assert [e for e in events(other[0]) if e["ev"] == "error" and "broken" in e["msg"]]
+    same([e["dir"] for e in v.events("run")], [os.path.realpath(p) for p in (part, other[0])])
+    v.call("run", cells=[2])
+    third = os.path.dirname(until("another", lambda: [p for p in glob.glob("runs/*/run.json") if not
+                                                      p.startswith((part, other[0]))])[0])
+    os.kill(v.pid(), signal.SIGKILL)
+    until("it is seen as crashed", lambda: "crash" in cleave("runs", code=0).stdout)
+    same(json.load(open(third + "/run.json"))["state"], "running", "nobody could write it down")
+    until("the watcher notes it", lambda: v.events("state")[-1]["state"] == "crashed")
+    os.rename("runs", "was")
+    write("runs", "in the way")
+    w = Viewer()
+    until("it is idle", lambda: w.status()["state"] == "idle")
+    w.call("run", cells=[3])
+    w.idle()
+    same(w.done(3), "failed")
+    assert [e for e in w.events("log") if "runs" in e["text"]], "why no run was kept is said"
 
 
 @test

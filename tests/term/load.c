@@ -182,14 +182,7 @@ static void many_lines(long lines)
     ok(shows_them(lines), "its first and last lines and the true count are shown");
     ok(memory_is_bounded("viewer", t.pid, VIEWER_MB), "the viewer stays below %d MiB",
        VIEWER_MB);
-    FILE *f = popen("sed -n 's/.*\"file\": *\"[^\"]*many.lua\".*/x/p;"
-                    "s/.*\"pid\": *\\([0-9]*\\).*/\\1/p' rt/*.json | tail -n 1",
-                    "r");
-    int kernel = 0;
-    if (f && fscanf(f, "%d", &kernel) != 1)
-        kernel = 0;
-    if (f)
-        pclose(f);
+    pid_t kernel = kernel_of("many.lua");
     ok(kernel > 0 && memory_is_bounded("kernel", kernel, KERNEL_MB),
        "the kernel stays below %d MiB", KERNEL_MB);
     f = popen(

@@ -26,7 +26,7 @@ static void starts_and_sleeps(void)
     printf("# first screen with a new kernel after %.0f ms\n", (now() - from) * 1e3);
     ok(up && term_has(&t, "part 0"), "500 cells are shown");
     term_settle(&t);
-    pid_t kernel = kernel_pid();
+    pid_t kernel = kernel_of("many.lua");
     pid_t watcher = (pid_t)proc_number(kernel, "status", "PPid:");
     pid_t all[] = {t.pid, kernel, watcher};
     long bytes = t.bytes, woke = 0;

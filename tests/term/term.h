@@ -271,17 +271,20 @@ UNUSED static long wakes(pid_t pid)
     return n;
 }
 
-/* The kernel of the only session in this home; 0: none. */
-UNUSED static pid_t kernel_pid(void)
+/* The kernel of a notebook in this home; 0: none. */
+UNUSED static pid_t kernel_of(const char *file)
 {
+    char command[200];
     int pid = 0;
-    FILE *f =
-        popen("sed -n 's/.*\"pid\": *\\([0-9]*\\).*/\\1/p' rt/*.json 2>/dev/null", "r");
-    if (f) {
-        if (fscanf(f, "%d", &pid) != 1)
-            pid = 0;
+    snprintf(command, sizeof command,
+             "grep -l '/%s\"' rt/*.json | xargs sed -n 's/.*\"pid\": "
+             "*\\([0-9]*\\).*/\\1/p'",
+             file);
+    FILE *f = popen(command, "r");
+    if (f && fscanf(f, "%d", &pid) != 1)
+        pid = 0;
+    if (f)
         pclose(f);
-    }
     return pid;
 }
 

@@ -1,0 +1,71 @@
+/* part.c -- measurements in a session are runs as well: the first metric of a cell opens
+ * a run folder, which from then on gets what the cell and the rest of the queue do (so
+ * run-all is one run), and ends with the queue. Cells that measure nothing leave no
+ * folder. The Lua thread opens and closes; the lock of the session is taken before that
+ * of a journal, never the other way round. */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/session_int.h"
+#include "lab/jval.h"
+#include "lab/ledger.h"
+
+static Run *make(Session *k, Err *err)
+{
+    char dir[PATH_MAX];
+    Str text;
+    Run *r = NULL;
+    str_init(&text);
+    pthread_mutex_lock(&k->lock);
+    bool ok = document_save(k->doc, &text, err);
+    pthread_mutex_unlock(&k->lock);
+    if (ok && run_make_dir_of(NULL, k->place.file, text.s ? text.s : "", text.len, dir,
+                              sizeof dir, err))
+        r = run_open(dir, err);
+    if (r && !(session_describe(k, r, err) && run_save(r, err))) {
+        run_finish(r, "failed", NULL, NULL);
+        run_close(r);
+        r = NULL;
+    }
+    str_done(&text);
+    return r;
+}
+
+void part_open(void *session)
+{
+    Session *k = session;
+    Err err = {0};
+    char full[PATH_MAX];
+    journal_before_metric(k->journal, NULL, NULL); /* once, whatever comes of it */
+    Run *r = make(k, &err);
+    if (!r) {
+        journal_event(k->journal, "log", json_pack("{s:o}", "text", jval_str(err.msg)),
+                      NULL);
+        return;
+    }
+    k->part = r;
+    run_tell(k->run, r);
+    journal_event(k->journal, "run",
+                  json_pack("{s:o}", "dir",
+                            jval_str(realpath(run_dir(r), full) ? full : run_dir(r))),
+                  NULL);
+}
+
+void part_close(Session *k, const char *state, const json_t *result)
+{
+    Run *r = k->part;
+    Err err = {0};
+    if (!r)
+        return;
+    run_tell(k->run, NULL);
+    k->part = NULL;
+    bool whole = journal_healthy(run_journal(r), &err);
+    run_finish(r, whole ? state : "failed", json_deep_copy(result), NULL);
+    if (whole && strcmp(state, "done") == 0)
+        ledger_write(run_dir(r), NULL);
+    run_close(r);
+    if (!whole)
+        journal_event(k->journal, "log", json_pack("{s:o}", "text", jval_str(err.msg)),
+                      NULL);
+}

@@ -104,13 +104,13 @@ for _, kind in ipairs { "keep", "ablate" } do
 end
 
 -- %% denoised: what pictures of so many pixels leave out
-local pixels, cost = { 20, 40, 60, 80, 120, 200, 400 }, {}
+local pixels, cost = { 20, 60, 120, 200, 400 }, {}
 local series = {}
 for _, name in ipairs { "ours", "two banks", "eigenvectors" } do
   local line = { name = name, x = pixels, y = {}, lo = {}, hi = {} }
   local row = { dictionary = name }
   for i, n in ipairs(pixels) do
-    local s = over(name, function(d) return d:denoised(n):metrics(set.test).agreement end)
+    local s = over(name, function(d) return d:denoised(n):curve(set.test, "keep", { d.shown }).y[1] end)
     line.y[i], line.lo[i], line.hi[i] = s.mean, s.mean - (s.half or 0), s.mean + (s.half or 0)
     row[tostring(n)] = s.text
   end
@@ -119,7 +119,7 @@ end
 cl.show(cl.plot { title = "Pictures of their largest pixels alone", xlabel = "pixels of each pattern",
   ylabel = "agreement with the network", logx = true, table.unpack(series) }, "denoised")
 cl.show(cl.table(cost, {
-  columns = { "dictionary", "20", "40", "60", "80", "120", "200", "400" },
+  columns = { "dictionary", "20", "60", "120", "200", "400" },
   title = "Agreement when every pattern keeps so many pixels",
 }), "denoised-table")
 

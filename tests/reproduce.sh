@@ -29,14 +29,19 @@ jq -rs '
       | [$name, $metric, (.m | fmt), (.h | fmt), ($n | tostring)] | @tsv)
 ' $list | column -t
 
-# full SCRIPT: its full profile; prints the tables as the script does
-full() {
+# study SCRIPT SETTING...: prints the tables as the script does
+study() {
   echo
-  echo "$1.lua profile=full"
-  "$BUILD/cleave" run --runs "$runs" "scripts/$1.lua" profile=full 2>/dev/null
+  echo "$*"
+  name=$1
+  shift
+  "$BUILD/cleave" run --runs "$runs" "scripts/$name.lua" "$@" 2>/dev/null
 }
-full superposition
-full toy_superposition
+study tensor_study profile=full
+study tensor_stability seeds=5
+for name in tensor_parts tensor_frontier tensor_gauge tensor_planted tensor_regulariser; do study $name; done
+study superposition profile=full
+study toy_superposition profile=full
 
 # judge NAME COMMAND...: whole-program tests that take long or need more than `make test` has
 judge() {

@@ -58,7 +58,8 @@ bool fit_sae(Sae *s, const TrainHooks *hooks, TrainReport *out, SaeCalibration *
         return false;
     if (cfg.steps > 0 && !train_run(&job, &cfg, hooks, out, err))
         return false;
-    bool due = !out->interrupted && sae_has_theta(s) && sae_aim(s) > 0;
+    bool due = !out->interrupted && sae_cfg(s)->calibrate && sae_has_theta(s) &&
+               sae_aim(s) > 0;
     return !due || calibrate(s, sae_activations(s), cal, err);
 }
 

@@ -3,7 +3,7 @@
 -- of them apart in the same way; every number beside the accuracy it costs, with intervals over seeds.
 -- Expect  without noise four tenths and more of the patterns' energy lie on pixels that no image lights
 --         (small and meaningless, so even "local"); noise brings it under a hundredth.
--- Cost    half a minute a seed on two cores. data=DIR takes another data set in the same format.
+-- Cost    40 seconds a seed on two cores. data=DIR takes another data set in the same format.
 local cl = require "cleave"
 
 local cfg = cl.config { seeds = 3, seed = 1, epochs = 8, noise = 0.55, decay = 0.3, gallery = 8, data = "", steps = 400 }

@@ -12,7 +12,9 @@
 enum { UNIT = 32, JITTER = 4, HEADS = 3, CHECK = 1024 };
 
 #define OPT(field, type, dflt, lo, hi, doc)                                            \
-    {#field, type, offsetof(ShapesCfg, field), dflt, lo, hi, NULL, doc}
+    {                                                                                  \
+#field, type, offsetof(ShapesCfg, field), dflt, lo, hi, NULL, doc              \
+    }
 const OptRow shapes_options[] = {
     OPT(train, OPT_INT, "10000", 1, 1000000, "training examples"),
     OPT(test, OPT_INT, "2000", 1, 1000000, "test examples"),
@@ -28,9 +30,11 @@ static const char *const head_names[HEADS] = {"shape", "colour", "size"};
 
 const char *shapes_value(int head, int value, int sizes)
 {
-    static const char *const name[HEADS][3] = {{"circle", "square", "triangle"},
-                                               {"red", "green", "blue"},
-                                               {"small", "medium", "large"}};
+    static const char *const name[HEADS][3] = {
+        {"circle", "square", "triangle"},
+        {"red",    "green",  "blue"    },
+        {"small",  "medium", "large"   }
+    };
     return name[head][head == 2 && sizes == 2 && value == 1 ? 2 : value];
 }
 
@@ -89,7 +93,8 @@ static void add_noise(const Job *j, int64_t i)
     }
 }
 
-static bool make(const ShapesCfg *c, const char *part, int64_t n, Dataset *out, Err *err)
+static bool make(const ShapesCfg *c, const char *part, int64_t n, Dataset *out,
+                 Err *err)
 {
     char name[DATASET_NAME_CAP] = "shapes ";
     const int head[HEADS] = {3, 3, (int)c->sizes};

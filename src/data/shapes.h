@@ -1,8 +1,8 @@
-/* shapes.h -- coloured shapes on black, each with three attributes that are drawn apart:
- * shape (circle, square, triangle), colour (red, green, blue) and size (small, medium,
- * large; or small, large), at a jittered place. Images are RGB planes, labels the three
- * heads. Whatever is learnt of one attribute can so be told from what is learnt of
- * combinations. */
+/* shapes.h -- coloured shapes on black, each with three attributes that are drawn
+ * apart: shape (circle, square, triangle), colour (red, green, blue) and size
+ * (small, medium, large; or small, large), at a jittered place. Images are RGB
+ * planes, labels the three heads. Whatever is learnt of one attribute can so be told
+ * from what is learnt of combinations. */
 #ifndef CLEAVE_DATA_SHAPES_H
 #define CLEAVE_DATA_SHAPES_H
 #include "base/option.h"

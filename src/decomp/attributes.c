@@ -1,6 +1,6 @@
-/* attributes.c -- cell means in double, main effects from their margins, and the null by
- * shuffling labels (one shuffle serves all components, so components stay comparable).
- * Cells weigh the same whatever their number of examples. */
+/* attributes.c -- cell means in double, main effects from their margins, and the
+ * null by shuffling labels (one shuffle serves all components, so components stay
+ * comparable). Cells weigh the same whatever their number of examples. */
 #include "decomp/attributes.h"
 
 #include <math.h>
@@ -11,7 +11,9 @@
 #include "tensor/rng.h"
 
 #define OPT(field, type, dflt, lo, hi, doc)                                            \
-    {#field, type, offsetof(AttrCfg, field), dflt, lo, hi, NULL, doc}
+    {                                                                                  \
+#field, type, offsetof(AttrCfg, field), dflt, lo, hi, NULL, doc                \
+    }
 const OptRow attr_options[] = {
     OPT(atomic, OPT_NUM, "0.8", 0, 1, "share of one main effect that makes an atom"),
     OPT(combination, OPT_NUM, "0.4", 0, 1,
@@ -30,7 +32,7 @@ const size_t attr_n_options = ARRAY_LEN(attr_options);
 
 const char *attr_verdict_name(AttrVerdict v)
 {
-    static const char *const name[] = {"silent", "constant", "unrelated",
+    static const char *const name[] = {"silent", "constant",    "unrelated",
                                        "atomic", "combination", "neither"};
     return name[v];
 }
@@ -243,7 +245,8 @@ static AttrVerdict verdict(const Job *j, int64_t c, const AttrScore *s)
         return ATTR_UNRELATED;
     if (s->shares.main[s->attribute] >= j->cfg->atomic)
         return ATTR_ATOMIC;
-    return s->shares.interaction >= j->cfg->combination ? ATTR_COMBINATION : ATTR_NEITHER;
+    return s->shares.interaction >= j->cfg->combination ? ATTR_COMBINATION
+                                                        : ATTR_NEITHER;
 }
 
 static void score_all(const Job *j, Tensor *cells, AttrScore *score)
@@ -295,10 +298,11 @@ static bool count_cells(Job *j, Err *err)
     }
     for (int k = 0; k < j->cells; k++)
         if (j->count[k] == 0)
-            return err_set(err, ERR_SHAPE,
-                           "no example has label %d: every cell of the attributes needs "
-                           "some",
-                           k);
+            return err_set(
+                err, ERR_SHAPE,
+                "no example has label %d: every cell of the attributes needs "
+                "some",
+                k);
     return true;
 }
 
@@ -313,8 +317,8 @@ bool attr_scores(const AttrGrid *g, const AttrCfg *cfg, const Tensor *q,
         return err_set(err, ERR_SHAPE, "labels must be i32 [N], they are %s",
                        tensor_format_shape(labels, is));
     if (j.cells == 0)
-        return err_set(err, ERR_OPTION, "the attributes are no grid of at most %d cells",
-                       ATTR_CELLS);
+        return err_set(err, ERR_OPTION,
+                       "the attributes are no grid of at most %d cells", ATTR_CELLS);
     j.n = labels->dim[0];
     if (!matrix_of("q", q, j.n, -1, err) ||
         (other && !matrix_of("the activations", other, j.n, q->dim[1], err)))
@@ -346,7 +350,8 @@ bool attr_scores(const AttrGrid *g, const AttrCfg *cfg, const Tensor *q,
     return ok;
 }
 
-void attr_summary(const AttrGrid *g, const AttrScore *score, int64_t n, AttrSummary *out)
+void attr_summary(const AttrGrid *g, const AttrScore *score, int64_t n,
+                  AttrSummary *out)
 {
     bool inverted[ATTR_MAX][64] = {{false}}, cell[ATTR_CELLS] = {false};
     double sum = 0, part = 0;

@@ -1,11 +1,11 @@
-/* attributes.h -- what a component stands for when every example has several attributes
- * that were drawn apart: one value of one attribute, or a combination. A component is
- * one number q for each example (its largest importance over positions). Its means over
- * the cells of the attribute grid are split by a balanced analysis of variance into the
- * shares of the main effects and of all interactions. A component whose cells explain no
- * more of q than they do of shuffled labels says nothing of the attributes: without that
- * test noise would read as a combination, as most of the grid's freedoms are
- * interactions. */
+/* attributes.h -- what a component stands for when every example has several
+ * attributes that were drawn apart: one value of one attribute, or a combination. A
+ * component is one number q for each example (its largest importance over
+ * positions). Its means over the cells of the attribute grid are split by a balanced
+ * analysis of variance into the shares of the main effects and of all interactions.
+ * A component whose cells explain no more of q than they do of shuffled labels says
+ * nothing of the attributes: without that test noise would read as a combination, as
+ * most of the grid's freedoms are interactions. */
 #ifndef CLEAVE_DECOMP_ATTRIBUTES_H
 #define CLEAVE_DECOMP_ATTRIBUTES_H
 #include "base/option.h"
@@ -29,10 +29,10 @@ typedef struct AttrShares {
 void attr_anova(const AttrGrid *g, const double *cell, AttrShares *out);
 
 typedef enum AttrVerdict {
-    ATTR_SILENT,      /* q is above tau on too few examples */
-    ATTR_CONSTANT,    /* q never changes, but is not silent */
-    ATTR_UNRELATED,   /* its cells explain too little, or no more than shuffled labels */
-    ATTR_ATOMIC,      /* one main effect has a share of 0.8 */
+    ATTR_SILENT,    /* q is above tau on too few examples */
+    ATTR_CONSTANT,  /* q never changes, but is not silent */
+    ATTR_UNRELATED, /* its cells explain too little, or no more than shuffled labels */
+    ATTR_ATOMIC,    /* one main effect has a share of 0.8 */
     ATTR_COMBINATION, /* interactions have a share of 0.4 */
     ATTR_NEITHER,
     ATTR_VERDICTS
@@ -55,17 +55,18 @@ typedef struct AttrScore {
     double density;         /* share of examples with q > tau */
     double explained, null; /* share of q's variance between cells; that of shuffles */
     AttrVerdict verdict;
-    int attribute;        /* with the largest main share */
-    int value;            /* of it with the largest mean, or, where */
-    bool inverted;        /* most values are on, the one with the smallest */
-    int cell;             /* with the largest mean */
-    bool single;          /* no other cell's mean is above the middle of the range */
+    int attribute; /* with the largest main share */
+    int value;     /* of it with the largest mean, or, where */
+    bool inverted; /* most values are on, the one with the smallest */
+    int cell;      /* with the largest mean */
+    bool single;   /* no other cell's mean is above the middle of the range */
     double selectivity[ATTR_MAX]; /* variance of value means, normalised to sum 1 */
 } AttrScore;
 
-/* q f32 [N,C], labels i32 [N]. cells f64 [C,cells] are the means; score has C entries of
- * the caller's. other (NULL: q) gives what `selectivity` is of, f32 [N,C]. Errors: shapes,
- * labels outside the grid, a cell without examples. Interruptible. */
+/* q f32 [N,C], labels i32 [N]. cells f64 [C,cells] are the means; score has C
+ * entries of the caller's. other (NULL: q) gives what `selectivity` is of, f32
+ * [N,C]. Errors: shapes, labels outside the grid, a cell without examples.
+ * Interruptible. */
 bool attr_scores(const AttrGrid *g, const AttrCfg *cfg, const Tensor *q,
                  const Tensor *other, const Tensor *labels, Tensor *cells,
                  AttrScore *score, Err *err);
@@ -79,5 +80,6 @@ typedef struct AttrSummary {
      * interactions. */
     double interaction;
 } AttrSummary;
-void attr_summary(const AttrGrid *g, const AttrScore *score, int64_t n, AttrSummary *out);
+void attr_summary(const AttrGrid *g, const AttrScore *score, int64_t n,
+                  AttrSummary *out);
 #endif

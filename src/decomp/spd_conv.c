@@ -1,7 +1,8 @@
 /* spd_conv.c -- convolutions as layers of stochastic parameter decomposition. A
- * convolution is a linear map of patches, so a position of the result is a row: a = patch
- * V, and masks, importances and counts are per position. That equals a convolution with
- * the columns of V as filters, the masks, and a 1x1 convolution with U. */
+ * convolution is a linear map of patches, so a position of the result is a row: a =
+ * patch V, and masks, importances and counts are per position. That equals a
+ * convolution with the columns of V as filters, the masks, and a 1x1 convolution
+ * with U. */
 #include "decomp/spd.h"
 #include "graph/build.h"
 
@@ -14,10 +15,11 @@ static bool conv_sizes(const SpdLayer *l, int64_t *d_in, int64_t *d_out, Err *er
                        "the kernel of layer '%s' must be f32 [out,in,kh,kw], it is %s",
                        l->name, tensor_format_shape(w, is));
     if (l->stride < 1 || l->pad < 0 || l->dilation < 1)
-        return err_set(err, ERR_OPTION,
-                       "layer '%s' needs stride and dilation of at least 1 and pad of at "
-                       "least 0",
-                       l->name);
+        return err_set(
+            err, ERR_OPTION,
+            "layer '%s' needs stride and dilation of at least 1 and pad of at "
+            "least 0",
+            l->name);
     *d_in = w->dim[1] * w->dim[2] * w->dim[3];
     *d_out = w->dim[0];
     return true;
@@ -25,8 +27,9 @@ static bool conv_sizes(const SpdLayer *l, int64_t *d_in, int64_t *d_out, Err *er
 
 static Val conv_acts(const SpdLayer *l, Graph *g, Val x, Val V)
 {
-    OpAttr a = {.i = {l->weight.dim[2], l->weight.dim[3], l->stride, l->pad,
-                      l->dilation}};
+    OpAttr a = {
+        .i = {l->weight.dim[2], l->weight.dim[3], l->stride, l->pad, l->dilation}
+    };
     Val patches = g_call(g, "unfold2d", &x, 1, &a);
     if (!graph_ok(g))
         return VAL_NONE;
@@ -37,7 +40,9 @@ static Val conv_acts(const SpdLayer *l, Graph *g, Val x, Val V)
 
 static Val permuted(Graph *g, Val x, const int64_t *order)
 {
-    OpAttr a = {.n_list = 4, .list = {order[0], order[1], order[2], order[3]}};
+    OpAttr a = {
+        .n_list = 4, .list = {order[0], order[1], order[2], order[3]}
+    };
     return g_call(g, "permute", &x, 1, &a);
 }
 

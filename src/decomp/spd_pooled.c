@@ -42,7 +42,9 @@ static Plan *pool_plan(const Pool *p, int64_t n, Err *err)
     Val x = graph_input(g, "x", F32, 2, (int64_t[]){n, p->x->dim[1]});
     Val v = spd_view_val(p->s, g, x, p->layer, p->view);
     if (graph_ok(g)) {
-        OpAttr over = {.i = {1, false}};
+        OpAttr over = {
+            .i = {1, false}
+        };
         int64_t each = graph_spec(g, v).dim[0] / n;
         v = g_reshape(g, v, 3, (int64_t[]){n, each, p->C});
         graph_output(g, "max", g_call(g, "max", &v, 1, &over));
@@ -68,10 +70,13 @@ static bool pool_block(const Pool *p, Plan *plan, int64_t first, int64_t n, Err 
     return intr_check(err);
 }
 
-bool spd_pooled(Spd *s, const Tensor *x, int layer, SpdView v, Tensor *max, Tensor *mean,
-                Err *err)
+bool spd_pooled(Spd *s, const Tensor *x, int layer, SpdView v, Tensor *max,
+                Tensor *mean, Err *err)
 {
-    Pool p = {s, x, layer, v, {max, mean}, 0};
+    Pool p = {
+        s, x, layer, v, {max, mean},
+            0
+    };
     for (int k = 0; k < 2; k++)
         if (p.out[k])
             *p.out[k] = (Tensor){0};
@@ -97,8 +102,8 @@ bool spd_pooled(Spd *s, const Tensor *x, int layer, SpdView v, Tensor *max, Tens
 }
 
 /* Rows and columns of a layer's result for the network's inputs; 1 by 1 when dense. */
-static bool sides(Spd *s, const Tensor *x, int layer, int64_t positions, int64_t side[2],
-                  Err *err)
+static bool sides(Spd *s, const Tensor *x, int layer, int64_t positions,
+                  int64_t side[2], Err *err)
 {
     const SpdLayer *l = spd_layer(s, layer);
     const SpdTarget *t = spd_target(s);
@@ -120,8 +125,8 @@ static bool sides(Spd *s, const Tensor *x, int layer, int64_t positions, int64_t
         }
     bool ok = graph_ok(g) && side[0] * side[1] == positions;
     if (!ok)
-        err_set(err, ERR_STATE, "layer '%s' has no site '%s' of %lld positions", l->name,
-                name, (long long)positions);
+        err_set(err, ERR_STATE, "layer '%s' has no site '%s' of %lld positions",
+                l->name, name, (long long)positions);
     graph_free(g);
     return ok;
 }

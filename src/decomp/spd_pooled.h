@@ -7,8 +7,8 @@
 #include "decomp/spd.h"
 
 /* For inputs x f32 [N,I]: max and mean f32 [N,C]; either may be NULL. Interruptible. */
-bool spd_pooled(Spd *s, const Tensor *x, int layer, SpdView v, Tensor *max, Tensor *mean,
-                Err *err);
+bool spd_pooled(Spd *s, const Tensor *x, int layer, SpdView v, Tensor *max,
+                Tensor *mean, Err *err);
 /* The view of a few examples as maps: f32 [N,C,rows,columns] (dense layers: 1 by 1). */
 bool spd_maps(Spd *s, const Tensor *x, int layer, SpdView v, Tensor *out, Err *err);
 /* V of a layer as tiles, f32 [C, channels, kh, kw] (dense layers: [C,1,1,d_in]), and U

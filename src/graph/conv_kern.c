@@ -124,8 +124,8 @@ static void KERN(weigh)(const ConvFlat *c, const void *x, const void *dy, void *
     }
 }
 
-static void KERN(pack)(const ConvFlat *c, const int64_t *tap, int64_t all_taps, int swap,
-                       const void *wp, void *dp)
+static void KERN(pack)(const ConvFlat *c, const int64_t *tap, int64_t all_taps,
+                       int swap, const void *wp, void *dp)
 {
     const real *w = wp;
     real *d = dp;

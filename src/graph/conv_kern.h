@@ -1,8 +1,8 @@
-/* conv_kern.h -- the loops of 2-D convolution over flat planes. An image that was padded
- * and split by the phases of the stride is a set of planes in which every tap of the
- * kernel is one fixed distance, so that all of conv2d, its transpose and its kernel
- * gradient are shifted multiply-adds over contiguous memory. CONV_STRIP is the number of
- * elements that a kernel may read and write beyond the end of a plane. */
+/* conv_kern.h -- the loops of 2-D convolution over flat planes. An image that was
+ * padded and split by the phases of the stride is a set of planes in which every tap
+ * of the kernel is one fixed distance, so that all of conv2d, its transpose and its
+ * kernel gradient are shifted multiply-adds over contiguous memory. CONV_STRIP is
+ * the number of elements that a kernel may read and write beyond the end of a plane. */
 #ifndef CLEAVE_GRAPH_CONV_KERN_H
 #define CLEAVE_GRAPH_CONV_KERN_H
 #include <stdint.h>
@@ -18,12 +18,13 @@ typedef struct ConvFlat {
 } ConvFlat;
 
 typedef struct ConvTable {
-    /* y[j][q] = bias[j] + sum_i sum_t w[(i taps + t) J + j] x[i][q + at[t]] for q < length
-     * rounded up to CONV_STRIP; J is n_out rounded up to CONV_TILE; bias may be NULL. */
+    /* y[j][q] = bias[j] + sum_i sum_t w[(i taps + t) J + j] x[i][q + at[t]] for q <
+     * length rounded up to CONV_STRIP; J is n_out rounded up to CONV_TILE; bias may
+     * be NULL. */
     void (*flat)(const ConvFlat *c, const void *x, const void *w, const void *bias,
                  void *y);
-    /* dw[j][i taps + t] += sum_q dy[j][q] x[i][q + at[t]], q as above; dy must be 0 where
-     * there is no result. dy's planes are out_stride apart. */
+    /* dw[j][i taps + t] += sum_q dy[j][q] x[i][q + at[t]], q as above; dy must be 0
+     * where there is no result. dy's planes are out_stride apart. */
     void (*weigh)(const ConvFlat *c, const void *x, const void *dy, void *dw);
     /* dst[(i taps + t) J + j] = w[j][i][tap[t]]; swap: w[i][j][tap[t]]. w has all_taps
      * taps, and as many planes as said on its two first axes. */

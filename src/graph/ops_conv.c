@@ -15,7 +15,10 @@
 #include "graph/families.h"
 #include "tensor/pool.h"
 
-enum { GROUPS = 32, SLOT = 16 }; /* scratch pieces start at multiples of SLOT elements */
+enum {
+    GROUPS = 32,
+    SLOT = 16
+}; /* scratch pieces start at multiples of SLOT elements */
 
 /* ---- geometry -------------------------------------------------------------------- */
 
@@ -40,11 +43,12 @@ bool conv_result(ConvGeo *g, Err *err)
     for (int s = 0; s < 2; s++) {
         int64_t room = g->x[s] + 2 * g->pad[s] - g->dilation[s] * (g->k[s] - 1) - 1;
         if (room < 0)
-            return err_set(err, ERR_SHAPE,
-                           "a kernel of %lldx%lld does not fit into images of %lldx%lld "
-                           "with this padding and dilation",
-                           (long long)g->k[0], (long long)g->k[1], (long long)g->x[0],
-                           (long long)g->x[1]);
+            return err_set(
+                err, ERR_SHAPE,
+                "a kernel of %lldx%lld does not fit into images of %lldx%lld "
+                "with this padding and dilation",
+                (long long)g->k[0], (long long)g->k[1], (long long)g->x[0],
+                (long long)g->x[1]);
         g->y[s] = room / g->stride[s] + 1;
     }
     return true;
@@ -121,9 +125,9 @@ typedef struct ConvJob {
     Planes p;
     const ConvTable *k;
     size_t size;
-    char *x, *w, *bias, *y; /* of all images */
-    char *scratch;          /* packed weights, then groups */
-    int64_t packed, group;  /* elements */
+    char *x, *w, *bias, *y;  /* of all images */
+    char *scratch;           /* packed weights, then groups */
+    int64_t packed, group;   /* elements */
     const int64_t *at, *tap; /* distance and number of each tap, in phase order */
     const int64_t *first;    /* first tap of each used phase, and the end */
     const int64_t *phase;
@@ -352,9 +356,8 @@ static void pack_weights(const ConvJob *j, ConvKind kind)
     if (kind == FORWARD)
         j->k->pack(&c, j->tap, j->p.taps, 0, j->w, to);
     for (int64_t f = 0; kind == BACK && f < j->phases; f++) {
-        c = (ConvFlat){.n_in = g->out,
-                       .n_out = g->in,
-                       .taps = j->first[f + 1] - j->first[f]};
+        c = (ConvFlat){
+            .n_in = g->out, .n_out = g->in, .taps = j->first[f + 1] - j->first[f]};
         j->k->pack(&c, j->tap + j->first[f], j->p.taps, 1, j->w, to);
         to = move_by(j, to, c.n_in * c.taps * tiles(c.n_out));
     }
@@ -369,11 +372,14 @@ static void sum_groups(const ConvRun *r)
         j->k->add(n, move_by(j, j->scratch, j->packed + g * j->group), j->w);
 }
 
-static bool run_conv(const OpArgs *x, const ConvGeo *g, ConvKind kind, const Tensor *img,
-                     const Tensor *w, const Tensor *bias, const Tensor *y)
+static bool run_conv(const OpArgs *x, const ConvGeo *g, ConvKind kind,
+                     const Tensor *img, const Tensor *w, const Tensor *bias,
+                     const Tensor *y)
 {
     bool f64 = tensor_is_f64(x->out[0]);
-    ConvRun r = {.kind = kind, .j = {.p = planes_of(g), .k = KERN_PICK(conv_table, f64)}};
+    ConvRun r = {
+        .kind = kind, .j = {.p = planes_of(g), .k = KERN_PICK(conv_table, f64)}
+    };
     r.j.size = f64 ? 8 : 4;
     r.j.x = img->data;
     r.j.w = w->data;
@@ -407,13 +413,14 @@ static bool need_4d(const Spec *in, int k, Err *err)
 
 static bool need_channels(const char *what, int64_t have, int64_t want, Err *err)
 {
-    return have == want || err_set(err, ERR_SHAPE, "%s has %lld channels, not %lld", what,
-                                   (long long)have, (long long)want);
+    return have == want || err_set(err, ERR_SHAPE, "%s has %lld channels, not %lld",
+                                   what, (long long)have, (long long)want);
 }
 
 static bool need_kernel(const ConvGeo *g, Err *err)
 {
-    return (g->k[0] >= 1 && g->k[1] >= 1 && g->k[0] <= CONV_MAX && g->k[1] <= CONV_MAX) ||
+    return (g->k[0] >= 1 && g->k[1] >= 1 && g->k[0] <= CONV_MAX &&
+            g->k[1] <= CONV_MAX) ||
            err_set(err, ERR_SHAPE, "the kernel's sides must be in 1..%d", CONV_MAX);
 }
 
@@ -432,7 +439,8 @@ static bool geo_forward(const Spec *in, const OpAttr *a, ConvGeo *g, Err *err)
     return conv_steps(g, a->i, err) && need_kernel(g, err) && conv_result(g, err);
 }
 
-static bool shape_forward(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
+static bool shape_forward(const Spec *in, int n_in, const OpAttr *a, Spec *out,
+                          Err *err)
 {
     ConvGeo g;
     char text[96];
@@ -440,8 +448,7 @@ static bool shape_forward(const Spec *in, int n_in, const OpAttr *a, Spec *out, 
         !need_channels("the kernel", in[1].dim[1], in[0].dim[1], err) ||
         !geo_forward(in, a, &g, err))
         return false;
-    if (n_in > 2 && in[2].ndim != -1 &&
-        (in[2].ndim != 1 || in[2].dim[0] != g.out))
+    if (n_in > 2 && in[2].ndim != -1 && (in[2].ndim != 1 || in[2].dim[0] != g.out))
         return err_set(err, ERR_SHAPE, "the bias must have %lld elements, it is %s",
                        (long long)g.out, spec_format(&in[2], text));
     *out = in[0];
@@ -493,8 +500,8 @@ static bool geo_weigh(const Spec *in, const OpAttr *a, ConvGeo *g, Err *err)
     if (!conv_steps(g, a->i, err))
         return false;
     for (int s = 0; s < 2; s++) {
-        int64_t room = g->x[s] + 2 * g->pad[s] - 1 -
-                       (in[1].dim[2 + s] - 1) * g->stride[s];
+        int64_t room =
+            g->x[s] + 2 * g->pad[s] - 1 - (in[1].dim[2 + s] - 1) * g->stride[s];
         g->k[s] = a->i[6 + s] ? a->i[6 + s] : room < 0 ? 0 : room / g->dilation[s] + 1;
     }
     if (!need_kernel(g, err) || !conv_result(g, err))
@@ -600,7 +607,9 @@ static Val channel_sum(Graph *g, Val dy)
     Spec s = graph_spec(g, dy);
     if (!graph_ok(g))
         return VAL_NONE;
-    OpAttr a = {.n_list = 4, .list = {1, s.dim[1], 1, 1}};
+    OpAttr a = {
+        .n_list = 4, .list = {1, s.dim[1], 1, 1}
+    };
     return g_reshape(g, g_call(g, "sum_to", &dy, 1, &a), 1, &s.dim[1]);
 }
 
@@ -642,16 +651,18 @@ static bool grad_weigh(Graph *g, OpGrad *d)
 
 /* ---- rows ------------------------------------------------------------------------ */
 
-#define STEPS "stride:i=1, pad:i=0, dilation:i=1, stride_w:i=-1, pad_w:i=-1, dilation_w:i=-1"
+#define STEPS                                                                          \
+    "stride:i=1, pad:i=0, dilation:i=1, stride_w:i=-1, pad_w:i=-1, dilation_w:i=-1"
 #define STEPS_DOC                                                                      \
     " stride, pad (zeros) and dilation hold for both sides unless stride_w, pad_w or " \
     "dilation_w is given."
 const OpRow ops_conv[] = {
     {.name = "conv2d",
      .sig = "x, w, b?, " STEPS,
-     .doc = "2-D convolution as networks use it: x [B,C,H,W] with kernels w [O,C,kh,kw] "
-            "and an optional bias b [O] gives [B,O,Ho,Wo], Ho = floor((H + 2 pad - "
-            "dilation (kh-1) - 1) / stride) + 1." STEPS_DOC,
+     .doc =
+         "2-D convolution as networks use it: x [B,C,H,W] with kernels w [O,C,kh,kw] "
+         "and an optional bias b [O] gives [B,O,Ho,Wo], Ho = floor((H + 2 pad - "
+         "dilation (kh-1) - 1) / stride) + 1." STEPS_DOC,
      .formula = "y_bopq = b_o + sum_crs w_ocrs x_b,c,p stride + r dilation - pad,...",
      .shape = shape_forward,
      .run = run_forward,
@@ -677,7 +688,7 @@ const OpRow ops_conv[] = {
      .test = {.shapes = "2x4x5x6,4x3x3x3; 1x1x1x1,1x1x1x1; 2x3x4x4,3x2x3x2; "
                         "2x5x3x3,5x2x3x3; 0x3x4x4,3x2x3x3; 3x9x3x2,9x1x1x3",
               .attrs = "pad=1; ; stride=2 pad=1 height=7 width=7; dilation=2 pad=2 "
-                       "stride=3 height=9; ; stride=3 dilation_w=3 pad_w=4"}},
+                       "stride=3 height=9; ; stride=3 dilation_w=3 pad_w=4"}          },
     {.name = "conv2d_kernel_grad",
      .sig = "x, dy, " STEPS ", kh:i=0, kw:i=0",
      .doc = "The transpose of conv2d in w: x [B,C,H,W] and dy [B,O,Ho,Wo] give "
@@ -694,6 +705,6 @@ const OpRow ops_conv[] = {
                         "40x2x3x3,40x2x5x5; 1x7x4x20,1x6x3x18",
               .attrs = "pad=1; ; stride=2 pad=1 kh=3 kw=2; dilation=2 pad=2 stride=3 "
                        "kh=3 kw=3; ; stride=3 dilation_w=3 pad_w=4 kh=1 kw=3; pad=2 "
-                       "kh=3 kw=3;"}},
+                       "kh=3 kw=3;"}                                                  },
 };
 const int ops_conv_count = ARRAY_LEN(ops_conv);

@@ -11,10 +11,10 @@ typedef struct PoolJob {
     const Pool2dTable *k;
     PoolKind kind;
     Windows w;
-    int64_t channels;       /* of a patch */
-    int64_t area, result;   /* elements of an image (plane) and of its result */
+    int64_t channels;     /* of a patch */
+    int64_t area, result; /* elements of an image (plane) and of its result */
     size_t size;
-    const char *x, *y;      /* image side, result side */
+    const char *x, *y; /* image side, result side */
     char *out;
 } PoolJob;
 
@@ -31,7 +31,9 @@ static void pool_planes(int64_t first, int64_t count, void *ctx)
             j->k->max_grad(&j->w, j->x + at_x, j->y + at_y, j->out + at_x);
             break;
         case MEAN_BACK: j->k->mean_back(&j->w, j->y + at_y, j->out + at_x); break;
-        case UNFOLD: j->k->unfold(&j->w, j->channels, j->x + at_x, j->out + at_y); break;
+        case UNFOLD:
+            j->k->unfold(&j->w, j->channels, j->x + at_x, j->out + at_y);
+            break;
         case FOLD: j->k->fold(&j->w, j->channels, j->y + at_y, j->out + at_x); break;
         }
     }
@@ -39,12 +41,14 @@ static void pool_planes(int64_t first, int64_t count, void *ctx)
 
 static Windows windows_of(const ConvGeo *g)
 {
-    return (Windows){.x = {g->x[0], g->x[1]},
-                     .k = {g->k[0], g->k[1]},
-                     .y = {g->y[0], g->y[1]},
-                     .stride = {g->stride[0], g->stride[1]},
-                     .pad = {g->pad[0], g->pad[1]},
-                     .dilation = {g->dilation[0], g->dilation[1]}};
+    return (Windows){
+        .x = {g->x[0],        g->x[1]       },
+        .k = {g->k[0],        g->k[1]       },
+        .y = {g->y[0],        g->y[1]       },
+        .stride = {g->stride[0],   g->stride[1]  },
+        .pad = {g->pad[0],      g->pad[1]     },
+        .dilation = {g->dilation[0], g->dilation[1]}
+    };
 }
 
 /* ---- geometry -------------------------------------------------------------------- */
@@ -64,8 +68,7 @@ static bool pool_geo(const int64_t *a, ConvGeo *g, Err *err)
     g->k[0] = a[0];
     g->k[1] = a[3] ? a[3] : a[0];
     int64_t stride = a[1] ? a[1] : g->k[0];
-    int64_t steps[6] = {stride, a[2], 1, a[4] ? a[4] : a[1] ? a[1] : g->k[1],
-                        a[5], 1};
+    int64_t steps[6] = {stride, a[2], 1, a[4] ? a[4] : a[1] ? a[1] : g->k[1], a[5], 1};
     if (g->k[0] < 1 || g->k[1] < 1 || g->k[0] > CONV_MAX || g->k[1] > CONV_MAX)
         return err_set(err, ERR_OPTION, "size must be in 1..%d", CONV_MAX);
     if (!conv_steps(g, steps, err))
@@ -80,8 +83,9 @@ static bool pool_geo(const int64_t *a, ConvGeo *g, Err *err)
 
 static bool geo_pool(const Spec *in, const OpAttr *a, ConvGeo *g, Err *err)
 {
-    *g = (ConvGeo){.images = in[0].dim[0] * in[0].dim[1],
-                   .x = {in[0].dim[2], in[0].dim[3]}};
+    *g = (ConvGeo){
+        .images = in[0].dim[0] * in[0].dim[1], .x = {in[0].dim[2], in[0].dim[3]}
+    };
     return pool_geo(a->i, g, err);
 }
 
@@ -162,9 +166,9 @@ static bool patch_geo(const int64_t *a, ConvGeo *g, Err *err)
 
 static bool geo_unfold(const Spec *in, const OpAttr *a, ConvGeo *g, Err *err)
 {
-    *g = (ConvGeo){.images = in[0].dim[0],
-                   .in = in[0].dim[1],
-                   .x = {in[0].dim[2], in[0].dim[3]}};
+    *g = (ConvGeo){
+        .images = in[0].dim[0], .in = in[0].dim[1], .x = {in[0].dim[2], in[0].dim[3]}
+    };
     return patch_geo(a->i, g, err);
 }
 
@@ -183,7 +187,9 @@ static bool shape_unfold(const Spec *in, int n_in, const OpAttr *a, Spec *out, E
 static bool geo_fold(const Spec *in, const OpAttr *a, ConvGeo *g, Err *err)
 {
     char text[96];
-    *g = (ConvGeo){.images = in[0].dim[0], .x = {a->i[5], a->i[6]}};
+    *g = (ConvGeo){
+        .images = in[0].dim[0], .x = {a->i[5], a->i[6]}
+    };
     if (g->x[0] < 1 || g->x[1] < 1 || g->x[0] > INT32_MAX || g->x[1] > INT32_MAX)
         return err_set(err, ERR_OPTION, "height and width must be at least 1");
     if (!patch_geo(a->i, g, err))
@@ -308,8 +314,10 @@ static bool grad_fold(Graph *g, OpGrad *d)
 
 #define POOL "size:i=2, stride:i=0, pad:i=0, size_w:i=0, stride_w:i=0, pad_w:i=-1"
 #define POOL_DOC                                                                       \
-    " Windows are size by size (size by size_w), a stride apart (default: their size); " \
-    "x is [B,C,H,W], the result [B,C,Ho,Wo], Ho = floor((H + 2 pad - size) / stride) + "  \
+    " Windows are size by size (size by size_w), a stride apart (default: their "      \
+    "size); "                                                                          \
+    "x is [B,C,H,W], the result [B,C,Ho,Wo], Ho = floor((H + 2 pad - size) / stride) " \
+    "+ "                                                                               \
     "1."
 #define PATCH "kh:i, kw:i, stride:i=1, pad:i=0, dilation:i=1"
 #define PATCH_DOC                                                                      \
@@ -331,8 +339,9 @@ const OpRow ops_pool2d[] = {
      .test = {.shapes = POOL_SHAPES, .attrs = POOL_ATTRS, .margin = 1e-4}},
     {.name = "max_pool2d_grad",
      .sig = "x, dy, " POOL,
-     .doc = "The backward of max_pool2d: dy goes to the largest pixel of its window, the "
-            "first of several.",
+     .doc =
+         "The backward of max_pool2d: dy goes to the largest pixel of its window, the "
+         "first of several.",
      .flags = OP_NODIFF | OP_KINKS,
      .shape = shape_max_grad,
      .run = run_max_grad,
@@ -350,8 +359,9 @@ const OpRow ops_pool2d[] = {
      .test = {.shapes = POOL_SHAPES, .attrs = POOL_ATTRS}},
     {.name = "avg_pool2d_back",
      .sig = "dy, " POOL ", height:i=0, width:i=0",
-     .doc = "The transpose of avg_pool2d: every result [B,C,Ho,Wo] is shared out over the "
-            "window it came from, [B,C,height,width].",
+     .doc =
+         "The transpose of avg_pool2d: every result [B,C,Ho,Wo] is shared out over the "
+         "window it came from, [B,C,height,width].",
      .shape = shape_mean_back,
      .run = run_mean_back,
      .grad = grad_mean_back,
@@ -367,8 +377,9 @@ const OpRow ops_pool2d[] = {
      .grad = grad_unfold,
      .flops = cost_pool,
      .test = {.shapes = "2x3x5x6; 1x2x7x5; 2x1x9x8; 1x1x1x1; 0x2x4x4",
-              .attrs = "kh=3 kw=3 pad=1; kh=3 kw=2 stride=2 pad=1; kh=3 kw=3 dilation=2 "
-                       "stride=2 pad=2; kh=1 kw=1; kh=2 kw=2"}},
+              .attrs =
+                  "kh=3 kw=3 pad=1; kh=3 kw=2 stride=2 pad=1; kh=3 kw=3 dilation=2 "
+                  "stride=2 pad=2; kh=1 kw=1; kh=2 kw=2"}},
     {.name = "fold2d",
      .sig = "x, " PATCH ", height:i, width:i",
      .doc = "The transpose of unfold2d: patches [B, Ho*Wo, C*kh*kw] are added up into "

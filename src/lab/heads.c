@@ -73,8 +73,8 @@ Val heads_loss(Graph *g, const Dataset *d, Val logits, Val labels, double smooth
     if (d->n_heads == 0)
         return smoothed(g, logits, labels, smoothing);
     for (int k = 0; k < h.n; k++) {
-        Val one = smoothed(g, slice(g, &h, k, logits), digit(g, d, &h, k, labels),
-                           smoothing);
+        Val one =
+            smoothed(g, slice(g, &h, k, logits), digit(g, d, &h, k, labels), smoothing);
         sum = k ? g_add(g, sum, one) : one;
     }
     return sum;

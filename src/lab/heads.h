@@ -1,13 +1,14 @@
-/* heads.h -- several labels of one example, each with its own slice of the logits: the
- * loss is the sum of the heads' cross-entropies; accuracy is that of each head, and the
- * share of examples on which all heads are right. A data set of one label is one head. */
+/* heads.h -- several labels of one example, each with its own slice of the logits:
+ * the loss is the sum of the heads' cross-entropies; accuracy is that of each head,
+ * and the share of examples on which all heads are right. A data set of one label is
+ * one head. */
 #ifndef CLEAVE_LAB_HEADS_H
 #define CLEAVE_LAB_HEADS_H
 #include "data/dataset.h"
 #include "graph/graph.h"
 
-/* Heads of d, at least 1; size[h] and first[h] describe its slice of the logits, and its
- * labels are label / divide[h] % size[h]. */
+/* Heads of d, at least 1; size[h] and first[h] describe its slice of the logits, and
+ * its labels are label / divide[h] % size[h]. */
 typedef struct Heads {
     int n;
     int64_t size[DATASET_HEADS], first[DATASET_HEADS], divide[DATASET_HEADS], outputs;

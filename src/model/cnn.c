@@ -19,7 +19,9 @@ typedef struct Cnn {
 } Cnn;
 
 #define OPT(field, type, dflt, lo, hi, choices, doc)                                   \
-    {#field, type, offsetof(Cnn, field), dflt, lo, hi, choices, doc}
+    {                                                                                  \
+#field, type, offsetof(Cnn, field), dflt, lo, hi, choices, doc                 \
+    }
 static const OptRow options[] = {
     OPT(input, OPT_INT, "0", 0, MODEL_MAX_SIZE, NULL,
         "input values; 0: channels * height * width, which it must be"),
@@ -52,9 +54,9 @@ static const OptRow options[] = {
 
 /* Everything that the options say about sizes. */
 typedef struct Sizes {
-    int convs, dense;                 /* linear maps of the head, the last included */
-    int64_t channels[MAX_CONV + 1];   /* from the image's on */
-    int64_t width[MAX_DENSE + 1];     /* from the last image, flat, to the outputs */
+    int convs, dense;               /* linear maps of the head, the last included */
+    int64_t channels[MAX_CONV + 1]; /* from the image's on */
+    int64_t width[MAX_DENSE + 1];   /* from the last image, flat, to the outputs */
     int64_t pad;
 } Sizes;
 
@@ -70,10 +72,11 @@ static bool image_sizes(const Cnn *c, Sizes *s, Err *err)
             int64_t room = side[d] + 2 * s->pad - c->dilation * (c->kernel - 1) - 1;
             int64_t y = room < 0 ? 0 : (room / c->stride + 1) / c->pool;
             if (y < 1)
-                return err_set(err, ERR_OPTION,
-                               "nothing is left of images of %lldx%lld after "
-                               "convolution %d: fewer layers, a smaller pool or more pad",
-                               (long long)c->height, (long long)c->width, k);
+                return err_set(
+                    err, ERR_OPTION,
+                    "nothing is left of images of %lldx%lld after "
+                    "convolution %d: fewer layers, a smaller pool or more pad",
+                    (long long)c->height, (long long)c->width, k);
             side[d] = y;
         }
     s->width[0] = s->channels[s->convs] * side[0] * side[1];
@@ -167,7 +170,9 @@ static Val convolve(Model *m, Graph *g, const Sizes *s, int k, Val x)
     x = site(g, layer, "act", x);
     if (c->pool == 1)
         return x;
-    OpAttr a = {.i = {c->pool, 0, 0, 0, 0, -1}};
+    OpAttr a = {
+        .i = {c->pool, 0, 0, 0, 0, -1}
+    };
     bool most = strcmp(c->pooling, "max") == 0;
     return site(g, layer, "pool",
                 g_call(g, most ? "max_pool2d" : "avg_pool2d", &x, 1, &a));

@@ -20,15 +20,16 @@ bool model_widths(const char *text, const char *option, int cap, int64_t *size, 
                            "commas, as in '500,128'",
                            option, text, MODEL_MAX_SIZE);
         if (*n == cap)
-            return err_set(err, ERR_OPTION, "'%s' has more than %d layers", option, cap);
+            return err_set(err, ERR_OPTION, "'%s' has more than %d layers", option,
+                           cap);
         size[(*n)++] = h;
         s = end + strspn(end, " ");
         if (*s == ',' && s[1 + strspn(s + 1, " ")])
             s++;
         else if (*s)
             return err_set(err, ERR_OPTION,
-                           "'%s' is '%s'; '%s' is not expected after %lld", option, text,
-                           s, h);
+                           "'%s' is '%s'; '%s' is not expected after %lld", option,
+                           text, s, h);
     }
     return true;
 }

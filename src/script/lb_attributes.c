@@ -1,6 +1,6 @@
-/* lb_attributes.c -- what components stand for when examples have several attributes, and
- * what convolutions add to a stochastic decomposition: importances pooled over positions,
- * maps of them, components as tiles. */
+/* lb_attributes.c -- what components stand for when examples have several
+ * attributes, and what convolutions add to a stochastic decomposition: importances
+ * pooled over positions, maps of them, components as tiles. */
 #include <string.h>
 
 #include "decomp/attributes.h"
@@ -44,8 +44,8 @@ static void take_grid(lua_State *L, int arg, const Dataset *d, AttrGrid *g)
     lua_pop(L, 1);
     if (attr_cells(g) == 0)
         lb_error(L, ERR_OPTION,
-                 "cl.attributes: the grid must be 1 to %d attributes of 1 to 64 values, "
-                 "and at most %d cells",
+                 "cl.attributes: the grid must be 1 to %d attributes of 1 to 64 "
+                 "values, and at most %d cells",
                  ATTR_MAX, ATTR_CELLS);
 }
 
@@ -112,7 +112,8 @@ static void put_summary(lua_State *L, const AttrGrid *g, const AttrSummary *sum)
     put_number(L, "interaction", sum->interaction);
 }
 
-/* Means of each value of each attribute, [values, C]: the importance matrix by groups. */
+/* Means of each value of each attribute, [values, C]: the importance matrix by
+ * groups. */
 static void put_groups(lua_State *L, const AttrGrid *g, const Tensor *cells)
 {
     int64_t C = cells->dim[0], n = attr_cells(g), values = 0, row = 0;
@@ -179,7 +180,8 @@ static int dataset_agreement_fn(lua_State *L)
     HeadScore s;
     const Dataset *d = lb_check_dataset(L, 1);
     const Tensor *a = lb_push_f32(L, 2, "outputs"), *b = lb_push_f32(L, 3, "outputs");
-    return heads_agreement(d, a, b, &s, &err) ? push_score(L, d, &s) : lb_raise(L, &err);
+    return heads_agreement(d, a, b, &s, &err) ? push_score(L, d, &s)
+                                              : lb_raise(L, &err);
 }
 
 static int dataset_score_fn(lua_State *L)
@@ -248,19 +250,21 @@ static int spd_tiles_fn(lua_State *L)
 }
 
 const LbFn lb_attributes_fns[] = {
-    {"cl.attributes", "(q, dataset or labels, { atomic = 0.8, combination = 0.4, ... })",
-     "What components q [N,C] (one number for each example: the largest importance over "
-     "positions) stand for when the data set has several heads, or labels are digits of "
-     "grid = { 3, 3, 3 }. Cell means are split by a balanced analysis of variance. A list "
-     "by component of verdict (silent: on for too few examples; constant; unrelated: the cells explain too little, or no "
-     "more than shuffled labels; atomic; combination; neither), main (shares of the main "
-     "effects), interaction, explained, null, attribute (from 1), value (from 0), inverted "
-     "(on for all other values), cell (with the largest mean, from 0), single (on there "
-     "alone), selectivity (variance of value means of activations = tensor [N,C], or of "
-     "q, normalised); and counts by verdict, covers (atoms of each value), values, "
-     "covered, covered_inverted, cells_covered (by combinations on in one cell alone), "
-     "interaction (their part of all variance between cells), groups [values,C] and "
-     "cells [C,cells] (means).",
+    {"cl.attributes",
+     "(q, dataset or labels, { atomic = 0.8, combination = 0.4, ... })",
+     "What components q [N,C] (one number for each example: the largest importance "
+     "over positions) stand for when the data set has several heads, or labels are "
+     "digits of grid = { 3, 3, 3 }. Cell means are split by a balanced analysis of "
+     "variance. A list by component of verdict (silent: on for too few examples; "
+     "constant; unrelated: the cells explain too little, or no more than shuffled "
+     "labels; atomic; combination; neither), main (shares of the main effects), "
+     "interaction, explained, null, attribute (from 1), value (from 0), inverted (on"
+     " for all other values), cell (with the largest mean, from 0), single (on there"
+     " alone), selectivity (variance of value means of activations = tensor [N,C], "
+     "or of q, normalised); and counts by verdict, covers (atoms of each value), "
+     "values, covered, covered_inverted, cells_covered (by combinations on in one "
+     "cell alone), interaction (their part of all variance between cells), groups "
+     "[values,C] and cells [C,cells] (means).",
      cl_attributes, attr_options, &attr_n_options,
      "cl.attributes(cl.eye(4), cl.tensor({ 0, 1, 2, 3 }, { dtype = \"i32\" }), "
      "{ grid = { 2, 2 } })[1].main[1]"},

@@ -1,7 +1,8 @@
 /* bench_conv.c -- a training step of a convolutional network on shapes: two 3x3
- * convolutions with pools, two linear layers, three heads, Adam. Beside it the same step
- * as loops over every index, as one would write it first (one thread); the losses of the
- * first step must agree. The floor counts products and the traffic of the weights. */
+ * convolutions with pools, two linear layers, three heads, Adam. Beside it the same
+ * step as loops over every index, as one would write it first (one thread); the
+ * losses of the first step must agree. The floor counts products and the traffic of
+ * the weights. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,16 @@
 #include "lab/heads.h"
 #include "ui/bench.h"
 
-enum { B = 64, SIDE = 32, C1 = 8, C2 = 16, WIDTH = 64, OUT = 9, IN = 3, FLAT = C2 * 64 };
+enum {
+    B = 64,
+    SIDE = 32,
+    C1 = 8,
+    C2 = 16,
+    WIDTH = 64,
+    OUT = 9,
+    IN = 3,
+    FLAT = C2 * 64
+};
 
 /* ---- plain loops ----------------------------------------------------------------- */
 
@@ -23,7 +33,7 @@ typedef struct Map { /* [B, n, side, side], values and gradients */
 } Map;
 
 typedef struct Weights {
-    int n, taps; /* of a result */
+    int n, taps;                    /* of a result */
     float *w, *b, *dw, *db, *m, *s; /* moments of both, one after the other */
 } Weights;
 
@@ -53,15 +63,17 @@ static void plain_conv(const Map *x, const Weights *k, const Map *y)
                     for (int t = 0; t < k->taps; t++) {
                         int p = i + t / 3 % 3 - 1, q = j + t % 3 - 1;
                         if (p >= 0 && p < x->side && q >= 0 && q < x->side)
-                            sum += k->w[o * k->taps + t] *
-                                   x->v[((b * x->n + t / 9) * x->side + p) * x->side + q];
+                            sum +=
+                                k->w[o * k->taps + t] *
+                                x->v[((b * x->n + t / 9) * x->side + p) * x->side + q];
                     }
                     y->v[((b * y->n + o) * y->side + i) * y->side + j] =
                         sum > 0 ? sum : 0;
                 }
 }
 
-/* Gradients of the kernel and, unless x->d is NULL, of x; y->d is masked by the relu. */
+/* Gradients of the kernel and, unless x->d is NULL, of x; y->d is masked by the
+ * relu. */
 static void plain_conv_back(const Map *x, const Weights *k, const Map *y)
 {
     for (int b = 0; b < B; b++)
@@ -173,8 +185,9 @@ static bool plain_step(void *ctx, Err *err)
     for (int b = 0; b < B; b++)
         for (int k = 0; k < IN * SIDE * SIDE; k++)
             n->x.v[b * IN * SIDE * SIDE + k] =
-                (float)((const uint8_t *)n->data->images.data)
-                    [(int64_t)n->idx[b] * IN * SIDE * SIDE + k] / 255;
+                (float)((const uint8_t *)n->data->images
+                            .data)[(int64_t)n->idx[b] * IN * SIDE * SIDE + k] /
+                255;
     plain_conv(&n->x, &n->c1, &n->a1);
     plain_pool(&n->a1, &n->p1, false);
     plain_conv(&n->p1, &n->c2, &n->a2);
@@ -230,18 +243,20 @@ static int64_t lay_out(Net *n, float *memory)
 static bool net_init(Net *n, const Model *m, const Dataset *d, Err *err)
 {
     static const char *const name[] = {"conv1", "conv2", "fc1", "fc2"};
-    *n = (Net){.x = {.n = IN, .side = SIDE},
-               .a1 = {.n = C1, .side = SIDE},
-               .p1 = {.n = C1, .side = SIDE / 2},
-               .a2 = {.n = C2, .side = SIDE / 2},
-               .p2 = {.n = C2, .side = SIDE / 4},
-               .h = {.n = WIDTH, .side = 1},
-               .y = {.n = OUT, .side = 1},
-               .c1 = {.n = C1, .taps = IN * 9},
-               .c2 = {.n = C2, .taps = C1 * 9},
-               .f1 = {.n = WIDTH, .taps = FLAT},
-               .f2 = {.n = OUT, .taps = WIDTH},
-               .data = d};
+    *n = (Net){
+        .x = {.n = IN,    .side = SIDE    },
+        .a1 = {.n = C1,    .side = SIDE    },
+        .p1 = {.n = C1,    .side = SIDE / 2},
+        .a2 = {.n = C2,    .side = SIDE / 2},
+        .p2 = {.n = C2,    .side = SIDE / 4},
+        .h = {.n = WIDTH, .side = 1       },
+        .y = {.n = OUT,   .side = 1       },
+        .c1 = {.n = C1,    .taps = IN * 9  },
+        .c2 = {.n = C2,    .taps = C1 * 9  },
+        .f1 = {.n = WIDTH, .taps = FLAT    },
+        .f2 = {.n = OUT,   .taps = WIDTH   },
+        .data = d
+    };
     n->memory = mem_zalloc((size_t)lay_out(n, NULL) * sizeof(float), err);
     if (!n->memory || !sampler_init(&n->sampler, d->n, B, 1, true, err))
         return false;
@@ -279,8 +294,8 @@ static Model *case_model(Err *err)
     void *cfg = mem_zalloc(row->config_size, err);
     bool ok = cfg && opt_defaults(row->options, row->n_options, cfg, err);
     for (size_t i = 0; ok && i < ARRAY_LEN(set); i += 2)
-        ok = opt_set_text(row->options, row->n_options, cfg, set[i], set[i + 1], "bench",
-                          err);
+        ok = opt_set_text(row->options, row->n_options, cfg, set[i], set[i + 1],
+                          "bench", err);
     Model *m = ok ? model_new(row, cfg, err) : NULL;
     mem_free(cfg);
     return m;
@@ -309,8 +324,9 @@ bool bench_conv(Bench *b, const BenchCase *c, BenchResult *out, Err *err)
     double first = n.loss;
     ok = ok && bench_fit(b, k.model->params, &loss, k.train.n, B, 1e-3, out, err);
     if (ok && !(fabs(out->sum[0] - first) <= 1e-4 * first))
-        ok = err_set(err, ERR_NUMERIC, "the first loss is %.7g, that of plain loops %.7g",
-                     out->sum[0], first);
+        ok = err_set(err, ERR_NUMERIC,
+                     "the first loss is %.7g, that of plain loops %.7g", out->sum[0],
+                     first);
     ok = ok && bench_time(b, plain_step, &n, &out->reference, &best, err);
     out->flops = step_flops();
     out->bytes += (double)B * IN * SIDE * SIDE;

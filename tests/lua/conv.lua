@@ -30,7 +30,7 @@ test("a convolutional network learns, is saved and read", function()
     channels = 3, height = 32, width = 32, conv = { 4, 6 }, hidden = { 12 }, heads = { 3, 3, 3 }, seed = 7,
   }
   assert(difference(again:logits(shapes.test), net:logits(shapes.test)) > 0)
-  again:import(cl.load(path))
+  again:import((cl.load(path)))
   equal(difference(again:logits(shapes.test), net:logits(shapes.test)), 0)
 end)
 

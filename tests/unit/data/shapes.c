@@ -69,8 +69,9 @@ static void test_pictures(void **state)
     for (int64_t i = 0; i < train.n; i++) {
         int label = ((const int32_t *)train.labels.data)[i];
         int shape = label / 9, colour = label / 3 % 3, r = radius[label % 3];
-        int want = shape == 0 ? lattice(r) : shape == 1 ? (2 * r + 1) * (2 * r + 1)
-                                                        : triangle(r);
+        int want = shape == 0   ? lattice(r)
+                   : shape == 1 ? (2 * r + 1) * (2 * r + 1)
+                                : triangle(r);
         double x, y;
         for (int plane = 0; plane < 3; plane++)
             assert_int_equal(lit(&train, i, plane, &x, &y), plane == colour ? want : 0);

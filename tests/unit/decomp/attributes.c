@@ -8,7 +8,9 @@
 #include "tensor/rng.h"
 
 enum { N = 2700, CELLS = 27 };
-static const AttrGrid grid = {3, {3, 3, 3}};
+static const AttrGrid grid = {
+    3, {3, 3, 3}
+};
 
 typedef bool Gate(int shape, int colour, int size);
 
@@ -60,13 +62,13 @@ static const struct {
     bool inverted;
     int value;
 } golden[] = {
-    {circle, {1, 0, 0}, 0, ATTR_ATOMIC, false, 0},
-    {not_blue, {0, 1, 0}, 0, ATTR_ATOMIC, true, 2},
-    {circle_and_red, {0.25, 0.25, 0}, 0.5, ATTR_COMBINATION, false, 0},
-    {all_three, {1.0 / 13, 1.0 / 13, 1.0 / 13}, 10.0 / 13, ATTR_COMBINATION, false, 0},
-    {circle_or_red, {0.4, 0.4, 0}, 0.2, ATTR_NEITHER, false, 0},
-    {always, {0, 0, 0}, 0, ATTR_CONSTANT, false, 0},
-    {never, {0, 0, 0}, 0, ATTR_SILENT, false, 0},
+    {circle,         {1, 0, 0},                      0,         ATTR_ATOMIC,      false, 0},
+    {not_blue,       {0, 1, 0},                      0,         ATTR_ATOMIC,      true,  2},
+    {circle_and_red, {0.25, 0.25, 0},                0.5,       ATTR_COMBINATION, false, 0},
+    {all_three,      {1.0 / 13, 1.0 / 13, 1.0 / 13}, 10.0 / 13, ATTR_COMBINATION, false, 0},
+    {circle_or_red,  {0.4, 0.4, 0},                  0.2,       ATTR_NEITHER,     false, 0},
+    {always,         {0, 0, 0},                      0,         ATTR_CONSTANT,    false, 0},
+    {never,          {0, 0, 0},                      0,         ATTR_SILENT,      false, 0},
 };
 enum { GATES = ARRAY_LEN(golden), NOISE = 40, C = GATES + NOISE };
 
@@ -105,9 +107,9 @@ static void fill(Tensor *q, Tensor *labels)
         ((int32_t *)labels->data)[i] = label;
         rng_uniform_f32((RngKey){5, 1, 0}, i * C, C, 0, 1, row);
         for (int k = 0; k < GATES; k++)
-            row[k] = golden[k].gate(attr_digit(&grid, label, 0),
-                                    attr_digit(&grid, label, 1),
-                                    attr_digit(&grid, label, 2));
+            row[k] =
+                golden[k].gate(attr_digit(&grid, label, 0), attr_digit(&grid, label, 1),
+                               attr_digit(&grid, label, 2));
     }
 }
 
@@ -173,7 +175,11 @@ static void test_refuses(void **state)
     Tensor q, labels, cells;
     AttrScore score[C];
     AttrCfg cfg = defaults();
-    AttrGrid none = {2, {3, 0}}, larger = {3, {3, 3, 4}};
+    AttrGrid none =
+                 {
+                     2, {3, 0}
+    },
+             larger = {3, {3, 3, 4}};
     fill(&q, &labels);
     assert_false(attr_scores(&none, &cfg, &q, NULL, &labels, &cells, score, &err));
     assert_has(err.msg, "no grid");

@@ -50,10 +50,12 @@ static Val forward(void *ctx, Graph *g, Val x)
     Net *n = ctx;
     int64_t rows = graph_spec(g, x).dim[0];
     x = graph_site(g, "conv.in", g_reshape(g, x, 4, DIMS(rows, CH, H, W)));
-    Val y = g_conv2d(g, x, graph_const(g, &n->kernel), graph_const(g, &n->bias), 2, 1, 1);
+    Val y =
+        g_conv2d(g, x, graph_const(g, &n->kernel), graph_const(g, &n->bias), 2, 1, 1);
     y = g_relu(g, graph_site(g, "conv.pre", y));
     y = graph_site(g, "fc.in", g_reshape(g, y, 2, DIMS(rows, O * P)));
-    return graph_site(g, "fc.pre", g_linear(g, y, graph_const(g, &n->matrix), VAL_NONE));
+    return graph_site(g, "fc.pre",
+                      g_linear(g, y, graph_const(g, &n->matrix), VAL_NONE));
 }
 
 static Val batch(void *ctx, Graph *g, Val idx, int64_t rows, const char *stream)
@@ -66,17 +68,26 @@ static Spd *spd_make(Net *n, bool delta)
 {
     Err err = {0};
     SpdCfg cfg;
-    SpdTarget t = {.ctx = n, .forward = forward, .batch = batch, .n_examples = B,
-                   .n_layers = 2};
+    SpdTarget t = {
+        .ctx = n, .forward = forward, .batch = batch, .n_examples = B, .n_layers = 2};
     assert_ok(opt_defaults(spd_options, spd_n_options, &cfg, &err), err);
     strcpy(cfg.ci, "linear");
     cfg.delta = delta;
     cfg.batch = B;
-    t.layer[0] = (SpdLayer){.name = "conv", .kind = spd_kind_for(&n->kernel),
-                            .weight = n->kernel, .bias = n->bias, .tied = -1,
-                            .components = C1, .stride = 2, .pad = 1, .dilation = 1};
-    t.layer[1] = (SpdLayer){.name = "fc", .kind = spd_kind_for(&n->matrix),
-                            .weight = n->matrix, .tied = -1, .components = C2};
+    t.layer[0] = (SpdLayer){.name = "conv",
+                            .kind = spd_kind_for(&n->kernel),
+                            .weight = n->kernel,
+                            .bias = n->bias,
+                            .tied = -1,
+                            .components = C1,
+                            .stride = 2,
+                            .pad = 1,
+                            .dilation = 1};
+    t.layer[1] = (SpdLayer){.name = "fc",
+                            .kind = spd_kind_for(&n->matrix),
+                            .weight = n->matrix,
+                            .tied = -1,
+                            .components = C2};
     Spd *s = spd_new(&cfg, &t, &err);
     if (!s)
         fail_msg("%s", err.msg);
@@ -315,12 +326,15 @@ static void test_refuses(void **state)
     Net n = net_make();
     Err err = {0};
     SpdCfg cfg;
-    SpdTarget t = {.ctx = &n, .forward = forward, .batch = batch, .n_examples = B,
-                   .n_layers = 1};
+    SpdTarget t = {
+        .ctx = &n, .forward = forward, .batch = batch, .n_examples = B, .n_layers = 1};
     assert_ok(opt_defaults(spd_options, spd_n_options, &cfg, &err), err);
     cfg.batch = B;
-    t.layer[0] = (SpdLayer){.name = "conv", .kind = &spd_conv2d, .weight = n.kernel,
-                            .tied = -1, .components = C1};
+    t.layer[0] = (SpdLayer){.name = "conv",
+                            .kind = &spd_conv2d,
+                            .weight = n.kernel,
+                            .tied = -1,
+                            .components = C1};
     assert_null(spd_new(&cfg, &t, &err));
     assert_has(err.msg, "stride and dilation of at least 1");
     t.layer[0].stride = t.layer[0].dilation = 1;

@@ -20,11 +20,13 @@ static Geo geo(int64_t B, int64_t C, int64_t H, int64_t W, int64_t O, int64_t kh
 
 static OpAttr steps(const Geo *g, int64_t a, int64_t b)
 {
-    return (OpAttr){.i = {g->stride, g->pad, g->dilation, -1, -1, -1, a, b}};
+    return (OpAttr){
+        .i = {g->stride, g->pad, g->dilation, -1, -1, -1, a, b}
+    };
 }
 
-static Tensor run_op(const char *name, const Tensor *a, const Tensor *b, const Tensor *c,
-                     const OpAttr *attr)
+static Tensor run_op(const char *name, const Tensor *a, const Tensor *b,
+                     const Tensor *c, const OpAttr *attr)
 {
     Err err = {0};
     Tensor out[OP_MAX_OUT];
@@ -66,8 +68,8 @@ static void add_product(void *ctx, int64_t x, int64_t w, int64_t y)
 }
 
 /* Relative to the largest value. */
-static void close_to(const char *what, const Geo *g, const Tensor *t, const double *want,
-                     double tol)
+static void close_to(const char *what, const Geo *g, const Tensor *t,
+                     const double *want, double tol)
 {
     double most = 0;
     int64_t n = tensor_count(t);
@@ -87,8 +89,12 @@ static void conv_case(const Geo *g, DType t)
     Tensor x = t_random(1, t, 4, DIMS(g->B, g->C, g->H, g->W), -1, 1);
     Tensor w = t_random(2, t, 4, DIMS(g->O, g->C, g->kh, g->kw), -1, 1);
     Tensor dy = t_random(3, t, 4, DIMS(g->B, g->O, g->Ho, g->Wo), -1, 1);
-    Sums s = {&x, &w, &dy, calloc((size_t)tensor_count(&dy), 8),
-              calloc((size_t)tensor_count(&x), 8), calloc((size_t)tensor_count(&w), 8)};
+    Sums s = {&x,
+              &w,
+              &dy,
+              calloc((size_t)tensor_count(&dy), 8),
+              calloc((size_t)tensor_count(&x), 8),
+              calloc((size_t)tensor_count(&w), 8)};
     double tol = t == F32 ? 1e-5 : 1e-13;
     OpAttr plain = steps(g, 0, 0), back = steps(g, g->H, g->W),
            weigh = steps(g, g->kh, g->kw);
@@ -136,8 +142,9 @@ static void test_patches(void **state)
     Tensor x = t_random(1, F32, 4, DIMS(g.B, g.C, g.H, g.W), -1, 1);
     Tensor w = t_random(2, F32, 4, DIMS(g.O, g.C, g.kh, g.kw), -1, 1);
     Tensor b = t_random(3, F32, 1, DIMS(g.O), -1, 1);
-    OpAttr plain = steps(&g, 0, 0),
-           cut = {.i = {g.kh, g.kw, g.stride, g.pad, g.dilation}};
+    OpAttr plain = steps(&g, 0, 0), cut = {
+                                        .i = {g.kh, g.kw, g.stride, g.pad, g.dilation}
+    };
     Tensor y = run_op("conv2d", &x, &w, &b, &plain);
     Tensor rows = run_op("unfold2d", &x, NULL, NULL, &cut);
     int64_t P = g.Ho * g.Wo, K = g.C * g.kh * g.kw;
@@ -164,7 +171,11 @@ static void test_dense(void **state)
     Tensor x = t_random(1, F32, 4, DIMS(6, 20, 1, 1), -1, 1);
     Tensor w = t_random(2, F32, 4, DIMS(9, 20, 1, 1), -1, 1);
     Tensor b = t_random(3, F32, 1, DIMS(9), -1, 1), x2, w2;
-    OpAttr a = {.i = {1, 0, 1, -1, -1, -1}}, none = {0};
+    OpAttr a =
+               {
+                   .i = {1, 0, 1, -1, -1, -1}
+    },
+           none = {0};
     assert_true(tensor_reshape(&x, 2, DIMS(6, 20), &x2, NULL));
     assert_true(tensor_reshape(&w, 2, DIMS(9, 20), &w2, NULL));
     Tensor y = run_op("conv2d", &x, &w, &b, &a);
@@ -178,12 +189,15 @@ static void test_dense(void **state)
 
 static void pool_case(int64_t H, int64_t W, int64_t size, int64_t stride, int64_t pad)
 {
-    OpAttr a = {.i = {size, stride, pad, 0, 0, -1}};
+    OpAttr a = {
+        .i = {size, stride, pad, 0, 0, -1}
+    };
     Tensor x = t_random(7, F32, 4, DIMS(2, 3, H, W), -1, 1);
     Tensor most = run_op("max_pool2d", &x, NULL, NULL, &a);
     Tensor mean = run_op("avg_pool2d", &x, NULL, NULL, &a);
     Tensor dx = run_op("max_pool2d_grad", &x, &most, NULL, &a);
-    int64_t Ho = (H + 2 * pad - size) / stride + 1, Wo = (W + 2 * pad - size) / stride + 1;
+    int64_t Ho = (H + 2 * pad - size) / stride + 1,
+            Wo = (W + 2 * pad - size) / stride + 1;
     double *want = calloc((size_t)tensor_count(&x), sizeof *want);
     assert_int_equal(most.dim[2], Ho);
     assert_int_equal(mean.dim[3], Wo);
@@ -228,7 +242,9 @@ static void test_pools(void **state)
 static void test_ties(void **state)
 {
     (void)state;
-    OpAttr a = {.i = {2, 2, 0, 0, 0, -1}};
+    OpAttr a = {
+        .i = {2, 2, 0, 0, 0, -1}
+    };
     Tensor x = t_make(F32, 4, DIMS(1, 1, 2, 2)), dy = t_make(F32, 4, DIMS(1, 1, 1, 1));
     *(float *)dy.data = 3;
     Tensor dx = run_op("max_pool2d_grad", &x, &dy, NULL, &a);
@@ -248,8 +264,8 @@ static void refuses(const char *op, const Tensor *x, const Tensor *w, const OpAt
 {
     Err err = {0};
     Tensor out[OP_MAX_OUT];
-    assert_false(op_eager(op_find(op), (const Tensor *[]){x, w}, w ? 2 : 1, a, NULL, out,
-                          &err));
+    assert_false(
+        op_eager(op_find(op), (const Tensor *[]){x, w}, w ? 2 : 1, a, NULL, out, &err));
     assert_has(err.msg, says);
 }
 
@@ -258,8 +274,12 @@ static void test_refuses(void **state)
     (void)state;
     Tensor x = t_make(F32, 4, DIMS(2, 3, 4, 4)), w = t_make(F32, 4, DIMS(5, 2, 3, 3)),
            v = t_make(F32, 4, DIMS(5, 3, 5, 3)), r = t_make(F32, 4, DIMS(2, 5, 2, 2));
-    OpAttr a = {.i = {1, 0, 1, -1, -1, -1}}, b = {.i = {0, 0, 1, -1, -1, -1}},
-           c = {.i = {2, 0, 0, 0, 0, 2}}, d = {.i = {1, 0, 1, -1, -1, -1, 9, 9}};
+    OpAttr a =
+               {
+                   .i = {1, 0, 1, -1, -1, -1}
+    },
+           b = {.i = {0, 0, 1, -1, -1, -1}}, c = {.i = {2, 0, 0, 0, 0, 2}},
+           d = {.i = {1, 0, 1, -1, -1, -1, 9, 9}};
     refuses("conv2d", &x, &w, &a, "has 2 channels, not 3");
     refuses("conv2d", &x, &v, &a, "does not fit into images of 4x4");
     refuses("conv2d", &x, &v, &b, "stride must be in 1..");

@@ -17,7 +17,7 @@ static Model *network(const char *heads)
     Err err = {0};
     const ModelRow *r = model_row("cnn");
     assert_true(r->config_size <= sizeof config);
-    const char *const set[] = {"channels", "3", "height", "32",  "width", "32",
+    const char *const set[] = {"channels", "3",   "height", "32", "width", "32",
                                "conv",     "4,6", "hidden", "24", "heads", heads};
     assert_ok(opt_defaults(r->options, r->n_options, config, &err), err);
     for (size_t i = 0; i < ARRAY_LEN(set); i += 2)
@@ -158,8 +158,7 @@ static void test_resume(void **state)
     fit(b, &c, &r);
     assert_true(r.interrupted);
     c.stop_at = 0;
-    snprintf(c.resume, sizeof c.resume, "%s",
-             in_folder("net-last.safetensors"));
+    snprintf(c.resume, sizeof c.resume, "%s", in_folder("net-last.safetensors"));
     fit(b, &c, &r);
     assert_true(same_params(a, b));
     model_free(a);

@@ -72,17 +72,22 @@ static Plan *run(Model *m, const Tensor *x)
 static void test_dense(void **state)
 {
     (void)state;
-    Model *c = make("cnn", SET("channels", "20", "height", "1", "width", "1", "conv",
-                               "9", "kernel", "1", "pool", "1", "hidden", "7", "heads",
-                               "3,2"));
+    Model *c =
+        make("cnn", SET("channels", "20", "height", "1", "width", "1", "conv", "9",
+                        "kernel", "1", "pool", "1", "hidden", "7", "heads", "3,2"));
     Model *d = make("mlp", SET("input", "20", "hidden", "9,7", "classes", "5"));
     static const char *const pair[][2] = {
-        {"conv1.weight", "fc1.weight"}, {"conv1.bias", "fc1.bias"},
-        {"fc1.weight", "fc2.weight"},   {"fc1.bias", "fc2.bias"},
-        {"fc2.weight", "fc3.weight"},   {"fc2.bias", "fc3.bias"}};
+        {"conv1.weight", "fc1.weight"},
+        {"conv1.bias",   "fc1.bias"  },
+        {"fc1.weight",   "fc2.weight"},
+        {"fc1.bias",     "fc2.bias"  },
+        {"fc2.weight",   "fc3.weight"},
+        {"fc2.bias",     "fc3.bias"  }
+    };
     for (size_t k = 0; k < ARRAY_LEN(pair); k++) {
         const Tensor *t = tset_get(c->params, pair[k][0]);
-        assert_int_equal(tensor_count(t), tensor_count(tset_get(d->params, pair[k][1])));
+        assert_int_equal(tensor_count(t),
+                         tensor_count(tset_get(d->params, pair[k][1])));
         memcpy(param(d, pair[k][1]), t->data, tensor_bytes(t));
     }
     assert_int_equal(model_in(c), 20);
@@ -116,8 +121,8 @@ static double plain(const Model *m, const float *x, int out)
                 for (int t = 0; t < 18; t++) {
                     int i = p * 2 + t / 3 % 3 - 1, j = q * 2 + t % 3 - 1;
                     if (i >= 0 && i < 9 && j >= 0 && j < 7)
-                        sum += (double)w[o * 18 + t] *
-                               (double)x[(t / 9 * 9 + i) * 7 + j];
+                        sum +=
+                            (double)w[o * 18 + t] * (double)x[(t / 9 * 9 + i) * 7 + j];
                 }
                 best = fmax(best, sum);
             }
@@ -129,8 +134,8 @@ static double plain(const Model *m, const float *x, int out)
 static void test_formula(void **state)
 {
     (void)state;
-    Model *m = make("cnn", SET("channels", "2", "height", "9", "width", "7", "conv", "3",
-                               "stride", "2", "hidden", "", "classes", "4"));
+    Model *m = make("cnn", SET("channels", "2", "height", "9", "width", "7", "conv",
+                               "3", "stride", "2", "hidden", "", "classes", "4"));
     Tensor x = inputs(3, 126);
     Plan *p = run(m, &x);
     const float *y = plan_output(p, 0)->data;
@@ -147,21 +152,30 @@ static void test_formula(void **state)
 static void test_sites(void **state)
 {
     (void)state;
-    Model *m = make("cnn", SET("channels", "3", "height", "32", "width", "32", "heads",
-                               "3,3,3"));
+    Model *m = make(
+        "cnn", SET("channels", "3", "height", "32", "width", "32", "heads", "3,3,3"));
     Err err = {0};
     Graph *g = graph_new(&err);
     Val x = graph_input(g, "x", F32, 2, (int64_t[]){2, 3072});
     model_forward(m, g, x);
     static const struct {
         const char *name, *shape;
-    } want[] = {{"conv1.in", "f32[2,3,32,32]"},  {"conv1.pre", "f32[2,8,32,32]"},
-                {"conv1.act", "f32[2,8,32,32]"}, {"conv1.pool", "f32[2,8,16,16]"},
-                {"conv2.in", "f32[2,8,16,16]"},  {"conv2.pre", "f32[2,16,16,16]"},
-                {"conv2.act", "f32[2,16,16,16]"}, {"conv2.pool", "f32[2,16,8,8]"},
-                {"fc1.in", "f32[2,1024]"},       {"fc1.pre", "f32[2,64]"},
-                {"hidden", "f32[2,64]"},         {"fc2.in", "f32[2,64]"},
-                {"fc2.pre", "f32[2,9]"},         {"logits", "f32[2,9]"}};
+    } want[] = {
+        {"conv1.in",   "f32[2,3,32,32]" },
+        {"conv1.pre",  "f32[2,8,32,32]" },
+        {"conv1.act",  "f32[2,8,32,32]" },
+        {"conv1.pool", "f32[2,8,16,16]" },
+        {"conv2.in",   "f32[2,8,16,16]" },
+        {"conv2.pre",  "f32[2,16,16,16]"},
+        {"conv2.act",  "f32[2,16,16,16]"},
+        {"conv2.pool", "f32[2,16,8,8]"  },
+        {"fc1.in",     "f32[2,1024]"    },
+        {"fc1.pre",    "f32[2,64]"      },
+        {"hidden",     "f32[2,64]"      },
+        {"fc2.in",     "f32[2,64]"      },
+        {"fc2.pre",    "f32[2,9]"       },
+        {"logits",     "f32[2,9]"       }
+    };
     assert_int_equal(graph_site_count(g), ARRAY_LEN(want));
     for (int i = 0; i < graph_site_count(g); i++) {
         Spec s = graph_spec(g, graph_site_value(g, i));
@@ -179,8 +193,8 @@ static void test_files(void **state)
     char path[] = "/tmp/cleave-cnn-XXXXXX";
     int fd = mkstemp(path);
     Err err = {0};
-    Model *m = make("cnn", SET("heads", "4,3", "conv", "2,3", "pooling", "avg", "seed",
-                               "9")),
+    Model *m = make("cnn",
+                    SET("heads", "4,3", "conv", "2,3", "pooling", "avg", "seed", "9")),
           *back;
     assert_ok(model_save(m, path, &err), err);
     assert_ok(model_load(path, &back, &err), err);
@@ -202,12 +216,13 @@ static void test_refuses(void **state)
     static const struct {
         const char *set[5], *says;
     } bad[] = {
-        {{"input", "100"}, "1 channels of 28x28 are 784 values"},
-        {{"conv", "8,8,8,8,8"}, "nothing is left of images of 28x28 after convolution 5"},
-        {{"conv", "8,x"}, "'conv' is '8,x'"},
-        {{"heads", "3,,3"}, "'heads' is '3,,3'"},
-        {{"kernel", "31", "pad", "0"}, "nothing is left"},
-        {{"height", "4096", "width", "4096"}, "more than 1048576"},
+        {{"input", "100"},                    "1 channels of 28x28 are 784 values"},
+        {{"conv", "8,8,8,8,8"},
+         "nothing is left of images of 28x28 after convolution 5"                 },
+        {{"conv", "8,x"},                     "'conv' is '8,x'"                   },
+        {{"heads", "3,,3"},                   "'heads' is '3,,3'"                 },
+        {{"kernel", "31", "pad", "0"},        "nothing is left"                   },
+        {{"height", "4096", "width", "4096"}, "more than 1048576"                 },
     };
     for (size_t k = 0; k < ARRAY_LEN(bad); k++) {
         Err err = {0};
@@ -221,8 +236,8 @@ int main(void)
 {
     blas_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dense), cmocka_unit_test(test_formula),
-        cmocka_unit_test(test_sites), cmocka_unit_test(test_files),
+        cmocka_unit_test(test_dense),   cmocka_unit_test(test_formula),
+        cmocka_unit_test(test_sites),   cmocka_unit_test(test_files),
         cmocka_unit_test(test_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,7 +74,8 @@ void sae_train_stochastic(SaeForm *t)
     Graph *g = t->g;
     Val z = importance(t->s, g, t->u), low = clamped(g, z);
     OpAttr how = {.text = "sae.mask"};
-    t->f = g_call(g, "spd_mask", (Val[]){t->u, low}, 2, &how);
+    Val in_mask[5] = {t->u, low, VAL_NONE, VAL_NONE, VAL_NONE};
+    t->f = g_call(g, "spd_mask", in_mask, 5, &how);
     t->code = g_mul(g, t->u, low);
     OpAttr squash = {
         .f = {1e-8, 0.01, 0}

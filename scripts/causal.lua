@@ -40,6 +40,7 @@ cl.show(up, "excitatory")
 cl.show(down, "inhibitory")
 local theirs_r, theirs_sign = causes.agreement(ours.effect, theirs.effect)
 local bias_r, bias_sign = causes.agreement(inside.effect, theirs.effect)
+local delta_r, delta_sign = causes.agreement(ours.effect, inside.effect)
 local function extremes(e)
   local high, low = causes.strongest(case, e, 1, 2), causes.strongest(case, e, -1, 2)
   local out = {}
@@ -51,18 +52,20 @@ cl.show(cl.table({
   { what = "published", extremes = "+3.13 +2.56 -3.78 -2.04" },
   { what = "their way on our network", extremes = extremes(theirs), correlation = theirs_r,
     ["same sign"] = theirs_sign },
+  { what = "theirs with the bias inside the gate", extremes = extremes(inside), correlation = delta_r,
+    ["same sign"] = delta_sign },
   { what = "ours: bias and delta as in the network", extremes = extremes(ours), correlation = 1, ["same sign"] = 1 },
   { what = "ours in units of the logits", extremes = extremes(logits) },
 }, {
   columns = { "what", "extremes", "correlation", "same sign" }, title = "Effects: theirs beside ours",
-  caption = ("Correlation and signs against ours. The misplaced bias alone: correlation %.3f, same sign %.3f."):format(
+  caption = ("Correlation and signs against ours; with against without the misplaced bias: %.3f, %.3f."):format(
     bias_r, bias_sign),
 }), "theirs_ours")
 
 -- %% why signs differ
-local signs = cl.causal.signs(ours, { theirs = theirs.effect })
+local signs = cl.causal.signs(inside, { theirs = theirs.effect }) -- both without the delta component
 local kept = causes.sparsify(case, ours)
-local kept_signs = cl.causal.signs(ours, { theirs = theirs.effect, keep = kept.mask })
+local kept_signs = cl.causal.signs(inside, { theirs = theirs.effect, keep = kept.mask })
 local own_signs = cl.causal.signs(ours, { keep = kept.mask })
 cl.show(causes.show_signs(signs, "Contradictions: theirs against the weight path, all pairs"), "signs")
 cl.show(causes.show_signs(kept_signs, "Contradictions: theirs against the weight path, kept pairs"), "signs_kept")
@@ -129,6 +132,9 @@ local verdicts = {
   { ("The gauge explains %.0f %% of the sign contradictions (%d of %d are left without it)."):format(
     100 * cause(signs, "gauge").share, cause(signs, "gauge").left, signs.against),
     cause(signs, "gauge").left < signs.against },
+  { ("Of the kept effects the gauge explains %.0f %% of %d contradictions (%d left without it)."):format(
+    100 * cause(own_signs, "gauge").share, own_signs.against, cause(own_signs, "gauge").left),
+    cause(own_signs, "gauge").share > 0.5 },
   { ("Gates that change carry %.0f %% of the effect and turn %d signs."):format(
     100 * ours.interaction, cause(signs, "change").turns), ours.interaction > 0.05 },
   { ("Outputs need %.1f inputs on average for 80 %% (published: 5 to 9; normal numbers: %.1f)."):format(

@@ -11,7 +11,7 @@ local cl = require "cleave"
 local parts = require "cleave.spd_parts"
 
 local cfg = cl.config {
-  seed = 42, epochs = 16, components = 500, steps = 15000, importance = 5e-3, l1 = 3, l2 = 0, null_steps = 5000,
+  seed = 42, epochs = 16, components = 500, steps = 15000, importance = 5e-3, l1 = 3.0, l2 = 0.0, null_steps = 5000,
   eval_every = 1000, checkpoint_every = 1000, images = 10000, batches = 50, resume = "", network = "",
   stop_at = 0, live = true,
   profiles = {
@@ -135,14 +135,21 @@ local _, _, vt = cl.svd(W)
 local singular = vt:slice(1, 1, math.min(n, 128))
 local svd_window, svd_smooth = add("singular vectors of the weights (|a|)", singular, sizes(singular),
   cl.tensor(cl.arange(0, singular.shape[1]):totable(), { dtype = "i32" }))
-add("components (|a|)", own, sizes(own), all)
-add("rows of the weights", W)
+local _, _, own_selectivity = add("components (|a|)", own, sizes(own), all)
+local neuron_window, _, neuron_selectivity = add("neurons: rows of the weights (|a|)", W, sizes(W),
+  cl.tensor(cl.arange(0, 128):totable(), { dtype = "i32" }))
 local untrained = cl.model.mlp { hidden = "128", seed = cfg.seed + 1 }
+local function logit_size(model) return spread(model:logits(mnist.test:range(1, case.x.shape[1]))) ^ 0.5 end
+local louder = logit_size(net) / logit_size(untrained) -- else its outputs are all alike and nothing matters
+for _, name in ipairs { "fc2.weight", "fc2.bias" } do
+  local state = untrained:parameters()[name]
+  cl.assign(state, state:copy() * louder)
+end
 local random = decompose(untrained, cfg.null_steps)
 local null = parts.case(untrained, random, mnist, cfg.images)
 local null_live = cl.causal.alive(null.ci1)
 local null_first = null_live.shape[1] > 0 and null_live or cl.tensor({ 0 }, { dtype = "i32" })
-local null_window = add("components of an untrained network", parts.directions(null.V1, null_first),
+local null_window = add("components of an untrained network with as large logits", parts.directions(null.V1, null_first),
   parts.by_digit(null.ci1, null.labels, 50), null_first)
 cl.show(cl.table(rows_of, {
   columns = { "parts", "n", "window", "smooth", "selectivity" }, title = "Are they digit parts? Beside the nulls",
@@ -165,6 +172,8 @@ cl.check(("%d of %d components of fc1 and %d of fc2 are alive (published: about 
   m.layers[1].alive, cfg.components, m.layers[2].alive), m.layers[1].alive < cfg.components / 5)
 cl.check(("components are more local than singular vectors (%.3f, %.3f) and a random gauge (%.3f)"):format(
   window, svd_window, gauge_window), window > svd_window and window > gauge_window)
+cl.check(("by |a| they are more selective for digits (%.2f) than neurons (%.2f), which are as local (%.3f)"):format(
+  own_selectivity, neuron_selectivity, neuron_window), own_selectivity > neuron_selectivity)
 cl.check(("the untrained network's components are no such parts (window %.3f)"):format(null_window),
   window > null_window)
 cl.check(("the components of fc1 leave over %.3f of its output's variance (of the weights, |D| / |W| %.3f)"):format(
@@ -173,6 +182,6 @@ cl.report { "# Stochastic parameter decomposition on MNIST", gallery, heat, seco
 return {
   accuracy = accuracy, train_accuracy = train_accuracy, masks = masks, layers = layer_rows, steps = report.steps,
   seconds = report.seconds, window = window, smooth = smooth, svd_window = svd_window, svd_smooth = svd_smooth,
-  gauge_window = gauge_window, null_window = null_window, null_alive = null_live.shape[1],
+  gauge_window = gauge_window, neuron_window = neuron_window, null_window = null_window, null_alive = null_live.shape[1],
   selectivity = selectivity, left_over = left_over, losses = losses, checks = cl.checks,
 }

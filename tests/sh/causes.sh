@@ -29,7 +29,7 @@ holds 'zeros are worse than all components' '.masks as $m | $m[6].ce > $m[1].ce'
 holds 'both layers are counted' '.layers | length == 2 and all(.[]; .alive <= .components and .l0 <= .components)'
 holds 'the adversary finds worse masks than chance' \
   '[.losses[] | {(.loss): .value}] | add | .pgd_subset > .subset'
-holds 'six verdicts' '.checks | length == 6'
+holds 'seven verdicts' '.checks | length == 7'
 for f in net.safetensors spd.safetensors spd-last.safetensors report.md; do
   check "it leaves $f" test -s "$whole/$f"
 done
@@ -48,7 +48,7 @@ saved="decomposition=$whole/spd.safetensors network=$whole/net.safetensors"
 # shellcheck disable=SC2086
 run_script causal profile=quick rows=300 regression_rows=300 most=8 $saved
 ends 'causal.lua runs on a saved decomposition'
-holds 'eight verdicts' '.checks | length == 8'
+holds 'nine verdicts' '.checks | length == 9'
 holds 'causes share the contradictions' \
   '.signs | .against == 0 or ([.causes[].share] | add | . > 0.999 and . < 1.001)'
 holds 'without a cause that turns nothing all contradictions stay' \

@@ -4,6 +4,7 @@
 #include "decomp/sae.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -292,6 +293,18 @@ int64_t sae_examples(const Sae *s)
 const Tensor *sae_activations(const Sae *s)
 {
     return &s->x;
+}
+
+const Tensor *sae_targets(const Sae *s)
+{
+    return &s->y;
+}
+
+void sae_set_place(Sae *s, int place)
+{
+    s->prefix[0] = '\0';
+    if (place > 0)
+        snprintf(s->prefix, sizeof s->prefix, "%d.", place);
 }
 
 TensorSet *sae_params(Sae *s)

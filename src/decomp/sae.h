@@ -44,6 +44,10 @@ int64_t sae_out(const Sae *s);     /* O */
 int64_t sae_latents(const Sae *s); /* M */
 int64_t sae_examples(const Sae *s);
 const Tensor *sae_activations(const Sae *s); /* x as given */
+const Tensor *sae_targets(const Sae *s);     /* as given; x where there are none */
+/* Its place among several that are trained together (0: alone), which is part of the
+ * names of its moments. */
+void sae_set_place(Sae *s, int place);
 TensorSet *sae_params(Sae *s);
 TensorSet *sae_states(Sae *s);
 /* Thresholds f32 [M] of the activations that have some, else NULL. */
@@ -84,6 +88,8 @@ typedef struct SaeCalibration {
     bool edge; /* the target could not be met: too few positive pre-activations */
 } SaeCalibration;
 bool sae_calibrate(Sae *s, const Tensor *x, double l0, SaeCalibration *out, Err *err);
+/* Weight of the penalty where the controller has brought it; else that of the settings. */
+double sae_weight(const Sae *s);
 /* L0 that training aimed at: k, the target, or 0 for none. */
 double sae_aim(const Sae *s);
 bool sae_has_theta(const Sae *s);

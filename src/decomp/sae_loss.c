@@ -12,6 +12,7 @@ static const double pull_weight = 10;
 /* The controller. Its integral can travel as far in a short run as in a long one. */
 static const double pi_p = 1.5, pi_i = 0.002, pi_keep = 0.99, pi_travel = 10;
 enum { PI_START = 50 };
+static const double least_weight = 1e-8, most_weight = 1e3;
 
 static Val state(Sae *s, Graph *g, const char *name)
 {
@@ -158,10 +159,22 @@ static Val controlled(SaeForm *t, Val l0, Val clock)
     Val total =
         g_add(g, sum, g_scale(g, e, fmax(pi_i, pi_travel / (double)s->cfg.steps)));
     Val power = g_exp(g, g_add(g, total, g_scale(g, e, pi_p)));
-    Val lambda = clamp(g, g_scale(g, power, s->cfg.sparsity), 1e-8, 1e3);
+    Val lambda = clamp(g, g_scale(g, power, s->cfg.sparsity), least_weight, most_weight);
     graph_assign(g, mean, now);
     graph_assign(g, sum, total);
     return lambda;
+}
+
+double sae_weight(const Sae *s)
+{
+    const SaeCfg *c = &s->cfg;
+    double clock = tensor_item(tset_get(s->states, "clock"));
+    if (c->l0 <= 0 || strcmp(c->control, "pi") || clock < 1)
+        return c->sparsity;
+    double off = tensor_item(tset_get(s->states, "l0")) / c->l0 - 1;
+    double sum = tensor_item(tset_get(s->states, "integral"));
+    double weight = c->sparsity * exp(sum + pi_p * fmax(-1, fmin(1, off)));
+    return fmax(least_weight, fmin(most_weight, weight));
 }
 
 /* The sparsity term in units of the total variance, or VAL_NONE. */

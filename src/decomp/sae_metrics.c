@@ -9,7 +9,7 @@
 #include "decomp/sae_int.h"
 
 enum { MAX_CLASSES = 4096 };
-static const double dense_from = 0.5;
+static const double dense_from = 0.5, rare_below = 1e-3;
 
 #define ROW(field, doc)                                                                \
     {                                                                                  \
@@ -33,10 +33,14 @@ const SaeMetricRow sae_metric_rows[] = {
     ROW(length_ratio, "Mean length of the output over that of the target."),
     ROW(bias, "E|y'|^2 / E[y.y']: 1 is unbiased, below 1 is shrinkage."),
     ROW(dead, "Share of latents that are active on no example."),
+    ROW(rare, "Share of latents active on fewer than one example in a thousand, dead ones "
+              "left out."),
     ROW(dense, "Share of latents active on more than half of the examples."),
     ROW(twin, "Mean over latents of the largest cosine with another decoder row."),
     ROW(purity, "Mean over live latents of the largest share of one label among the "
                 "examples they are active on."),
+    ROW(kernel, "Share of pre-activations within the kernel that trains thresholds, where "
+                "there are such."),
     ROW(worst, "Index of the example with the largest error, from 0."),
 };
 const size_t sae_n_metric_rows = ARRAY_LEN(sae_metric_rows);
@@ -48,7 +52,7 @@ typedef struct Sums {
     int64_t N, C;
     double l0, l1, own, raw, cosine, ratio, yy, yt, worst, count[SAE_COUNTS];
     double raw_var, own_var;
-    int64_t worst_at;
+    int64_t worst_at, in_kernel;
     int64_t *fired, *by_label; /* [M], [M,C] */
     double *a, *b;             /* [O]: a normalised target, a normalised output */
 } Sums;
@@ -67,6 +71,15 @@ static void add_code(Sums *t, const float *f, int64_t example)
     }
     t->l0 += (double)active;
     t->count[active < SAE_COUNTS ? active : SAE_COUNTS - 1] += 1;
+}
+
+static void add_kernel(Sums *t, const float *u)
+{
+    const float *theta = t->s->theta.data;
+    const SaeCfg *c = &t->s->cfg;
+    float half = (float)((c->width_end > 0 ? c->width_end : c->width) / 2);
+    for (int64_t m = 0; m < t->s->M; m++)
+        t->in_kernel += fabsf(u[m] - theta[m]) < half;
 }
 
 static void add_output(Sums *t, const float *out, int64_t example)
@@ -103,6 +116,8 @@ static bool add_rows(void *ctx, const SaeRows *r, Err *err)
     for (int64_t i = 0; i < r->n; i++) {
         add_code(t, r->f + i * t->s->M, r->first + i);
         add_output(t, r->y + i * t->s->O, r->first + i);
+        if (t->s->act->flags & ACT_TRAINED)
+            add_kernel(t, r->u + i * t->s->M);
     }
     return true;
 }
@@ -167,9 +182,10 @@ static double mean_twin(const Sae *s)
 
 static void finish(const Sums *t, SaeMetrics *m)
 {
-    double n = (double)t->N, values = n * (double)t->s->O, dead = 0, dense = 0;
+    double n = (double)t->N, values = n * (double)t->s->O, dead = 0, rare = 0, dense = 0;
     for (int64_t k = 0; k < t->s->M; k++) {
         dead += t->fired[k] == 0;
+        rare += t->fired[k] > 0 && (double)t->fired[k] < rare_below * n;
         dense += (double)t->fired[k] > dense_from * n;
     }
     *m = (SaeMetrics){
@@ -184,7 +200,11 @@ static void finish(const Sums *t, SaeMetrics *m)
         .length_ratio = t->ratio / n,
         .bias = t->yy / t->yt,
         .dead = dead / (double)t->s->M,
+        .rare = rare / (double)t->s->M,
         .dense = dense / (double)t->s->M,
+        .kernel = t->s->act->flags & ACT_TRAINED
+                      ? (double)t->in_kernel / (n * (double)t->s->M)
+                      : (double)NAN,
         .twin = mean_twin(t->s),
         .purity = mean_purity(t),
         .worst = (double)t->worst_at,

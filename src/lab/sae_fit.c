@@ -36,9 +36,13 @@ bool sae_job(Sae *s, TrainJob *job, TrainCfg *cfg, Err *err)
     return true;
 }
 
-static bool calibrate(Sae *s, const Tensor *x, SaeCalibration *cal, Err *err)
+bool fit_calibrate(Sae *s, SaeCalibration *cal, Err *err)
 {
     Tensor head;
+    const Tensor *x = sae_activations(s);
+    *cal = (SaeCalibration){0};
+    if (!sae_cfg(s)->calibrate || !sae_has_theta(s) || !(sae_aim(s) > 0))
+        return true;
     int64_t n = x->dim[0] < CALIBRATE ? x->dim[0] : CALIBRATE;
     if (!tensor_slice(x, 0, 0, n, 1, &head, err))
         return false;
@@ -58,9 +62,7 @@ bool fit_sae(Sae *s, const TrainHooks *hooks, TrainReport *out, SaeCalibration *
         return false;
     if (cfg.steps > 0 && !train_run(&job, &cfg, hooks, out, err))
         return false;
-    bool due = !out->interrupted && sae_cfg(s)->calibrate && sae_has_theta(s) &&
-               sae_aim(s) > 0;
-    return !due || calibrate(s, sae_activations(s), cal, err);
+    return out->interrupted || fit_calibrate(s, cal, err);
 }
 
 /* ---- splicing -------------------------------------------------------------------- */

@@ -12,6 +12,8 @@
  * with out->interrupted when it was stopped; then nothing is calibrated. */
 bool fit_sae(Sae *s, const TrainHooks *hooks, TrainReport *out, SaeCalibration *cal,
              Err *err);
+/* The calibration of that fit alone. */
+bool fit_calibrate(Sae *s, SaeCalibration *cal, Err *err);
 /* The job and settings of that fit, for checkpoints and tests. */
 bool sae_job(Sae *s, TrainJob *job, TrainCfg *cfg, Err *err);
 

@@ -114,7 +114,7 @@ static bool open_tmp(FileOut *f, Err *err)
         if (errno != EEXIST)
             break;
     }
-    return io_err(err, "create", f->tmp);
+    return io_err(err, "create", f->path); /* the name that its user knows */
 }
 
 static bool open_target(FileOut *f, Err *err)

@@ -29,7 +29,13 @@
 #define HEART_EVERY 10.0  /* seconds; readers allow 60 */
 #define STEADY      0.125 /* seconds between progress events */
 #define RATE_SPAN   10.0  /* seconds over which the rate is taken */
-enum { BURST = 10, SAMPLES = 16, TEXT_CAP = 256, TOLD_BEFORE = 4 << 20 };
+enum {
+    BURST = 10,
+    SAMPLES = 16,
+    TEXT_CAP = 256,
+    TOLD_BEFORE = 4 << 20,
+    TEXT_MOST = 1 << 20
+};
 
 typedef struct Progress {
     bool waiting; /* the newest values are not in the file yet */
@@ -289,8 +295,24 @@ static bool scripts_say(const char *kind)
            strcmp(kind, "error") == 0;
 }
 
+/* A reader skips lines beyond 64 MiB, and nobody reads one of a tenth of it. */
+static void clip_texts(json_t *body)
+{
+    static const char *const keys[] = {"text", "msg", "trace"};
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        json_t *v = json_object_get(body, keys[i]);
+        size_t n = json_string_length(v);
+        json_t *cut =
+            n > TEXT_MOST ? jval_clipped(json_string_value(v), n, TEXT_MOST) : NULL;
+        if (cut)
+            json_object_set_new(body, keys[i], cut);
+    }
+}
+
 bool journal_event(Journal *j, const char *kind, json_t *taken_body, Err *err)
 {
+    if (scripts_say(kind))
+        clip_texts(taken_body);
     pthread_mutex_lock(&j->lock);
     if (j->other && scripts_say(kind))
         journal_event(j->other, kind, json_deep_copy(taken_body), NULL);

@@ -31,6 +31,21 @@ json_t *jval_text(const char *s, size_t n)
     return v;
 }
 
+json_t *jval_clipped(const char *s, size_t n, size_t most)
+{
+    Str t;
+    if (n <= most)
+        return jval_text(s, n);
+    while (most > 0 && ((unsigned char)s[most] & 0xC0) == 0x80)
+        most--; /* not inside a character */
+    str_init(&t);
+    str_addn(&t, s, most);
+    str_addf(&t, "... (cut: %zu bytes in all)", n);
+    json_t *j = t.oom ? NULL : jval_text(t.s, t.len);
+    str_done(&t);
+    return j;
+}
+
 json_t *jval_str(const char *s)
 {
     return s ? jval_text(s, strlen(s)) : json_null();

@@ -15,6 +15,8 @@ enum { JVAL_DEPTH = 64 };
 
 /* A string; every invalid byte and every NUL becomes U+FFFD. NULL: out of memory. */
 json_t *jval_text(const char *s, size_t n);
+/* The same of at most `most` bytes, and how many there were. */
+json_t *jval_clipped(const char *s, size_t n, size_t most);
 json_t *jval_str(const char *s); /* NUL-terminated; NULL gives null */
 /* A number; NaN and infinities become strings, integral values below 2^53 integers. */
 json_t *jval_number(double v);

@@ -101,14 +101,21 @@ void lb_format(lua_State *L, int idx, Str *out)
 
 /* --- JSON ------------------------------------------------------------------------- */
 
-enum { MAX_DEPTH = 16, MAX_VALUES = 200000, MAX_LISTED = 4096 };
+enum {
+    MAX_DEPTH = 16,
+    MAX_VALUES = 200000,
+    MAX_LISTED = 4096,
+    MAX_TEXT = 4 << 20,
+    SHORT_TEXT = 200 /* names and the like are always whole */
+};
 
-/* What is being converted: the tables from the outermost in, and how many values
- * remain. */
+/* What is being converted: the tables from the outermost in, and how many values and
+ * bytes of text remain. */
 typedef struct Walk {
     const void *path[MAX_DEPTH + 1];
     int depth;
     long left;
+    size_t text;
 } Walk;
 
 static json_t *to_json(lua_State *L, int idx, Walk *w);
@@ -129,14 +136,25 @@ static json_t *array_json(lua_State *L, int idx, size_t n, Walk *w)
 }
 
 /* The key at -2 as text; what is neither text nor integer is named by its kind. */
-static json_t *key_json(lua_State *L)
+/* A text, cut where it is more than a record should hold; what was cut is said. */
+static json_t *string_json(lua_State *L, int idx, Walk *w)
 {
-    char text[48];
-    if (lua_type(L, -2) == LUA_TSTRING) {
-        size_t n;
-        const char *s = lua_tolstring(L, -2, &n);
+    size_t n;
+    const char *s = lua_tolstring(L, idx, &n);
+    if (n <= w->text || n <= SHORT_TEXT) {
+        w->text -= n < w->text ? n : w->text;
         return jval_text(s, n);
     }
+    json_t *j = jval_clipped(s, n, w->text);
+    w->text = 0;
+    return j;
+}
+
+static json_t *key_json(lua_State *L, Walk *w)
+{
+    char text[48];
+    if (lua_type(L, -2) == LUA_TSTRING)
+        return string_json(L, -2, w);
     if (lua_isinteger(L, -2))
         snprintf(text, sizeof text, "%" PRId64, (int64_t)lua_tointeger(L, -2));
     else if (lua_type(L, -2) == LUA_TNUMBER)
@@ -177,7 +195,7 @@ static json_t *object_json(lua_State *L, int idx, Walk *w)
     json_t *j = json_object();
     lua_pushnil(L);
     while (j && lua_next(L, idx)) {
-        json_t *key = key_json(L);
+        json_t *key = key_json(L, w);
         if (w->left <= 0) {
             json_decref(key);
             jval_set(j, "...", json_string("..."));
@@ -249,8 +267,6 @@ static json_t *to_json(lua_State *L, int idx, Walk *w)
 {
     LTensor *t;
     int64_t index[MAX_DIM] = {0};
-    size_t n;
-    const char *s;
     idx = lua_absindex(L, idx);
     w->left--;
     switch (lua_type(L, idx)) {
@@ -259,7 +275,7 @@ static json_t *to_json(lua_State *L, int idx, Walk *w)
     case LUA_TNUMBER:
         return lua_isinteger(L, idx) ? json_integer(lua_tointeger(L, idx))
                                      : jval_number(lua_tonumber(L, idx));
-    case LUA_TSTRING: s = lua_tolstring(L, idx, &n); return jval_text(s, n);
+    case LUA_TSTRING: return string_json(L, idx, w);
     case LUA_TTABLE: return table_json(L, idx, w);
     case LUA_TUSERDATA:
         t = lb_peek_tensor(L, idx);
@@ -274,6 +290,6 @@ static json_t *to_json(lua_State *L, int idx, Walk *w)
 
 json_t *lb_to_json(lua_State *L, int idx)
 {
-    Walk w = {.left = MAX_VALUES};
+    Walk w = {.left = MAX_VALUES, .text = MAX_TEXT};
     return lua_checkstack(L, 6) ? to_json(L, idx, &w) : NULL;
 }

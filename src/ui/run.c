@@ -315,6 +315,11 @@ Exit command_kernel(const Operands *ops, const void *config)
                     .script = ops->item[1],
                     .settings = ops->item + 2,
                     .n_settings = ops->n - 2};
+    for (int i = 2; i < ops->n; i++) {
+        if (!is_setting(ops->item[i]))
+            return command_fail(EXIT_USAGE, "'%s' is no setting; write name=value",
+                                ops->item[i]);
+    }
     if (!command_apply_core(config, &err))
         return command_fail(EXIT_BROKEN, "%s", err.msg);
     return kernel_run(&a);

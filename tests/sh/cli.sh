@@ -1,6 +1,8 @@
 #!/bin/sh
 # Commands other than run.
 . "$(dirname "$0")/tap.inc"
+CLEAVE_RUNTIME_DIR=$scratch/rt
+export CLEAVE_RUNTIME_DIR
 
 go --version
 check '--version gives 0' same "$rc" 0
@@ -45,6 +47,32 @@ check 'doctor finds everything right' same "$rc" 0
 check 'and lists each check' [ "$(grep -c '^ok ' out)" -ge 8 ]
 go doctor --isa baseline --threads 1 --mem 1G
 check 'doctor takes the options of the core' has out 'baseline, 1 threads, memory budget 1.0 GiB'
+echo 'return 1' >one.lua
+for e in CLEAVE_ISA=foo CLEAVE_THREADS=abc CLEAVE_THREADS=0 CLEAVE_THREADS=2x CLEAVE_MEM=much; do
+  export "$e"
+  go run --runs runs one.lua
+  check "$e is refused" same "$rc" 2
+  check 'in one sentence that names the variable' grep -q "^cleave: ${e%=*} '${e#*=}'" err
+  go one.lua
+  check "$e is refused in a session" has err "${e%=*} '${e#*=}'"
+  unset "${e%=*}"
+done
+go --kernel-run runs one.lua novalue
+check 'a setting without a value is refused by the kernel too' same "$rc" 2
+echo 'cl.save("/nonexistent/x.safetensors", { a = cl.eye(2) })' >save.lua
+go run --runs runs save.lua
+check 'a file that cannot be made is called by its own name' \
+  has err "cannot create '/nonexistent/x.safetensors': No such"
+echo 'cl.log(("l"):rep(2e6)) return { text = ("x"):rep(1e8), small = 1, ["k" .. ("k"):rep(1e7)] = 2 }' >big.lua
+go run --runs runs big.lua
+check 'a result of 100 MB is cut' same "$rc" 0
+check 'its record can be read' same "$(jq -c '[.state, .result.small]' "$(last_run)/run.json")" '["done",1]'
+check 'and says what was cut' grep -q 'cut: 100000000 bytes in all' "$(last_run)/run.json"
+check 'as does a long line of the log' grep -q 'cut: 2000000 bytes in all' "$(last_run)/events.jsonl"
+echo 'error(("e"):rep(1e8))' >big.lua
+go run --runs runs big.lua
+check 'an error of 100 MB is an error' same "$rc" 1
+check 'and is cut' [ "$(wc -c <err)" -lt 2000000 ]
 "$cleave" --version >/dev/full 2>err
 check 'output that cannot be written gives 3' same "$?" 3
 plan_end

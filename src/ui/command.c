@@ -22,103 +22,77 @@ static Exit command_show_help(const Operands *ops, const void *config);
 static Exit command_version(const Operands *ops, const void *config);
 
 // clang-format off: rows of unequal length
-#define CORE_ROWS THREADS_ROW, MACHINE_ROWS
+#define CORE_ROWS                                                                      \
+    THREADS_ROW, MACHINE_ROWS
 #define THREADS_ROW                                                                    \
-    {                                                                                  \
-        "threads", OPT_INT, offsetof(CoreOptions, threads), "0", 0, POOL_MAX, NULL,    \
-            "threads to compute with; 0: one a core, at most 8. Results do not "       \
-            "depend on it"                                                             \
-    }
+    {"threads", OPT_INT, offsetof(CoreOptions, threads), "0", 0, POOL_MAX, NULL,       \
+     "threads to compute with; 0: one a core, at most 8. Results do not depend on it"}
 #define MACHINE_ROWS                                                                   \
-    {"isa",                                                                            \
-     OPT_STR,                                                                          \
-     offsetof(CoreOptions, isa),                                                       \
-     "",                                                                               \
-     0,                                                                                \
-     0,                                                                                \
-     NULL,                                                                             \
+    {"isa", OPT_STR, offsetof(CoreOptions, isa), "", 0, 0, NULL,                       \
      "instruction set: baseline, avx2 or avx512; empty: the best of this machine"},    \
-    {                                                                                  \
-        "mem", OPT_STR, offsetof(CoreOptions, mem), "", 0, 0, NULL,                    \
-            "memory budget, as 512M or 4G; empty: three quarters of the machine's "    \
-            "memory"                                                                   \
-    }
+    {"mem", OPT_STR, offsetof(CoreOptions, mem), "", 0, 0, NULL,                       \
+     "memory budget, as 512M or 4G; empty: three quarters of the machine's memory"}
 
 static const OptRow core_options[] = {CORE_ROWS};
 static const OptRow run_options[] = {
     CORE_ROWS,
-    {"runs",  OPT_STR, offsetof(RunOptions, runs),  "",  0, 0,    NULL,
-      "folder for run directories; empty: $CLEAVE_RUNS, then ./runs"                   },
-    {"level", OPT_STR, offsetof(RunOptions, level), "",  0, 0,    NULL,
-      "how figures are drawn: mono, ansi, 256 or true; empty: what the terminal can do"},
+    {"runs", OPT_STR, offsetof(RunOptions, runs), "", 0, 0, NULL,
+     "folder for run directories; empty: $CLEAVE_RUNS, then ./runs"},
+    {"level", OPT_STR, offsetof(RunOptions, level), "", 0, 0, NULL,
+     "how figures are drawn: mono, ansi, 256 or true; empty: what the terminal can do"},
     {"width", OPT_INT, offsetof(RunOptions, width), "0", 0, 2000, NULL,
-      "columns for figures; 0: the terminal's, or 80"                                  },
+     "columns for figures; 0: the terminal's, or 80"},
 };
 static const OptRow bench_options[] = {
     CORE_ROWS,
-    {"window",  OPT_NUM,  offsetof(BenchOptions, window),  "0.15",  0.001, 60, NULL,
-      "seconds of one of the 7 windows of a case"               },
-    {"json",    OPT_BOOL, offsetof(BenchOptions, json),    "false", 0,     0,  NULL,
-      "one JSON object a case instead of the table"             },
-    {"profile", OPT_BOOL, offsetof(BenchOptions, profile), "false", 0,     0,  NULL,
-      "the time of every op of a training step, before its line"},
+    {"window", OPT_NUM, offsetof(BenchOptions, window), "0.15", 0.001, 60, NULL,
+     "seconds of one of the 7 windows of a case"},
+    {"json", OPT_BOOL, offsetof(BenchOptions, json), "false", 0, 0, NULL,
+     "one JSON object a case instead of the table"},
+    {"profile", OPT_BOOL, offsetof(BenchOptions, profile), "false", 0, 0, NULL,
+     "the time of every op of a training step, before its line"},
 };
 #define VIEW_ROWS(type)                                                                \
-    {"runs",                                                                           \
-     OPT_STR,                                                                          \
-     offsetof(type, runs),                                                             \
-     "",                                                                               \
-     0,                                                                                \
-     0,                                                                                \
-     NULL,                                                                             \
+    {"runs", OPT_STR, offsetof(type, runs), "", 0, 0, NULL,                            \
      "folder with the run directories; empty: $CLEAVE_RUNS, then ./runs"},             \
-        LEVEL_ROWS(type)
+    LEVEL_ROWS(type)
 #define LEVEL_ROWS(type)                                                               \
-    {"level",                                                                          \
-     OPT_STR,                                                                          \
-     offsetof(type, level),                                                            \
-     "",                                                                               \
-     0,                                                                                \
-     0,                                                                                \
-     NULL,                                                                             \
-     "how figures are drawn: mono, ansi, 256 or true; empty: what the terminal can "   \
-     "do"},                                                                            \
-    {                                                                                  \
-        "width", OPT_INT, offsetof(type, width), "0", 0, 2000, NULL,                   \
-            "columns for tables and figures; 0: the terminal's, or 80"                 \
-    }
+    {"level", OPT_STR, offsetof(type, level), "", 0, 0, NULL,                          \
+     "how figures are drawn: mono, ansi, 256 or true; empty: what the terminal can do"},\
+    {"width", OPT_INT, offsetof(type, width), "0", 0, 2000, NULL,                      \
+     "columns for tables and figures; 0: the terminal's, or 80"}
 
 static const OptRow runs_options[] = {
     VIEW_ROWS(RunsOptions),
-    {"sort",     OPT_STR,  offsetof(RunsOptions, sort),     "",      0, 0, NULL,
-                   "key to sort by, -key from the largest down; empty: by start"                 },
-    {"group",    OPT_STR,  offsetof(RunsOptions, group),    "",      0, 0, NULL,
-                   "keys (a,b): mean over seeds with its 95 % interval for each group"           },
-    {"baseline", OPT_STR,  offsetof(RunsOptions, baseline), "",      0, 0, NULL,
-                   "with --group: key=value of a group; differences to it, paired by seed"       },
-    {"columns",  OPT_STR,  offsetof(RunsOptions, columns),  "",      0, 0, NULL,
-                   "keys (a,b) to show; empty: what differs, as far as the width allows"         },
-    {"csv",      OPT_BOOL, offsetof(RunsOptions, csv),      "false", 0, 0, NULL,
-                   "print comma-separated values with all digits and, unless --columns, all keys"},
-    {"keys",     OPT_BOOL, offsetof(RunsOptions, keys),     "false", 0, 0, NULL,
-                   "print the keys that the runs have"                                           },
-    {"yes",      OPT_BOOL, offsetof(RunsOptions, yes),      "false", 0, 0, NULL,
-                   "remove without asking"                                                       },
+    {"sort", OPT_STR, offsetof(RunsOptions, sort), "", 0, 0, NULL,
+     "key to sort by, -key from the largest down; empty: by start"},
+    {"group", OPT_STR, offsetof(RunsOptions, group), "", 0, 0, NULL,
+     "keys (a,b): mean over seeds with its 95 % interval for each group"},
+    {"baseline", OPT_STR, offsetof(RunsOptions, baseline), "", 0, 0, NULL,
+     "with --group: key=value of a group; differences to it, paired by seed"},
+    {"columns", OPT_STR, offsetof(RunsOptions, columns), "", 0, 0, NULL,
+     "keys (a,b) to show; empty: what differs, as far as the width allows"},
+    {"csv", OPT_BOOL, offsetof(RunsOptions, csv), "false", 0, 0, NULL,
+     "print comma-separated values with all digits and, unless --columns, all keys"},
+    {"keys", OPT_BOOL, offsetof(RunsOptions, keys), "false", 0, 0, NULL,
+     "print the keys that the runs have"},
+    {"yes", OPT_BOOL, offsetof(RunsOptions, yes), "false", 0, 0, NULL,
+     "remove without asking"},
 };
 static const OptRow sweep_options[] = {
     VIEW_ROWS(SweepOptions),
-    {"jobs",  OPT_INT,  offsetof(SweepOptions, jobs),  "1",     1, 256,    NULL,
-                    "runs at a time (-j), each with one thread"                          },
-    {"retry", OPT_BOOL, offsetof(SweepOptions, retry), "false", 0, 0,      NULL,
-                    "run points again that ended in an error of the script"              },
-    {"slurm", OPT_BOOL, offsetof(SweepOptions, slurm), "false", 0, 0,      NULL,
-                    "print the batch script of a Slurm array instead"                    },
-    {"tasks", OPT_INT,  offsetof(SweepOptions, tasks), "0",     0, 100000, NULL,
-                    "with --slurm: elements of the array; 0: one for every --jobs points"},
+    {"jobs", OPT_INT, offsetof(SweepOptions, jobs), "1", 1, 256, NULL,
+     "runs at a time (-j), each with one thread"},
+    {"retry", OPT_BOOL, offsetof(SweepOptions, retry), "false", 0, 0, NULL,
+     "run points again that ended in an error of the script"},
+    {"slurm", OPT_BOOL, offsetof(SweepOptions, slurm), "false", 0, 0, NULL,
+     "print the batch script of a Slurm array instead"},
+    {"tasks", OPT_INT, offsetof(SweepOptions, tasks), "0", 0, 100000, NULL,
+     "with --slurm: elements of the array; 0: one for every --jobs points"},
     MACHINE_ROWS,
 };
 static const OptRow verify_options[] = {
-    {"runs",  OPT_STR,  offsetof(VerifyOptions, runs),  "",      0, 0, NULL,
+    {"runs", OPT_STR, offsetof(VerifyOptions, runs), "", 0, 0, NULL,
      "folder to keep the new run in; empty: it is removed afterwards"},
     LEVEL_ROWS(VerifyOptions),
     {"quick", OPT_BOOL, offsetof(VerifyOptions, quick), "false", 0, 0, NULL,
@@ -126,126 +100,144 @@ static const OptRow verify_options[] = {
 };
 static const OptRow help_options[] = {
     {"mdoc", OPT_BOOL, offsetof(HelpOptions, mdoc), "false", 0, 0, NULL,
-     "print the whole API reference as a manual page source"         },
+     "print the whole API reference as a manual page source"},
     {"keys", OPT_BOOL, offsetof(HelpOptions, keys), "false", 0, 0, NULL,
      "print the notebook's keys and commands as a manual page source"},
 };
 
 #define IDLE_ROW                                                                       \
-    {                                                                                  \
-        "idle", OPT_NUM, offsetof(SessionOptions, idle), "600", 0, 1e9, NULL,          \
-            "seconds after which a session in which nothing ran ends without "         \
-            "viewers; 0: never"                                                        \
-    }
+    {"idle", OPT_NUM, offsetof(SessionOptions, idle), "600", 0, 1e9, NULL,             \
+     "seconds after which a session in which nothing ran ends without viewers; 0: never"}
 static const OptRow session_options[] = {
     CORE_ROWS,
     IDLE_ROW,
     {"ro", OPT_BOOL, offsetof(SessionOptions, ro), "false", 0, 0, NULL,
-      "only look: this viewer cannot edit"},
+     "only look: this viewer cannot edit"},
 };
 static const OptRow export_options[] = {
-    {"output", OPT_STR,  offsetof(ExportOptions, output), "",      0, 0, NULL,
+    {"output", OPT_STR, offsetof(ExportOptions, output), "", 0, 0, NULL,
      "file to write (-o); its suffix tells the format"},
-    {"force",  OPT_BOOL, offsetof(ExportOptions, force),  "false", 0, 0, NULL,
-     "replace a file that is there"                   },
+    {"force", OPT_BOOL, offsetof(ExportOptions, force), "false", 0, 0, NULL,
+     "replace a file that is there"},
 };
 static const OptRow kernel_options[] = {
     CORE_ROWS,
     IDLE_ROW,
     {"ready", OPT_INT, offsetof(SessionOptions, ready), "-1", -1, 1000, NULL,
-      "descriptor that is told when the kernel listens"},
+     "descriptor that is told when the kernel listens"},
 };
 
 static const OptRow play_options[] = {
     CORE_ROWS,
     IDLE_ROW,
-    {"script", OPT_STR,  offsetof(PlayOptions, script), "",      0, 0,    NULL,
-      "keys to press and screens to write"            },
-    {"level",  OPT_STR,  offsetof(PlayOptions, level),  "256",   0, 0,    NULL,
-      "colours of the screen: mono, ansi, 256 or true"},
-    {"rows",   OPT_INT,  offsetof(PlayOptions, rows),   "24",    1, 1000, NULL,
-      "of the screen"                                 },
-    {"cols",   OPT_INT,  offsetof(PlayOptions, cols),   "80",    1, 1000, NULL,
-      "of the screen"                                 },
-    {"ascii",  OPT_BOOL, offsetof(PlayOptions, ascii),  "false", 0, 0,    NULL,
-      "no characters beyond ASCII"                    },
-    {"light",  OPT_BOOL, offsetof(PlayOptions, light),  "false", 0, 0,    NULL,
-      "a light background"                            },
+    {"script", OPT_STR, offsetof(PlayOptions, script), "", 0, 0, NULL,
+     "keys to press and screens to write"},
+    {"level", OPT_STR, offsetof(PlayOptions, level), "256", 0, 0, NULL,
+     "colours of the screen: mono, ansi, 256 or true"},
+    {"rows", OPT_INT, offsetof(PlayOptions, rows), "24", 1, 1000, NULL, "of the screen"},
+    {"cols", OPT_INT, offsetof(PlayOptions, cols), "80", 1, 1000, NULL, "of the screen"},
+    {"ascii", OPT_BOOL, offsetof(PlayOptions, ascii), "false", 0, 0, NULL,
+     "no characters beyond ASCII"},
+    {"light", OPT_BOOL, offsetof(PlayOptions, light), "false", 0, 0, NULL,
+     "a light background"},
 };
 
 const CommandRow command_rows[] = {
-    {"open",              "[notebook.lua]",       "open a notebook; its name alone does the same",
-     "The file's cells begin with lines '-- %%'. Its kernel is a process of its own "
-     "and\n"
+    {"open", "[notebook.lua]",
+     "open a notebook; its name alone does the same",
+     "The file's cells begin with lines '-- %%'. Its kernel is a process of its own and\n"
      "lives on when the viewer ends: cleave ls lists sessions, cleave attach returns.\n"
-     "Opening runs nothing. Where the terminal cannot move its cursor, or for pipes, "
-     "it\n"
-     "is a line at a time.\n",                                                                                                                   0, 1,                                                                                    session_options,                         ARRAY_LEN(session_options),                                                                                           command_open                                                                                                                                                                                                        },
-    {"export",            "notebook.lua -o FILE",
-     "write a notebook with its outputs as .ipynb, .md or .html",                                  "Outputs are those of its last session; a run's folder may stand for the "
-     "notebook.\n"
-     "Markdown has its pictures in the folder FILE_files, HTML is one file.\n",                                                                               1,                                                                     1,                                                                          export_options,                                            ARRAY_LEN(export_options),                                                                         command_export                                                                                                                                                                                                                        },
-    {"import",                   "notebook.ipynb",                                  "make a Lua notebook of a Jupyter notebook",
-     "Without --output the new file has the same name and ends in .lua.\n",               1,                                                                         1,
-     export_options,                                                                                                            ARRAY_LEN(export_options),                                                                                                                                                                                                                                                                                                                                                                                     command_import                                                                                                                                                                                                                                                                                                                                                                                                                                                                    },
-    {"ls",                   "",                                      "list sessions: name, state, process, viewers, whether variables exist",
-     "", 0,                                                                                                                                            0,                                                                                                                                                                                                                               NULL,                                                                                                                          0,            command_ls                                                                                                     },
-    {"attach",                   "[session]",                                  "return to a live session; without a name to the newest",
-     "",       0,                                                                                                                                            1,                                                                                                                                                                                                                         session_options,                                                                                                                    ARRAY_LEN(session_options), command_attach                                                                       },
-    {"kill",                   "session",                                    "end a session; edits that were not saved stay in its journal",
-     "A kernel that does not end within 5 s is killed.\n",   1,                                                                                          1,                                                                                                                                                                           NULL,                                                                                                                        0,                                                              command_kill                                                                                                                                                         },
-    {"restart",                   "session",                                 "drop a session's variables; document and outputs stay",
-     "A kernel that does not react within 5 s is replaced by a new one.\n",          1,                                                                         1,
-     session_options,                                                                                                                 ARRAY_LEN(session_options),                                                                                                                                                                                                                                                                                                                                                                                    command_restart                                                                                                                                                                                                                                                                                                                                                                                                                                                             },
-    {"run",                   "script.lua [name=value ...]",
-     "run a script headless, as a run directory that keeps everything", "Settings that the script declares with cl.config are given as name=value.\n"
+     "Opening runs nothing. Where the terminal cannot move its cursor, or for pipes, it\n"
+     "is a line at a time.\n",
+     0, 1, session_options, ARRAY_LEN(session_options), command_open},
+    {"export", "notebook.lua -o FILE",
+     "write a notebook with its outputs as .ipynb, .md or .html",
+     "Outputs are those of its last session; a run's folder may stand for the notebook.\n"
+     "Markdown has its pictures in the folder FILE_files, HTML is one file.\n",
+     1, 1, export_options, ARRAY_LEN(export_options), command_export},
+    {"import", "notebook.ipynb",
+     "make a Lua notebook of a Jupyter notebook",
+     "Without --output the new file has the same name and ends in .lua.\n",
+     1, 1, export_options, ARRAY_LEN(export_options), command_import},
+    {"ls", "",
+     "list sessions: name, state, process, viewers, whether variables exist",
+     "", 0, 0, NULL, 0, command_ls},
+    {"attach", "[session]",
+     "return to a live session; without a name to the newest",
+     "", 0, 1, session_options, ARRAY_LEN(session_options), command_attach},
+    {"kill", "session",
+     "end a session; edits that were not saved stay in its journal",
+     "A kernel that does not end within 5 s is killed.\n",
+     1, 1, NULL, 0, command_kill},
+    {"restart", "session",
+     "drop a session's variables; document and outputs stay",
+     "A kernel that does not react within 5 s is replaced by a new one.\n",
+     1, 1, session_options, ARRAY_LEN(session_options), command_restart},
+    {"run", "script.lua [name=value ...]",
+     "run a script headless, as a run directory that keeps everything",
+     "Settings that the script declares with cl.config are given as name=value.\n"
      "The last line printed is the run directory. Ctrl-C stops the run and leaves it\n"
      "complete; if it does not react, a later Ctrl-C kills it.\n"
      "Exit code: 0 done, 1 script error, 2 usage, 3 the kernel died or could not\n"
-     "record the run, 130 interrupted.\n",                                                                          1,                                   -1,                                             run_options,                                                ARRAY_LEN(run_options),                                                                                                             command_run                                                                                                                                                                                                                                                           },
-    {"runs",                   "[filter ...] | show RUN | compare RUN RUN ... | remove RUN ...",
-     "list, compare, show, export and remove runs",                                    "A filter is key=value, key!=value, key>=value (<= < >), key~part or key!~part;\n"
+     "record the run, 130 interrupted.\n",
+     1, -1, run_options, ARRAY_LEN(run_options), command_run},
+    {"runs", "[filter ...] | show RUN | compare RUN RUN ... | remove RUN ...",
+     "list, compare, show, export and remove runs",
+     "A filter is key=value, key!=value, key>=value (<= < >), key~part or key!~part;\n"
      "keys are fields of the run (state, name, start ...), settings, values of the\n"
      "result and last metrics: cleave runs 'rank>=64' state=done name~two 'acc>.97'\n"
-     "A RUN is a folder, an id, its number in the list, or the beginning of an id.\n",                                                                                              0,           -1, runs_options,                            ARRAY_LEN(runs_options),                                                                                                                                    command_runs                                                                                                                                                                                                                                                                                                     },
-    {"sweep",                   "script.lua name=values ...",
-     "run a script over a grid of settings and print means over seeds",                                                    "Values are single, lists (1e-3,1e-4), ranges (1..5) or ranges with a step\n"
-     "(0..1:0.25). What the run folder already has is not run again, so the same "
-     "command\n"
-     "goes on after an interrupt; a run that crashes is tried once more. Under "
-     "mpirun,\n"
+     "A RUN is a folder, an id, its number in the list, or the beginning of an id.\n",
+     0, -1, runs_options, ARRAY_LEN(runs_options), command_runs},
+    {"sweep", "script.lua name=values ...",
+     "run a script over a grid of settings and print means over seeds",
+     "Values are single, lists (1e-3,1e-4), ranges (1..5) or ranges with a step\n"
+     "(0..1:0.25). What the run folder already has is not run again, so the same command\n"
+     "goes on after an interrupt; a run that crashes is tried once more. Under mpirun,\n"
      "srun or in a Slurm array each process takes its share of the points.\n"
-     "Exit code: 0 all done, 1 some failed, 2 usage, 3 some crashed, 130 "
-     "interrupted.\n",                                                                          1,                                                       -1,                                                                 sweep_options,                                                ARRAY_LEN(sweep_options),                                                                                       command_sweep                                                                                                                                                                                                                                   },
-    {"verify",                   "report.md",
-     "run a report's command again and say which of its claims hold",                                                                     "The script is the one that the report names, if it has not changed, else the "
-     "copy\n"
-     "beside the report. Exit code: 0 all claims hold, 1 some do not, 2 usage.\n",                                                                            1,                                                                              1,                                                                                                                                                        verify_options,                                                                                                                   ARRAY_LEN(verify_options),                                                                                                                                                         command_verify                                                                                                                                                                                                       },
-    {"help",     "[name]",                           "the API reference: a name, a command, or the list of all names",
-     "",                                                                                                     0,            1,                                                                                                                                                                                                                                  help_options,                                                                                                                                                                    ARRAY_LEN(help_options),                                                                                                                                                                                                                                                                            command_show_help                                                                                                                                                                                                                                                  },
-    {"doctor",  "",                        "check terminal, locale, BLAS kernels, threads, data and numerics",
-     "Exit code 0 when everything works, 1 when something does not.\n",                                                                                                         0,                 0,
-     core_options,                                                                                                 ARRAY_LEN(core_options),                                                                                                                                                                                                    command_doctor                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                            },
-    {"bench",     "[case ...]",
-     "measure training steps and kernels against floors and plain loops",                                                              "A time is the median of 7 windows. The floor is what the arithmetic (f) or the\n"
+     "Exit code: 0 all done, 1 some failed, 2 usage, 3 some crashed, 130 interrupted.\n",
+     1, -1, sweep_options, ARRAY_LEN(sweep_options), command_sweep},
+    {"verify", "report.md",
+     "run a report's command again and say which of its claims hold",
+     "The script is the one that the report names, if it has not changed, else the copy\n"
+     "beside the report. Exit code: 0 all claims hold, 1 some do not, 2 usage.\n",
+     1, 1, verify_options, ARRAY_LEN(verify_options), command_verify},
+    {"help", "[name]",
+     "the API reference: a name, a command, or the list of all names",
+     "", 0, 1, help_options, ARRAY_LEN(help_options), command_show_help},
+    {"doctor", "",
+     "check terminal, locale, BLAS kernels, threads, data and numerics",
+     "Exit code 0 when everything works, 1 when something does not.\n",
+     0, 0, core_options, ARRAY_LEN(core_options), command_doctor},
+    {"bench", "[case ...]",
+     "measure training steps and kernels against floors and plain loops",
+     "A time is the median of 7 windows. The floor is what the arithmetic (f) or the\n"
      "memory traffic (b) of the case takes at this machine's measured speed; times is\n"
      "the ratio to it. MB is the most memory held, data included. plain: how much\n"
      "slower a plain C loop is. Cases are chosen by the beginning of their names:\n"
      "start mlp-128 mlp-1024 mlp-8192 bilinear dictionary distill gemm add gelu\n"
-     "softmax uniform normal.\n",                                                                                                0,                                                                           -1,                                                                                                                                bench_options,                                                                       ARRAY_LEN(bench_options),                                                                                                               command_bench                                                                                                                                                                                      },
-    {"completion",      "bash|zsh",
-     "print the shell's completion of cleave commands, options and files",                                                                      "bash: eval \"$(cleave completion bash)\"; zsh: cleave completion zsh > a file\n"
-     "called _cleave in a folder of $fpath. make install puts both in place.\n",                                                                                             1,                                                                          1,                                                                                NULL,                          0,                                                                    command_completion                                                                                                                                                                                                    },
-    {"version", "",                       "print the version",                                                               "",                                                                                                        0,                                                                0,                                                                                    NULL,                   0,    command_version},
-    {"ui",    "--script FILE notebook.lua",                          NULL,
-     "Plays a notebook without a terminal, for tests.\n",                                                                                   1,                                                       1,                                                                                                                                                                                 play_options,
-     ARRAY_LEN(play_options),                                                                                                                                                                                                  command_play                                                                                                                                                                                                                         },
-    {"--kernel-run",       "DIR script.lua [name=value ...]",                             NULL,                                                          "",                                                                    2,                                     -1,                                                              core_options,
-     ARRAY_LEN(core_options),command_kernel},
-    {"--watch-session",     "notebook.lua",                           NULL,                   "",                                                                                    1,                                                       1,                                                                                                                       kernel_options,
-     ARRAY_LEN(kernel_options),                                                                                                                                                                                                                          command_watch                                                                                                                                                                                                                                                                                                                                                                                                                                                                          },
-    {"--kernel-session",      "notebook.lua",                            NULL,                                                                                           "",                                                                                   1,                                                     1,                                             kernel_options,
-     ARRAY_LEN(kernel_options),command_session},
+     "softmax uniform normal.\n",
+     0, -1, bench_options, ARRAY_LEN(bench_options), command_bench},
+    {"completion", "bash|zsh",
+     "print the shell's completion of cleave commands, options and files",
+     "bash: eval \"$(cleave completion bash)\"; zsh: cleave completion zsh > a file\n"
+     "called _cleave in a folder of $fpath. make install puts both in place.\n",
+     1, 1, NULL, 0, command_completion},
+    {"version", "",
+     "print the version",
+     "", 0, 0, NULL, 0, command_version},
+    {"ui", "--script FILE notebook.lua",
+     NULL,
+     "Plays a notebook without a terminal, for tests.\n",
+     1, 1, play_options, ARRAY_LEN(play_options), command_play},
+    {"--kernel-run", "DIR script.lua [name=value ...]",
+     NULL,
+     "", 2, -1, core_options, ARRAY_LEN(core_options), command_kernel},
+    {"--watch-session", "notebook.lua",
+     NULL,
+     "", 1, 1, kernel_options, ARRAY_LEN(kernel_options), command_watch},
+    {"--kernel-session", "notebook.lua",
+     NULL,
+     "", 1, 1, kernel_options, ARRAY_LEN(kernel_options), command_session},
 };
 // clang-format on
 const size_t command_n_rows = ARRAY_LEN(command_rows);
@@ -397,12 +389,13 @@ bool command_apply_core(const CoreOptions *core, Err *err)
     size_t bytes;
     const char *isa = core->isa[0] ? core->isa : getenv("CLEAVE_ISA");
     if (isa && isa[0] && !isa_force(isa))
-        return err_set(err, ERR_OPTION,
-                       "%s '%s': this machine offers baseline%s; baseline always works",
-                       core->isa[0] ? "--isa" : "CLEAVE_ISA", isa,
-                       isa_level() == ISA_AVX512 ? ", avx2 and avx512"
-                       : isa_level() == ISA_AVX2 ? " and avx2"
-                                                 : "");
+        return err_set(
+            err, ERR_OPTION,
+            "%s '%s': this machine offers baseline%s; baseline always works",
+            core->isa[0] ? "--isa" : "CLEAVE_ISA", isa,
+            isa_level() == ISA_AVX512 ? ", avx2 and avx512"
+            : isa_level() == ISA_AVX2 ? " and avx2"
+                                      : "");
     if (mem && mem[0]) {
         if (!parse_bytes(mem, &bytes))
             return err_set(err, ERR_OPTION,

@@ -207,7 +207,10 @@ static bool draw_all(Canvas *c, const Figure *f, Err *err)
 static bool start(Canvas *c, const DrawStyle *style, Grid *out, Err *err)
 {
     *out = (Grid){0};
-    *c = (Canvas){.grid = out, .style = *style, .width = style->width};
+    *c = (Canvas){.grid = out,
+                  .style = *style,
+                  .width = style->width,
+                  .side = style->side};
     if (style->width < 1)
         return err_set(err, ERR_SHAPE,
                        "a figure cannot be drawn %d columns wide; give 20 or more",

@@ -267,7 +267,9 @@ static bool draw_page(Page *p, Canvas *c, Err *err)
 
 int figure_per_row(const Figure *f, const DrawStyle *style)
 {
-    Canvas c = {.style = *style, .width = at_least(style->width, 20)};
+    Canvas c = {.style = *style,
+                .width = at_least(style->width, 20),
+                .side = style->side};
     Page p = {.f = f, .end = f->n, .map = {style->level, style->light, f->is_signed}};
     p.panels = f->is_signed && style->level == LEVEL_MONO ? 2 : 1;
     choose_size(&p, &c);

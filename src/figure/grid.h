@@ -24,6 +24,7 @@ typedef struct DrawStyle {
     bool light;      /* light background */
     bool utf8;       /* half blocks and box lines allowed */
     int rows;        /* for the area of a plot; 0: as the width suggests */
+    int side;        /* pixels of the longer side of images, at most; 0: no limit */
 } DrawStyle;
 
 enum { GRID_DEFAULT = -1 };

@@ -43,8 +43,21 @@ bool control_waits(const Session *k)
     return json_array_size(k->turns) > 0;
 }
 
+static void refuse(Session *k, const json_t *turn, const char *why)
+{
+    session_emit(k, "control",
+                 json_pack("{s:o,s:o}", "display",
+                           jval_str(jval_get(turn, "display", "")), "error",
+                           jval_str(why)),
+                 NULL);
+}
+
 void control_forget(Session *k)
 {
+    size_t i;
+    json_t *turn;
+    json_array_foreach(k->turns, i, turn)
+        refuse(k, turn, "interrupted");
     json_decref(k->turns);
     k->turns = NULL;
 }
@@ -102,11 +115,7 @@ void control_turn(Session *k)
         k->busy = k->turning = false;
     }
     if (end != SCRIPT_DONE)
-        session_emit(k, "control",
-                     json_pack("{s:o,s:o}", "display",
-                               jval_str(jval_get(turn, "display", "")), "error",
-                               jval_str(err.msg)),
-                     NULL);
+        refuse(k, turn, err.msg);
     json_decref(turn);
     str_done(&line);
     session_wake(k);

@@ -352,6 +352,7 @@ static bool do_interrupt(Session *k, Viewer *v, const json_t *q, Answer *a)
     (void)v, (void)q;
     if (k->doc->n_queue > 0 && !session_cancel(k, "interrupted", &a->err))
         return false;
+    control_forget(k);
     runner_interrupt(k);
     double since = k->interrupted_at > 0 ? clock_now() - k->interrupted_at : 0;
     a->ok = json_pack("{s:i,s:f}", "running", k->doc->running, "since", since);

@@ -91,7 +91,7 @@ void runner_interrupt(Session *k);
 bool runner_stop(Session *k, double seconds);
 
 /* control.c, with the lock held: keeps a request for the Lua thread; does the oldest
- * one there. Displays end with the Lua state. */
+ * one there; takes those back that wait, which is told to viewers. */
 bool control_ask(Session *k, const json_t *request, Err *err);
 bool control_waits(const Session *k);
 void control_turn(Session *k);

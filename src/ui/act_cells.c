@@ -337,14 +337,20 @@ void act_unfold_all(Ui *u, const char *arg)
     notebook_fold(u, 0, 0, 0);
 }
 
+/* A cell, or the function of a display. */
+static bool something_runs(const Ui *u)
+{
+    return u->doc->running || u->doc->n_queue > 0 || controls_wait(u);
+}
+
 void act_interrupt(Ui *u, const char *arg)
 {
     (void)arg;
-    if (!u->doc->running && u->doc->n_queue == 0) {
+    if (!something_runs(u)) {
         ui_say(u, ROLE_DIM, "nothing is running");
         return;
     }
-    if (u->interrupted == 0)
+    if (u->interrupted == 0 && u->doc->running)
         u->interrupted = u->now;
     ui_request(u, json_pack("{s:s}", "req", "interrupt"), NULL, 0);
     ui_say(u, ROLE_WARN, "stopping ...");
@@ -353,7 +359,7 @@ void act_interrupt(Ui *u, const char *arg)
 /* Ctrl-C in command mode: stops what runs, else drops what was being typed. */
 void act_cancel(Ui *u, const char *arg)
 {
-    if (u->doc->running || u->doc->n_queue > 0)
+    if (something_runs(u))
         act_interrupt(u, arg);
     else
         ui_say(u, ROLE_DIM, "nothing is running; q leaves, ? lists the keys");

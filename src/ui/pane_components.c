@@ -295,7 +295,7 @@ static void title(Ui *u, Str *out)
     if (f && m->look != LOOK_ALL)
         str_addf(out, "  %d/%d by %s%s", m->page.selected + 1, m->n,
                  m->sort >= 0 ? f->series[m->sort].name : "number",
-                 m->rising ? ", smallest first" : "");
+                 m->rising ? ", rising" : "");
     if (m->list.n > 1)
         str_addf(out, "  set %d/%d", m->at + 1, m->list.n);
 }

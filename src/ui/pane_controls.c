@@ -75,6 +75,16 @@ bool controls_any(const Ui *u)
     return state_of(u)->n > 0;
 }
 
+bool controls_wait(const Ui *u)
+{
+    const Controls *m = state_of(u);
+    for (int i = 0; i < m->n; i++) {
+        if (m->display[i].asked)
+            return true;
+    }
+    return false;
+}
+
 static Display *current(const Ui *u)
 {
     Controls *m = state_of(u);

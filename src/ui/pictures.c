@@ -10,7 +10,7 @@
 #include "lab/jval.h"
 #include "ui/find.h"
 
-enum { MAX_FIGURES = 2000, PAGE_MAX = 240, TRIES = 6 };
+enum { MAX_FIGURES = 2000, PAGE_MAX = 240, TRIES = 6, THUMB = 14, LEAST_SIDE = 6 };
 
 bool pictures_add(Pictures *p, const json_t *ev, const char *dir, bool *dropped)
 {
@@ -150,6 +150,17 @@ static void make_part(const Gallery *g, const Figure *f, int groups, Part *p)
     }
 }
 
+/* Every page has pictures of one size: thumbnails when not all stand in one row. */
+static DrawStyle page_style(const Figure *f, const DrawStyle *style, const Gallery *g)
+{
+    DrawStyle s = *style;
+    Figure whole = *f;
+    whole.group = g->group;
+    if (s.side == 0 && figure_per_row(&whole, &s) < f->n)
+        s.side = THUMB;
+    return s;
+}
+
 static bool draw_from(const Figure *f, const DrawStyle *style, int rows, Gallery *g,
                       Grid *out, Err *err)
 {
@@ -163,13 +174,13 @@ static bool draw_from(const Figure *f, const DrawStyle *style, int rows, Gallery
         g->per_row = row > g->group ? row / g->group : 1;
         grid_done(out);
         ok = figure_draw(&p->f, style, out, err);
-        if (!ok || out->rows <= rows || n <= 1)
+        if (!ok || out->rows <= rows || n <= g->per_row)
             break;
         int lines = (n + g->per_row - 1) / g->per_row;
         int each = lines > 0 ? out->rows / lines : 1; /* the scale is shared */
         int fit = rows / (each > 0 ? each : 1);
         int want = (fit > 0 ? fit : 1) * g->per_row;
-        n = want < n ? want : n > g->per_row ? n - g->per_row : n > 1 ? n / 2 : 1;
+        n = want < n ? want : n - g->per_row;
     }
     g->on_page = n;
     mem_free(p);
@@ -183,12 +194,19 @@ bool gallery_draw(const Figure *f, const DrawStyle *style, int rows, Gallery *g,
     g->selected = g->selected >= n ? n - 1 : g->selected < 0 ? 0 : g->selected;
     if (g->selected < g->first || g->first >= n)
         g->first = g->selected;
-    if (!draw_from(f, style, rows, g, out, err))
+    DrawStyle s = page_style(f, style, g);
+    if (!draw_from(f, &s, rows, g, out, err))
         return false;
+    if (out->rows > rows) { /* not even one line: smaller pictures */
+        int spare = rows - 3 - (f->scale == SCALE_EACH);
+        s.side = 2 * spare > LEAST_SIDE ? 2 * spare : LEAST_SIDE;
+        if (!draw_from(f, &s, rows, g, out, err))
+            return false;
+    }
     if (g->selected < g->first + g->on_page)
         return true;
     g->first = g->selected / g->on_page * g->on_page;
-    return draw_from(f, style, rows, g, out, err);
+    return draw_from(f, &s, rows, g, out, err);
 }
 
 bool gallery_page(Gallery *g, int n_groups, int by)

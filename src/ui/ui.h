@@ -220,6 +220,7 @@ bool log_behind(const Ui *u);
 bool images_any(const Ui *u);
 bool components_any(const Ui *u);
 bool controls_any(const Ui *u);
+bool controls_wait(const Ui *u); /* for a picture that was asked for */
 bool pane_in_use(const Ui *u, PaneId pane); /* of the last panes: there is something */
 bool runs_any(const Ui *u);  /* or metrics */
 int runs_watch(Ui *u);       /* a descriptor to poll; -1: none */

@@ -31,4 +31,8 @@ for script in panes edit parts; do
   check "$script, 160 x 48, 256 colours" play $script 48 160 256
   check "$script, 160 x 48, no colours" play $script 48 160 mono
 done
+for script in panes parts; do
+  check "$script, 80 x 24, no colours" play $script 24 80 mono
+  check "$script, 160 x 48, ASCII" play $script 48 160 mono --ascii
+done
 plan_end

@@ -47,11 +47,13 @@ for _, name in ipairs(names) do
   local all, row = {}, { dictionary = name }
   for seed = 1, cfg.seeds do
     local labels, summary = runs[seed][name]:labels(set.train)
+    local _, bare = runs[seed][name]:labels(set.train, { view = "filters" })
     all[seed] = summary
+    summary.filters_shaped, summary.filters_null = bare.shaped, bare.shaped_null
     if seed == 1 then labels_of[name] = labels end
   end
   for _, key in ipairs { "shaped", "shaped_null", "lined", "shaped_shuffled", "match", "match_null", "in_gap",
-    "in_gap_null", table.unpack(kinds) } do
+    "in_gap_null", "filters_shaped", "filters_null", table.unpack(kinds) } do
     local values = {}
     for seed = 1, cfg.seeds do values[seed] = all[seed][key] end
     local s = cl.spread(values)
@@ -61,12 +63,13 @@ for _, name in ipairs(names) do
 end
 cl.show(cl.table(label_rows, {
   columns = { "dictionary", "match", "match_null", "shaped", "shaped_null", "shaped_shuffled", "lined", "in_gap",
-    "in_gap_null" },
+    "in_gap_null", "filters_shaped", "filters_null" },
   title = "Do patterns look like strokes? Shares of all displayed patterns",
   caption = "match: largest |cosine| with the stroke bank moved by up to 2 pixels; null: mean of 19 random fields of "
     .. "the pattern's own place, spread and smoothness. shaped: above all 19 and .40 (the 5 % level; null: a 20th "
     .. "field judged alike; shuffled: its pixels in random order). lined: above 19 fields of its own outline, too. "
-    .. "in gap: of what speaks against a digit, where its images have under half the others' ink; null: wrong digits.",
+    .. "in gap: of what speaks against a digit, where its images have under half the others' ink; null: wrong digits. "
+    .. "All of what filters respond to; filters_shaped and filters_null: of the weights themselves.",
 }), "labels")
 cl.show(cl.table(label_rows, {
   columns = { "dictionary", table.unpack(kinds) }, title = "Patterns of each label (of 256)",

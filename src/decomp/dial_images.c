@@ -81,19 +81,18 @@ static bool own_block(GaugeDial *d, const DictEval *e, int64_t first, const Tens
     DialImages *w = &d->images;
     int64_t n = x->dim[0], I = d->dict.I, E = e->b->E, m = d->m;
     Tensor z = {0}, zm = {0}, y = {0};
-    bool ok =
-        tensor_new(F64, 2, (int64_t[]){n, E}, &z, err) &&
-        tensor_new(F64, 2, (int64_t[]){n, E}, &zm, err) &&
-        tensor_new(F64, 2, (int64_t[]){n, e->b->C}, &y, err) &&
-        blas_gemm_f64(false, true, n, m, I, 1, f64(x), I, f64(&d->W0), I, 0,
-                      f64(&w->xw) + first * m, m, err) &&
-        blas_gemm_f64(false, true, n, E, I, 1, f64(x), I, f64(&e->b->embed), I, 0,
-                      f64(&z), E, err) &&
-        own_answers(d, e, first, &z, &zm, &y, err) &&
-        blas_gemm_f64(false, false, n, E, E, 1, f64(&z), E,
-                      f64(&e->b->core) + d->c * E * E, E, 0, f64(&zm), E, err) &&
-        blas_gemm_f64(false, true, n, m, E, 1, f64(&zm), E, f64(rows), E, 0,
-                      f64(&w->zm) + first * m, m, err);
+    bool ok = tensor_new(F64, 2, (int64_t[]){n, E}, &z, err) &&
+              tensor_new(F64, 2, (int64_t[]){n, E}, &zm, err) &&
+              tensor_new(F64, 2, (int64_t[]){n, e->b->C}, &y, err) &&
+              blas_gemm_f64(false, true, n, m, I, 1, f64(x), I, f64(&d->W0), I, 0,
+                            f64(&w->xw) + first * m, m, err) &&
+              blas_gemm_f64(false, true, n, E, I, 1, f64(x), I, f64(&e->b->embed), I, 0,
+                            f64(&z), E, err) &&
+              own_answers(d, e, first, &z, &zm, &y, err) &&
+              blas_gemm_f64(false, false, n, E, E, 1, f64(&z), E,
+                            f64(&e->b->core) + d->c * E * E, E, 0, f64(&zm), E, err) &&
+              blas_gemm_f64(false, true, n, m, E, 1, f64(&zm), E, f64(rows), E, 0,
+                            f64(&w->zm) + first * m, m, err);
     tensor_release(&z);
     tensor_release(&zm);
     tensor_release(&y);

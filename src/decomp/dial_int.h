@@ -32,8 +32,8 @@ struct GaugeDial {
     int64_t *rows;   /* [n] components of the class */
     int64_t height, width;
     bool has_metric[2], has_images, has_unlit;
-    Tensor W0, V0; /* f64 [m,I]; V0 = W0 S */
-    Tensor Q;      /* f64 [m,m] */
+    Tensor W0, V0;        /* f64 [m,I]; V0 = W0 S */
+    Tensor Q;             /* f64 [m,m] */
     DialMetric metric[2]; /* plain, data */
     double *bias;         /* [C] */
     Tensor unlit;         /* f32 [I] */

@@ -25,7 +25,9 @@ static double *f64(const Tensor *t)
 const DialRow dial_state_rows[] = {
     STATE(similarity_data, "Of the whole dictionary; a gauge does not change it."),
     STATE(similarity, "Of the whole dictionary, all weights alike; does not change."),
-    STATE(drift, "How far rounding has led off the gauge group: largest entry of Q^T J Q - J."),
+    STATE(
+        drift,
+        "How far rounding has led off the gauge group: largest entry of Q^T J Q - J."),
     STATE(keep16_agreement, "Of the whole dictionary: agreement with the 16 strongest "
                             "components of each image."),
     STATE(cancellation_data, "Of the digit: sum of |activation| over |its logit|."),
@@ -59,8 +61,8 @@ bool dial_class(const GaugeDial *d, bool responses, Dictionary *out, Err *err)
     int64_t I = d->dict.I, n = d->n;
     memset(out, 0, sizeof *out);
     double *W = mem_array((size_t)(d->m * I), sizeof *W, err);
-    bool ok = W && dial_rows(d, &d->Q, rows, W, err) &&
-              dict_new(n, d->dict.C, I, out, err);
+    bool ok =
+        W && dial_rows(d, &d->Q, rows, W, err) && dict_new(n, d->dict.C, I, out, err);
     for (int64_t i = 0; ok && i < n * I; i++) {
         ((float *)out->a.data)[i] = (float)(W[i] + W[n * I + i]);
         ((float *)out->b.data)[i] = (float)(W[i] - W[n * I + i]);
@@ -90,8 +92,7 @@ bool dial_dictionary(const GaugeDial *d, Dictionary *out, Err *err)
     Dictionary own = {0};
     int64_t I = d->dict.I, C = d->dict.C;
     memset(out, 0, sizeof *out);
-    bool ok = dial_class(d, false, &own, err) &&
-              dict_new(d->dict.R, C, I, out, err) &&
+    bool ok = dial_class(d, false, &own, err) && dict_new(d->dict.R, C, I, out, err) &&
               tensor_copy_into(&d->dict.a, &out->a, err) &&
               tensor_copy_into(&d->dict.b, &out->b, err) &&
               tensor_copy_into(&d->dict.head, &out->head, err) &&
@@ -161,7 +162,8 @@ static bool times_turned(const GaugeDial *d, int64_t rows, const double *X, doub
 }
 
 /* out [m,m] = Q X Q^T; t [m,m] is scratch. */
-static bool turned(const GaugeDial *d, const Tensor *X, double *t, double *out, Err *err)
+static bool turned(const GaugeDial *d, const Tensor *X, double *t, double *out,
+                   Err *err)
 {
     int64_t m = d->m;
     return blas_gemm_f64(false, false, m, m, m, 1, f64(&d->Q), m, f64(X), m, 0, t, m,
@@ -195,14 +197,12 @@ static double whole_cosine(const GaugeDial *d, const DialMetric *x, const double
 static double class_cancellation(const GaugeDial *d, const double *G)
 {
     int64_t m = d->m, n = d->n;
-    double parts = 0, TT = 0;
+    double parts = 0, TT, TB;
     for (int64_t r = 0; r < n; r++) {
         double pp = G[r * m + r], nn = G[(n + r) * m + n + r], pn = G[r * m + n + r];
         parts += pp * pp + nn * nn - 2 * pn * pn;
     }
-    for (int64_t i = 0; i < m; i++)
-        for (int64_t j = 0; j < m; j++)
-            TT += ((i < n) == (j < n) ? 1 : -1) * G[i * m + j] * G[i * m + j];
+    class_products(d, G, G, &TT, &TB);
     return TT > 0 ? sqrt(parts / TT) : (double)NAN;
 }
 
@@ -280,18 +280,18 @@ static void erase(const GaugeDial *d, Scored *s, DialState *out, DialPart *part)
 {
     int64_t m = d->m, n = d->n, few = erased(d);
     for (int64_t r = 0; r < n; r++) {
-        double K[2][2], *one = s->xw; /* columns in a row, after all were read */
+        double K[2][2];
         display(d, s->G, r, K);
         double uu = form(d, s->H, r, K[0], K[0]), uw = form(d, s->H, r, K[0], K[1]),
                ww = form(d, s->H, r, K[1], K[1]);
         for (int64_t i = 0; i < few; i++) {
-            const double *x = one + i * m, *z = s->zm + i * m;
+            const double *x = s->xw + i * m, *z = s->zm + i * m;
             double u = K[0][0] * x[r] + K[0][1] * x[n + r];
             double w = K[1][0] * x[r] + K[1][1] * x[n + r];
             double zu = K[0][0] * z[r] + K[0][1] * z[n + r];
             double zw = K[1][0] * z[r] + K[1][1] * z[n + r];
-            s->truth[r * few + i] = -2 * (u * zu + w * zw) + u * u * uu +
-                                    2 * u * w * uw + w * w * ww;
+            s->truth[r * few + i] =
+                -2 * (u * zu + w * zw) + u * u * uu + 2 * u * w * uw + w * w * ww;
             s->guess[r * few + i] = -s->act[i * n + r];
         }
         part[r].erase_corr = corr_pearson(s->guess + r * few, s->truth + r * few, few);
@@ -346,7 +346,8 @@ static void share_and_cancel(const GaugeDial *d, const Scored *s, DialState *out
 }
 
 /* Merges the class's components with the strongest of the others, image by image. */
-static bool keep_strongest(const GaugeDial *d, const Scored *s, DialState *out, Err *err)
+static bool keep_strongest(const GaugeDial *d, const Scored *s, DialState *out,
+                           Err *err)
 {
     const DialImages *w = &d->images;
     int64_t C = d->dict.C, agree = 0;

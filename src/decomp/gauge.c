@@ -261,12 +261,12 @@ bool gauge_move_new(GaugeMove *v, const Dictionary *d, const GaugeCfg *cfg,
     DictGram gram = {0};
     Tensor G = {0};
     *v = (GaugeMove){.cfg = cfg,
-                .R = d->shown,
-                .C = d->C,
-                .I = d->I,
-                .height = height,
-                .width = width,
-                .squares = !strcmp(cfg->display, "squares")};
+                     .R = d->shown,
+                     .C = d->C,
+                     .I = d->I,
+                     .height = height,
+                     .width = width,
+                     .squares = !strcmp(cfg->display, "squares")};
     if (height * width != d->I)
         return err_set(err, ERR_SHAPE, "images of %lld x %lld have not %lld pixels",
                        (long long)height, (long long)width, (long long)d->I);
@@ -411,8 +411,8 @@ bool gauge_move(Dictionary *d, const GaugeCfg *cfg, int64_t height, int64_t widt
     Tensor best[2] = {{0}, {0}};
     double top = INFINITY, value, loss;
     *out = (GaugeReport){0};
-    bool ok = gauge_move_new(&v, d, cfg, height, width, err) &&
-              plan_run(v.plan, NULL, err);
+    bool ok =
+        gauge_move_new(&v, d, cfg, height, width, err) && plan_run(v.plan, NULL, err);
     if (ok)
         out->before = out->after = output(&v, v.out_value);
     for (int64_t k = 0; ok && k < cfg->starts; k++) {

@@ -14,7 +14,7 @@
 #include "tensor/rng.h"
 
 enum { HALVINGS = 10 };
-static const double longest = 0.1;   /* step of a flow */
+static const double longest = 0.1;     /* step of a flow */
 static const double most_boosted = 50; /* entry of Q: f32 factors keep six digits */
 
 static double *f64(const Tensor *t)
@@ -298,8 +298,9 @@ bool dial_step(GaugeDial *d, int64_t direction, double amount, double *moved, Er
         went = amount;
     }
     if (ok && too_far(&Q))
-        ok = err_set(err, ERR_NUMERIC,
-                     "so long a boost would cost digits of the tensor; step back first");
+        ok =
+            err_set(err, ERR_NUMERIC,
+                    "so long a boost would cost digits of the tensor; step back first");
     if (ok)
         memcpy(d->Q.data, Q.data, tensor_bytes(&Q));
     if (moved)
@@ -319,9 +320,9 @@ static bool find_rows(GaugeDial *d, Err *err)
         if (owner[r] == d->c)
             d->rows[d->n++] = r;
     d->m = 2 * d->n;
-    return d->n > 0 ||
-           err_set(err, ERR_OPTION, "no component of the dictionary is one of digit %lld",
-                   (long long)d->c);
+    return d->n > 0 || err_set(err, ERR_OPTION,
+                               "no component of the dictionary is one of digit %lld",
+                               (long long)d->c);
 }
 
 static bool split_rows(GaugeDial *d, Err *err)
@@ -344,18 +345,18 @@ static bool measure(GaugeDial *d, const DictEval *e, const Tensor *S, const Tens
     const double *M = f64(&e->b->core) + d->c * E * E;
     Tensor z = {0}, zm = {0};
     DictGram g;
-    bool ok =
-        square_new(m, &out->gram, err) && square_new(m, &out->cross, err) &&
-        tensor_new(F64, 2, (int64_t[]){m, E}, &z, err) &&
-        tensor_new(F64, 2, (int64_t[]){m, E}, &zm, err) &&
-        blas_gemm_f64(false, true, m, m, I, 1, f64(V), I, f64(&d->W0), I, 0,
-                      f64(&out->gram), m, err) &&
-        blas_gemm_f64(false, true, m, E, I, 1, f64(V), I, f64(&e->b->embed), I, 0,
-                      f64(&z), E, err) &&
-        blas_gemm_f64(false, false, m, E, E, 1, f64(&z), E, M, E, 0, f64(&zm), E, err) &&
-        blas_gemm_f64(false, true, m, m, E, 1, f64(&zm), E, f64(&z), E, 0,
-                      f64(&out->cross), m, err) &&
-        dict_gram(e->dict, e->b, S, &g, NULL, err);
+    bool ok = square_new(m, &out->gram, err) && square_new(m, &out->cross, err) &&
+              tensor_new(F64, 2, (int64_t[]){m, E}, &z, err) &&
+              tensor_new(F64, 2, (int64_t[]){m, E}, &zm, err) &&
+              blas_gemm_f64(false, true, m, m, I, 1, f64(V), I, f64(&d->W0), I, 0,
+                            f64(&out->gram), m, err) &&
+              blas_gemm_f64(false, true, m, E, I, 1, f64(V), I, f64(&e->b->embed), I, 0,
+                            f64(&z), E, err) &&
+              blas_gemm_f64(false, false, m, E, E, 1, f64(&z), E, M, E, 0, f64(&zm), E,
+                            err) &&
+              blas_gemm_f64(false, true, m, m, E, 1, f64(&zm), E, f64(&z), E, 0,
+                            f64(&out->cross), m, err) &&
+              dict_gram(e->dict, e->b, S, &g, NULL, err);
     if (ok) {
         out->TB = g.TB;
         out->TT = g.TT;
@@ -397,7 +398,8 @@ static bool check(const DictEval *e, int64_t digit, Err *err)
 {
     const Dictionary *d = e->dict;
     if (digit < 0 || digit >= d->C)
-        return err_set(err, ERR_OPTION, "there is no digit %lld; there are %lld classes",
+        return err_set(err, ERR_OPTION,
+                       "there is no digit %lld; there are %lld classes",
                        (long long)digit, (long long)d->C);
     if (d->I != e->b->I || d->C != e->b->C || e->height * e->width != d->I)
         return err_set(err, ERR_SHAPE,

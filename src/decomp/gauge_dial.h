@@ -29,7 +29,7 @@ typedef struct DialDirection {
 /* Flows first, then random, then generators of the first components before others. */
 int64_t dial_n_directions(const GaugeDial *d);
 bool dial_direction(const GaugeDial *d, int64_t k, DialDirection *out); /* false: no */
-int64_t dial_find(const GaugeDial *d, const char *name); /* -1: none */
+int64_t dial_find(const GaugeDial *d, const char *name);                /* -1: none */
 
 /* Moves by an angle or rapidity in radians, |amount| <= DIAL_MOST; in a flow amount is
  * the length of the path. moved (may be NULL): how far it went, less than asked at the

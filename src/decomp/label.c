@@ -162,7 +162,8 @@ static double neighbours(const double *x, int64_t h, int64_t w)
 }
 
 /* Root of the energy in a 7 x 7 window about every pixel. */
-static void own_envelope(const float *q, int64_t h, int64_t w, double *work, double *env)
+static void own_envelope(const float *q, int64_t h, int64_t w, double *work,
+                         double *env)
 {
     for (int64_t i = 0; i < h * w; i++)
         work[i] = (double)q[i] * (double)q[i];
@@ -241,7 +242,8 @@ static void shuffle(const float *q, int64_t I, const float *unlit, RngKey key,
 bool shape_null(const Tensor *q, int64_t height, int64_t width, int64_t seed, int64_t k,
                 ShapeNull kind, const Tensor *unlit, Tensor *out, Err *err)
 {
-    static const char *const stream[] = {"label null", "label envelope", "label shuffle"};
+    static const char *const stream[] = {"label null", "label envelope",
+                                         "label shuffle"};
     memset(out, 0, sizeof *out);
     if (!check(q, height, width, 0, err))
         return false;
@@ -270,11 +272,11 @@ typedef struct Judge {
     const Dictionary *d;
     const LabelCfg *cfg;
     const Tensor *ink, *unlit;
-    int64_t h, w, n; /* n patterns */
-    Tensor q, bank;  /* filters [n,I] */
-    Tensor S;        /* f32 [I,I]; empty: filters are judged themselves */
-    ShapeMatch *draw;                /* [n] of one draw */
-    ShapeMatch *further, *shuffled;  /* [n] judged as patterns are */
+    int64_t h, w, n;  /* n patterns */
+    Tensor q, bank;   /* filters [n,I] */
+    Tensor S;         /* f32 [I,I]; empty: filters are judged themselves */
+    ShapeMatch *draw; /* [n] of one draw */
+    ShapeMatch *further, *shuffled; /* [n] judged as patterns are */
 } Judge;
 
 static Label shape_label(int32_t which)
@@ -383,7 +385,7 @@ static bool judge_shapes(Judge *j, PartLabel *out, LabelSummary *sum, Err *err)
         sum->match += score;
         sum->match_null += out[k].null_mean;
     }
-    double *const shares[] = {&sum->shaped, &sum->lined, &sum->shaped_null,
+    double *const shares[] = {&sum->shaped,          &sum->lined, &sum->shaped_null,
                               &sum->shaped_shuffled, &sum->match, &sum->match_null};
     for (size_t i = 0; i < ARRAY_LEN(shares); i++)
         *shares[i] = seen > 0 ? *shares[i] / seen : (double)NAN;
@@ -443,8 +445,8 @@ static bool judge_new(Judge *j, const Tensor *S, Err *err)
 }
 
 bool dict_labels(const Dictionary *d, const LabelCfg *cfg, const Tensor *S,
-                 const Tensor *ink, const Tensor *unlit, int64_t height, int64_t width, PartLabel *out,
-                 LabelSummary *sum, Err *err)
+                 const Tensor *ink, const Tensor *unlit, int64_t height, int64_t width,
+                 PartLabel *out, LabelSummary *sum, Err *err)
 {
     Judge j = {.d = d, .cfg = cfg, .ink = ink, .unlit = unlit, .h = height, .w = width};
     j.n = 2 * d->shown;
@@ -454,9 +456,11 @@ bool dict_labels(const Dictionary *d, const LabelCfg *cfg, const Tensor *S,
         return err_set(err, ERR_SHAPE, "labels: mean images must be f32[%lld,%lld]",
                        (long long)d->C, (long long)d->I);
     if (cfg->view[0] == 'p' && !S)
-        return err_set(err, ERR_STATE, "labels of what filters respond to need the data "
-                                       "metric");
-    bool ok = judge_new(&j, cfg->view[0] == 'p' ? S : NULL, err) && judge_shapes(&j, out, sum, err);
+        return err_set(err, ERR_STATE,
+                       "labels of what filters respond to need the data "
+                       "metric");
+    bool ok = judge_new(&j, cfg->view[0] == 'p' ? S : NULL, err) &&
+              judge_shapes(&j, out, sum, err);
     if (ok)
         judge_places(&j, out, sum);
     for (int64_t k = 0; ok && k < j.n; k++) {

@@ -41,7 +41,7 @@ typedef struct ShapeMatch {
 bool shape_match(const Tensor *q, int64_t height, int64_t width, int64_t shifts,
                  ShapeMatch *out, Err *err);
 typedef enum ShapeNull {
-    NULL_ROUND,    /* a smooth random field in a round window of q's centre and spread */
+    NULL_ROUND, /* a smooth random field in a round window of q's centre and spread */
     NULL_ENVELOPE, /* the same under q's own envelope, root of 7 x 7 energy */
     NULL_SHUFFLED, /* q's pixels permuted among those with unlit 0 (NULL: all) */
 } ShapeNull;
@@ -59,8 +59,8 @@ typedef struct PartLabel {
 typedef struct LabelSummary { /* shares of displayed patterns */
     double shaped, lined;
     double shaped_null;     /* a further draw judged as a pattern is */
-    double shaped_shuffled;     /* the same of shuffled pixels */
-    double gap, gap_null; /* of patterns against; null: judged by other digits' ink */
+    double shaped_shuffled; /* the same of shuffled pixels */
+    double gap, gap_null;   /* of patterns against; null: judged by other digits' ink */
     double match, match_null; /* means */
     int64_t count[N_LABELS];
 } LabelSummary;
@@ -68,6 +68,6 @@ typedef struct LabelSummary { /* shares of displayed patterns */
  * filter and all its nulls are judged by what they respond to, S times them. ink f32 [C,I]: mean images of the
  * classes, NULL: no gaps. unlit f32 [I] or NULL. A head below 0 turns for and against. */
 bool dict_labels(const Dictionary *d, const LabelCfg *cfg, const Tensor *S,
-                 const Tensor *ink, const Tensor *unlit, int64_t height, int64_t width, PartLabel *out,
-                 LabelSummary *sum, Err *err);
+                 const Tensor *ink, const Tensor *unlit, int64_t height, int64_t width,
+                 PartLabel *out, LabelSummary *sum, Err *err);
 #endif

@@ -132,14 +132,16 @@ bool dict_denoise(const Dictionary *d, int64_t pixels, Dictionary *out, Err *err
     return ok;
 }
 
-bool class_means(const Tensor *x, const Tensor *labels, int64_t C, Tensor *out, Err *err)
+bool class_means(const Tensor *x, const Tensor *labels, int64_t C, Tensor *out,
+                 Err *err)
 {
     int64_t N = x->dim[0], I = x->ndim == 2 ? x->dim[1] : 0;
     const int32_t *label = labels->data;
     memset(out, 0, sizeof *out);
     if (x->dtype != F32 || x->ndim != 2 || labels->dtype != I32 ||
         tensor_count(labels) < N)
-        return err_set(err, ERR_SHAPE, "class means need f32[N,I] images and i32[N] labels");
+        return err_set(err, ERR_SHAPE,
+                       "class means need f32[N,I] images and i32[N] labels");
     int64_t *n = mem_zalloc(sizeof *n * (size_t)C, err);
     double *sum = mem_zalloc(sizeof *sum * (size_t)(C * I), err);
     bool ok = n && sum && tensor_new(F32, 2, (int64_t[]){C, I}, out, err);

@@ -20,5 +20,6 @@ bool dict_examples(const Dictionary *d, const Tensor *x, int64_t n, Tensor *out,
                    Err *err);
 /* Mean images of classes, f32 [C,I], of x f32 [N,I] with labels i32 [N]; zeros for a
  * class without examples. */
-bool class_means(const Tensor *x, const Tensor *labels, int64_t C, Tensor *out, Err *err);
+bool class_means(const Tensor *x, const Tensor *labels, int64_t C, Tensor *out,
+                 Err *err);
 #endif

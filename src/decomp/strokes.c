@@ -10,7 +10,7 @@ static const double PI = 3.14159265358979323846;
 typedef struct Shape {
     double y, x;
     double along, across; /* bars: length / 2, width; arcs: radius, width; blobs: std */
-    double angle, span; /* bars: direction; arcs: start and extent */
+    double angle, span;   /* bars: direction; arcs: start and extent */
     double (*ink)(const struct Shape *s, double dy, double dx);
 } Shape;
 

@@ -178,8 +178,8 @@ static void generators_are_turns(void **state)
         Dictionary now, then;
         Tensor q, all;
         assert_ok(dial_dictionary(d, &then, &err), err);
-        assert_ok(
-            gauge_turn(&then, 0, same[t].kind, same[t].i, same[t].j, 0.3, &err), err);
+        assert_ok(gauge_turn(&then, 0, same[t].kind, same[t].i, same[t].j, 0.3, &err),
+                  err);
         assert_ok(dial_step(d, dial_find(d, same[t].name), 0.3, NULL, &err), err);
         assert_ok(dial_dictionary(d, &now, &err), err);
         assert_ok(dict_patterns(&now, NULL, false, &q, &err), err);

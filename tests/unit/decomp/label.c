@@ -118,7 +118,8 @@ static void nulls_keep_the_place(void **state)
     double mean = 0;
     for (int64_t k = 0; k < 20; k++) {
         assert_ok(shape_null(&q, SIDE, SIDE, 1, k, NULL_ENVELOPE, NULL, &z, &err), err);
-        assert_ok(shape_null(&q, SIDE, SIDE, 1, k, NULL_ENVELOPE, NULL, &again, &err), err);
+        assert_ok(shape_null(&q, SIDE, SIDE, 1, k, NULL_ENVELOPE, NULL, &again, &err),
+                  err);
         assert_memory_equal(z.data, again.data, tensor_bytes(&z));
         assert_true(near_it(z.data) > 0.8);
         assert_ok(shape_match(&z, SIDE, SIDE, 2, &m, &err), err);
@@ -138,7 +139,8 @@ static void nulls_keep_the_place(void **state)
     unlit = t_make(F32, 1, DIMS(PIXELS));
     for (int i = 0; i < PIXELS; i++)
         d32(&unlit)[i] = i % SIDE < 4;
-    assert_ok(shape_null(&q, SIDE, SIDE, 1, 0, NULL_SHUFFLED, &unlit, &mixed, &err), err);
+    assert_ok(shape_null(&q, SIDE, SIDE, 1, 0, NULL_SHUFFLED, &unlit, &mixed, &err),
+              err);
     double sum = 0, norm = 0;
     for (int i = 0; i < PIXELS; i++) {
         assert_true(i % SIDE >= 4 || d32(&mixed)[i] == 0);
@@ -161,7 +163,8 @@ static Dictionary of_patterns(const Tensor *q, int64_t C)
     assert_ok(dict_new(R, C, PIXELS, &d, &err), err);
     for (int64_t r = 0; r < R; r++) {
         for (int64_t i = 0; i < PIXELS; i++) {
-            double p = t_at(q, 2 * r * PIXELS + i), n = t_at(q, (2 * r + 1) * PIXELS + i);
+            double p = t_at(q, 2 * r * PIXELS + i),
+                   n = t_at(q, (2 * r + 1) * PIXELS + i);
             d32(&d.a)[r * PIXELS + i] = (float)(p + n);
             d32(&d.b)[r * PIXELS + i] = (float)(p - n);
         }
@@ -185,10 +188,10 @@ static void names_by_shape_and_place(void **state)
         d32(&ink)[i] = i % SIDE < 14 ? 0.5f : 0.1f;
         d32(&ink)[PIXELS + i] = i % SIDE < 14 ? 0.1f : 0.5f;
     }
-    bar(q.data, 9, 8, 0, 1);             /* + of 0: stroke */
-    bar(d32(&q) + PIXELS, 18, 20, 0, 1); /* - of 0, right: gap */
-    bar(d32(&q) + 2 * PIXELS, 18, 8, 1.57, 1);  /* + of 1 */
-    bar(d32(&q) + 3 * PIXELS, 9, 20, 1.57, 1);  /* - of 1, right: counter-evidence */
+    bar(q.data, 9, 8, 0, 1);                   /* + of 0: stroke */
+    bar(d32(&q) + PIXELS, 18, 20, 0, 1);       /* - of 0, right: gap */
+    bar(d32(&q) + 2 * PIXELS, 18, 8, 1.57, 1); /* + of 1 */
+    bar(d32(&q) + 3 * PIXELS, 9, 20, 1.57, 1); /* - of 1, right: counter-evidence */
     RngKey key = {4, rng_stream("noise"), 0};
     for (int i = 0; i < PIXELS; i++) { /* + of 0: noise; - of 0: nothing */
         d32(&q)[4 * PIXELS + i] = (float)(rng_unit(key, i) - 0.5) * 0.1f;
@@ -196,7 +199,7 @@ static void names_by_shape_and_place(void **state)
     }
     Dictionary d = of_patterns(&q, 2);
     assert_ok(dict_labels(&d, &cfg, NULL, &ink, NULL, SIDE, SIDE, p, &sum, &err), err);
-    static const Label want[6] = {LABEL_STROKE, LABEL_GAP,   LABEL_STROKE,
+    static const Label want[6] = {LABEL_STROKE,  LABEL_GAP,   LABEL_STROKE,
                                   LABEL_COUNTER, LABEL_MIXED, LABEL_NONE};
     for (int k = 0; k < 6; k++)
         assert_int_equal(p[k].label, want[k]);
@@ -229,12 +232,13 @@ static void chance_has_its_share(void **state)
     Tensor q = t_make(F32, 2, DIMS(N, PIXELS)), z;
     cfg.least = 0;
     for (int64_t k = 0; k < N; k++)
-        bar(d32(&q) + k * PIXELS, 6 + (double)(k % 16), 6 + (double)(k % 13), 0.1 * k, 2);
+        bar(d32(&q) + k * PIXELS, 6 + (double)(k % 16), 6 + (double)(k % 13), 0.1 * k,
+            2);
     assert_ok(shape_null(&q, SIDE, SIDE, 77, 0, NULL_ROUND, NULL, &z, &err), err);
     Dictionary d = of_patterns(&z, 2);
     assert_ok(dict_labels(&d, &cfg, NULL, NULL, NULL, SIDE, SIDE, p, &sum, &err), err);
-    print_message("of random fields %.3f have a shape, of their nulls %.3f\n", sum.shaped,
-                  sum.shaped_null);
+    print_message("of random fields %.3f have a shape, of their nulls %.3f\n",
+                  sum.shaped, sum.shaped_null);
     assert_true(sum.shaped < 0.16);
     assert_true(sum.shaped_null < 0.12);
     dict_done(&d);
@@ -361,14 +365,16 @@ static void what_filters_respond_to(void **state)
     LabelCfg cfg = settings();
     LabelSummary sum;
     PartLabel own[2], p[2];
-    Tensor q = t_make(F32, 2, DIMS(2, PIXELS)), S = t_make(F64, 2, DIMS(PIXELS, PIXELS));
+    Tensor q = t_make(F32, 2, DIMS(2, PIXELS)),
+           S = t_make(F64, 2, DIMS(PIXELS, PIXELS));
     bar(q.data, 9, 8, 0, 1);
     bar(d32(&q) + PIXELS, 18, 22, 0, 0.7);
     Dictionary d = of_patterns(&q, 2);
     memset(S.data, 0, tensor_bytes(&S));
     for (int64_t i = 0; i < PIXELS; i++)
         d64(&S)[i * PIXELS + i] = 3;
-    assert_ok(dict_labels(&d, &cfg, NULL, NULL, NULL, SIDE, SIDE, own, &sum, &err), err);
+    assert_ok(dict_labels(&d, &cfg, NULL, NULL, NULL, SIDE, SIDE, own, &sum, &err),
+              err);
     strcpy(cfg.view, "patterns");
     assert_ok(dict_labels(&d, &cfg, &S, NULL, NULL, SIDE, SIDE, p, &sum, &err), err);
     for (int k = 0; k < 2; k++) {

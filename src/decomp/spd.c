@@ -13,9 +13,13 @@
 #include "tensor/rng.h"
 
 #define OPT(field, type, dflt, lo, hi, doc)                                            \
-    {#field, type, offsetof(SpdCfg, field), dflt, lo, hi, NULL, doc}
+    {                                                                                  \
+#field, type, offsetof(SpdCfg, field), dflt, lo, hi, NULL, doc                 \
+    }
 #define WORD(field, dflt, choices, doc)                                                \
-    {#field, OPT_ENUM, offsetof(SpdCfg, field), dflt, 0, 0, choices, doc}
+    {                                                                                  \
+#field, OPT_ENUM, offsetof(SpdCfg, field), dflt, 0, 0, choices, doc            \
+    }
 #define LOSS(field, dflt, doc) OPT(field, OPT_NUM, dflt, 0, 1e9, doc)
 const OptRow spd_options[] = {
     OPT(components, OPT_INT, "20", 1, 1000000, "components of a layer"),
@@ -128,8 +132,8 @@ static bool start_unit(Spd *s, int l, Err *err)
     const float *W = y->weight.data;
     float *V = matrix(s, l, "V")->data, *U = matrix(s, l, "U")->data;
     if (y->weight.ndim != 2)
-        return err_set(err, ERR_OPTION, "init = \"unit\" is for linear layers, not '%s'",
-                       y->name);
+        return err_set(err, ERR_OPTION,
+                       "init = \"unit\" is for linear layers, not '%s'", y->name);
     for (int64_t c = 0; c < p->C; c++) {
         double with = 0;
         unit(V + c, p->d_in, p->C);
@@ -182,8 +186,8 @@ static bool check_layer(Spd *s, int l, Err *err)
     SpdLayer *y = &s->target.layer[l];
     SpdPart *p = &s->part[l];
     if (!y->kind)
-        return err_set(err, ERR_SHAPE, "layer '%s' is of no kind that can be decomposed",
-                       y->name);
+        return err_set(err, ERR_SHAPE,
+                       "layer '%s' is of no kind that can be decomposed", y->name);
     for (int k = 0; k < l; k++)
         if (!strcmp(y->name, s->target.layer[k].name))
             return err_set(err, ERR_OPTION, "layer '%s' is listed twice", y->name);
@@ -213,7 +217,8 @@ static bool check(Spd *s, Err *err)
     if (n < 0)
         return false;
     if (n == 0 && s->ci->hidden)
-        return err_set(err, ERR_OPTION, "ci = \"%s\" needs a width in ci_hidden", c->ci);
+        return err_set(err, ERR_OPTION, "ci = \"%s\" needs a width in ci_hidden",
+                       c->ci);
     if (s->target.n_layers < 1 || s->target.n_layers > SPD_MAX_LAYERS)
         return err_set(err, ERR_OPTION, "1 to %d layers can be decomposed, not %d",
                        SPD_MAX_LAYERS, s->target.n_layers);

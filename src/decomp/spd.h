@@ -23,10 +23,10 @@ typedef struct SpdKindRow SpdKindRow;
 typedef struct SpdLayer {
     char name[SPD_NAME], out_site[SPD_NAME];
     const SpdKindRow *kind;
-    Tensor weight;     /* as the network has it; borrowed */
-    Tensor bias;       /* [d_out], or zeroed; borrowed */
-    bool transposed;   /* linear: weight is [in,out] (a tied decoder) */
-    int tied;          /* U = V^T, V = U^T of that layer (0-based); -1: its own */
+    Tensor weight;   /* as the network has it; borrowed */
+    Tensor bias;     /* [d_out], or zeroed; borrowed */
+    bool transposed; /* linear: weight is [in,out] (a tied decoder) */
+    int tied;        /* U = V^T, V = U^T of that layer (0-based); -1: its own */
     int64_t components;
     int64_t stride, pad, dilation; /* conv2d */
 } SpdLayer;
@@ -136,23 +136,14 @@ bool spd_outputs(Spd *s, const Tensor *x, SpdMask m, uint32_t layers, uint64_t d
                  Tensor *out, Err *err);
 /* Of one layer for inputs x: f32 [P,C]. */
 typedef enum SpdView {
-    SPD_ACTS, /* a */
-    SPD_CI,   /* g, lower-leaky */
-    SPD_CI_UP,/* upper-leaky */
-    SPD_PRE,  /* z, before the squashing */
+    SPD_ACTS,  /* a */
+    SPD_CI,    /* g, lower-leaky */
+    SPD_CI_UP, /* upper-leaky */
+    SPD_PRE,   /* z, before the squashing */
 } SpdView;
 bool spd_view(Spd *s, const Tensor *x, int layer, SpdView v, Tensor *out, Err *err);
 /* The same as values of a graph in which x is the network's input. */
 Val spd_view_val(Spd *s, Graph *g, Val x, int layer, SpdView v);
 Val spd_output_val(Spd *s, Graph *g, Val x, SpdMask m, uint32_t layers,
                    const char *stream);
-
-/* What V and U can be without changing anything else: |V[:,c]| = 1, and the mean of a_c
- * over positions of x with g_c > 0.1 positive (none: the largest entry of V[:,c]).
- * U and the CI functions follow, so outputs and importances stay. */
-bool spd_canonical(Spd *s, const Tensor *x, Err *err);
-
-/* safetensors: parameters, settings as metadata. */
-bool spd_save(const Spd *s, const char *path, Err *err);
-bool spd_load_into(Spd *s, const char *path, Err *err);
 #endif

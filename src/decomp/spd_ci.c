@@ -233,14 +233,14 @@ static Val apply_shared(Spd *s, Graph *g, int l, Val x, Val a)
 /* ---- the table ------------------------------------------------------------------- */
 
 static const SpdCiRow rows[] = {
-    {"mlp", "One small network for each component, of its activation.", false, true,
-     make_mlp, apply_mlp, rescale_mlp},
-    {"vector_mlp", "One network for each component, of the layer's input.", true, true,
-     make_vector, apply_vector, NULL},
-    {"shared_mlp", "One network for all components, of the layer's input.", true, false,
-     make_shared, apply_shared, NULL},
-    {"linear", "w a + b for each component.", false, false, make_linear, apply_linear,
-     rescale_linear},
+    {"mlp",        "One small network for each component, of its activation.", false, true,
+     make_mlp,                                                                                            apply_mlp,    rescale_mlp},
+    {"vector_mlp", "One network for each component, of the layer's input.",    true,  true,
+     make_vector,                                                                                         apply_vector, NULL       },
+    {"shared_mlp", "One network for all components, of the layer's input.",    true,  false,
+     make_shared,                                                                                         apply_shared, NULL       },
+    {"linear",     "w a + b for each component.",                              false, false, make_linear, apply_linear,
+     rescale_linear                                                                                                                },
 };
 
 const SpdCiRow *spd_ci_row(const char *name)

@@ -109,8 +109,7 @@ static bool make_plan(Eval *e, Err *err)
     SpdForm f;
     if (!g)
         return false;
-    Val idx =
-        t->n_examples ? graph_input(g, "idx", I32, 1, &s->cfg.batch) : VAL_NONE;
+    Val idx = t->n_examples ? graph_input(g, "idx", I32, 1, &s->cfg.batch) : VAL_NONE;
     if (spd_batch_form(&f, s, g, idx, s->cfg.batch, false, "eval")) {
         for (int l = 0; l < t->n_layers; l++) {
             put(g, "g", l, f.seen[l].g);
@@ -195,7 +194,8 @@ static void score(const Tensor *out, const Tensor *labels, double *acc, double *
         for (int64_t k = 0; k < O; k++)
             sum += exp((double)x[k] - top);
         *acc += (answer(x, O) == y) / (double)n;
-        *ce += y >= 0 && y < O ? (top + log(sum) - (double)x[y]) / (double)n : (double)NAN;
+        *ce +=
+            y >= 0 && y < O ? (top + log(sum) - (double)x[y]) / (double)n : (double)NAN;
     }
 }
 
@@ -336,8 +336,7 @@ bool spd_evaluate(Spd *s, const SpdEvalCfg *cfg, SpdEval *out, Err *err)
     s->cfg.pgd_size = 0.1;
     s->cfg.pgd_shared = true;
     bool ok = make_room(&e, err) && make_plan(&e, err) &&
-              (!s->target.n_examples ||
-               tensor_new(I32, 1, &s->cfg.batch, &e.idx, err));
+              (!s->target.n_examples || tensor_new(I32, 1, &s->cfg.batch, &e.idx, err));
     s->cfg = keep;
     for (int64_t b = 0; ok && b < out->batches; b++)
         ok = one_batch(&e, b, err);

@@ -23,7 +23,7 @@ typedef struct SpdLayerEval {
     double *norm;                    /* [C] |V[:,c]|_1 |U[c,:]|_2 */
     int64_t hist_ci[SPD_BINS];       /* of g in [0,1] */
     int64_t hist_ci_image[SPD_BINS];
-    int64_t hist_pre[SPD_BINS + 2];  /* of z in [-2,3], then under, over */
+    int64_t hist_pre[SPD_BINS + 2]; /* of z in [-2,3], then under, over */
     double agreement; /* argmax as the target's with this layer alone masked */
 } SpdLayerEval;
 typedef struct SpdEval {

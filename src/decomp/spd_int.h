@@ -47,8 +47,8 @@ typedef struct SpdSeen { /* of a layer in the network as it is */
 typedef struct SpdForm {
     Spd *s;
     Graph *g;
-    Val x, out; /* the network's input and output */
-    int64_t B;  /* rows of x */
+    Val x, out;    /* the network's input and output */
+    int64_t B;     /* rows of x */
     int64_t total; /* that they stand for: the rest are rows of zeros, as the last is */
     SpdSeen seen[SPD_MAX_LAYERS];
     const char *stream; /* in front of the names of random streams */
@@ -59,11 +59,11 @@ typedef struct SpdPass {
     SpdMask mask;
     uint32_t layers;
     bool delta;
-    Val route;               /* [L,B], or VAL_NONE: all */
-    Val r[SPD_MAX_LAYERS];   /* given sources; VAL_NONE: drawn */
-    Val d[SPD_MAX_LAYERS];   /* given delta masks [P] */
-    char stream[40];         /* of drawn ones */
-    Val in[SPD_MAX_LAYERS];  /* out: inputs of the layers in this pass */
+    Val route;              /* [L,B], or VAL_NONE: all */
+    Val r[SPD_MAX_LAYERS];  /* given sources; VAL_NONE: drawn */
+    Val d[SPD_MAX_LAYERS];  /* given delta masks [P] */
+    char stream[40];        /* of drawn ones */
+    Val in[SPD_MAX_LAYERS]; /* out: inputs of the layers in this pass */
 } SpdPass;
 
 /* Runs the network as it is; the rest of `f` is made by spd_form(). */

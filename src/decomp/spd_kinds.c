@@ -9,11 +9,10 @@
 static bool linear_sizes(const SpdLayer *l, int64_t *d_in, int64_t *d_out, Err *err)
 {
     char is[96];
-    if (l->weight.ndim != 2 || l->weight.dtype != F32 ||
-        !tensor_contiguous(&l->weight))
+    if (l->weight.ndim != 2 || l->weight.dtype != F32 || !tensor_contiguous(&l->weight))
         return err_set(err, ERR_SHAPE,
-                       "the weight of layer '%s' must be f32 [out,in], it is %s", l->name,
-                       tensor_format_shape(&l->weight, is));
+                       "the weight of layer '%s' must be f32 [out,in], it is %s",
+                       l->name, tensor_format_shape(&l->weight, is));
     *d_out = l->weight.dim[l->transposed ? 1 : 0];
     *d_in = l->weight.dim[l->transposed ? 0 : 1];
     return true;

@@ -165,7 +165,9 @@ static Val weights(SpdForm *f, const SpdLossRow *row)
 /* ---- the table ------------------------------------------------------------------- */
 
 #define ROW(name, build, mask, plan, doc)                                              \
-    {#name, doc, offsetof(SpdCfg, name), build, SPD_MASK_##mask, SPD_##plan}
+    {                                                                                  \
+#name, doc, offsetof(SpdCfg, name), build, SPD_MASK_##mask, SPD_##plan         \
+    }
 const SpdLossRow spd_loss_rows[] = {
     ROW(importance, importance, TARGET, ALL,
         "Sum over components of the mean of (importance + eps)^p."),

@@ -62,9 +62,7 @@ static Val squash(SpdForm *f, int l)
         z = g_sub(g, g_scale(g, z, 1.05), g_scale(g, u, 0.05));
     }
     bool leaky = !strcmp(s->cfg.sigmoid, "leaky");
-    OpAttr a = {
-        .f = {0.01}
-    };
+    OpAttr a = {.f = {0.01}};
     return g_call(g, leaky ? "leaky_clamp" : "gated_clamp", &z, 1, &a);
 }
 
@@ -75,8 +73,9 @@ static bool see_layer(SpdForm *f, int l)
     SpdSeen *e = &f->seen[l];
     const SpdLayer *y = &s->target.layer[l];
     if (e->in == VAL_NONE || e->pre == VAL_NONE) {
-        graph_fail(g, ERR_OPTION, "the network has no sites '%s.in' and '%s%s'", y->name,
-                   y->out_site[0] ? y->out_site : y->name, y->out_site[0] ? "" : ".pre");
+        graph_fail(g, ERR_OPTION, "the network has no sites '%s.in' and '%s%s'",
+                   y->name, y->out_site[0] ? y->out_site : y->name,
+                   y->out_site[0] ? "" : ".pre");
         return false;
     }
     e->V = spd_V(s, g, l);
@@ -147,7 +146,9 @@ static Val by_position(SpdForm *f, Val v, int64_t P)
     int64_t each = P / f->B, both[2] = {f->B, each};
     if (each == 1 || !graph_ok(g))
         return v;
-    OpAttr a = {.n_list = 2, .list = {f->B, each}};
+    OpAttr a = {
+        .n_list = 2, .list = {f->B, each}
+    };
     v = g_reshape(g, v, 2, (int64_t[]){f->B, 1});
     (void)both;
     return g_reshape(g, g_call(g, "broadcast_to", &v, 1, &a), 1, &P);
@@ -177,14 +178,15 @@ static Val masked(SpdForm *f, const SpdPass *p, int l, Val a, Val q, Val d)
     Val m = VAL_NONE;
     switch (p->mask) {
     case SPD_MASK_STOCHASTIC: {
-        OpAttr at = {.i = {0, !strcmp(f->s->cfg.sampling, "binomial")}};
+        OpAttr at = {
+            .i = {0, !strcmp(f->s->cfg.sampling, "binomial")}
+        };
         snprintf(at.text, sizeof at.text, "%s.r%d", p->stream, l);
         return g_call(g, "spd_mask", (Val[]){a, e->g, q, d, p->r[l]}, 5, &at);
     }
     case SPD_MASK_CI: m = g_mul(g, a, e->g); break;
     case SPD_MASK_RANDOM:
-        m = g_mul(g, a,
-                  drawn(f, p, "r", l, 2, (int64_t[]){e->P, f->s->part[l].C}));
+        m = g_mul(g, a, drawn(f, p, "r", l, 2, (int64_t[]){e->P, f->s->part[l].C}));
         break;
     case SPD_MASK_ROUNDED:
         m = g_mul(g, a, g_binary(g, "gt", e->g, g_num(g, e->g, f->s->cfg.tau)));
@@ -205,9 +207,9 @@ static Val replaced(SpdForm *f, SpdPass *p, int l, Val a, Val v)
     if (p->delta && d == VAL_NONE)
         d = drawn(f, p, "d", l, 1, &s->P);
     if (q != VAL_NONE) /* e = 1 - q, plus q d */
-        e = g_shift(g, g_neg(g, d == VAL_NONE ? q
-                                              : g_mul(g, q, g_shift(g, g_neg(g, d), 1))),
-                    1);
+        e = g_shift(
+            g, g_neg(g, d == VAL_NONE ? q : g_mul(g, q, g_shift(g, g_neg(g, d), 1))),
+            1);
     else
         e = d;
     Val am = masked(f, p, l, a, q, d), out = VAL_NONE;

@@ -8,7 +8,7 @@
 #include "graph/build.h"
 
 typedef struct Adversary {
-    int n;                      /* sources in use: r of layers, then d */
+    int n; /* sources in use: r of layers, then d */
     Val now[2 * SPD_MAX_LAYERS];
     int layer[2 * SPD_MAX_LAYERS];
     bool is_delta[2 * SPD_MAX_LAYERS];

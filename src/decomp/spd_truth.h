@@ -36,8 +36,8 @@ typedef struct SpdTruthLayer {
     int layer;
     bool identity;
     int64_t expected;
-    int64_t error, error_loose; /* tolerance 0.1 and 0.2 */
-    int64_t ever, dense, normed; /* alive: fired on the probes; density; norm */
+    int64_t error, error_loose;     /* tolerance 0.1 and 0.2 */
+    int64_t ever, dense, normed;    /* alive: fired on the probes; density; norm */
     int64_t missing, shared, extra; /* features without a component, components of
                                      * several features, alive ones beyond expected */
 } SpdTruthLayer;

@@ -1,5 +1,7 @@
 /* spd_view.c -- passes over given inputs in blocks; the gauge; files. A view's rows are
  * those of one block after another, so positions of an example stay together. */
+#include "decomp/spd_view.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -99,8 +101,7 @@ static bool run_block(const Rows *r, Plan *p, int64_t first, int64_t n, Tensor *
                       Err *err)
 {
     int64_t I = r->x->dim[1], N = r->x->dim[0];
-    Tensor in =
-        tensor_wrap(F32, 2, (int64_t[]){n, I}, (float *)r->x->data + first * I);
+    Tensor in = tensor_wrap(F32, 2, (int64_t[]){n, I}, (float *)r->x->data + first * I);
     plan_set_step(p, r->draw * 1000003u + (uint64_t)first);
     if (!plan_run(p, &in, err))
         return false;

@@ -21,8 +21,7 @@ static bool current(const Graph *g, const GNode *n)
 {
     for (int k = 0; k < n->n_in; k++) {
         const GVal *v = n->in[k] == VAL_NONE ? NULL : &g->val[n->in[k]];
-        if (v && v->kind == VK_STATE &&
-            g->states.at[v->index].version != n->version[k])
+        if (v && v->kind == VK_STATE && g->states.at[v->index].version != n->version[k])
             return false;
     }
     return true;
@@ -85,8 +84,8 @@ static double cost(const Graph *g, Val x, double B, double D, double K, int deep
     if (deep == 0 || t.form == PLAIN)
         return plain;
     if (t.form == SUM) {
-        double both = cost(g, t.a, B, D, K, deep - 1) +
-                      cost(g, t.b, B, D, K, deep - 1) + B * K;
+        double both =
+            cost(g, t.a, B, D, K, deep - 1) + cost(g, t.b, B, D, K, deep - 1) + B * K;
         return both < worth * plain ? both : plain;
     }
     if (t.form == SCALED) {

@@ -177,13 +177,13 @@ static bool shape_mask(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err
             continue;
         bool row = k == 4 && in[k].ndim == 2 && in[k].dim[0] == 1 &&
                    in[k].dim[1] == in[0].dim[1];
-        bool flat = (k == 2 || k == 3) && in[k].ndim == 1 && in[k].dim[0] == in[0].dim[0];
+        bool flat =
+            (k == 2 || k == 3) && in[k].ndim == 1 && in[k].dim[0] == in[0].dim[0];
         bool same = (whole || k == 4) && spec_same_shape(&in[0], &in[k]);
         if (!need_float(in, k, err))
             return false;
         if (!row && !flat && !same)
-            return err_set(err, ERR_SHAPE,
-                           "activations %s do not go with input %d, %s",
+            return err_set(err, ERR_SHAPE, "activations %s do not go with input %d, %s",
                            spec_format(&in[0], s), k + 1, spec_format(&in[k], t));
     }
     if (in[4].ndim < 0 && !a->text[0])
@@ -311,7 +311,9 @@ static Val mask_noise(Graph *g, const OpGrad *d)
     if (d->in[4] != VAL_NONE)
         return d->in[4];
     Spec s = graph_spec(g, d->in[0]);
-    OpAttr a = {.n_list = 2, .list = {s.dim[0], s.dim[1]}};
+    OpAttr a = {
+        .n_list = 2, .list = {s.dim[0], s.dim[1]}
+    };
     const OpRow *row = op_find(d->attr->i[1] ? "bernoulli" : "uniform");
     op_attr_defaults(row, &a);
     a.n_list = 2;
@@ -395,13 +397,15 @@ static bool run_gated(const OpArgs *x, Err *err)
 
 static bool grad_leaky(Graph *g, OpGrad *d)
 {
-    d->din[0] = g_call(g, "leaky_clamp_grad", (Val[]){d->in[0], d->dout[0]}, 2, d->attr);
+    d->din[0] =
+        g_call(g, "leaky_clamp_grad", (Val[]){d->in[0], d->dout[0]}, 2, d->attr);
     return graph_ok(g);
 }
 
 static bool grad_gated(Graph *g, OpGrad *d)
 {
-    d->din[0] = g_call(g, "gated_clamp_grad", (Val[]){d->in[0], d->dout[0]}, 2, d->attr);
+    d->din[0] =
+        g_call(g, "gated_clamp_grad", (Val[]){d->in[0], d->dout[0]}, 2, d->attr);
     return graph_ok(g);
 }
 
@@ -448,14 +452,14 @@ static bool shape_power_grad(const Spec *in, int n_in, const OpAttr *a, Spec *ou
 static PowerJob power_job(const OpArgs *x)
 {
     const Tensor *z = x->in[0];
-    return (PowerJob){.k = table_of(z),
-                      .C = z->dim[1],
-                      .grain = rows_grain(z->dim[1]),
-                      .size = dtype_size(z->dtype),
-                      .z = z->data,
-                      .f = {.p = tensor_item(x->in[1]),
-                            .eps = x->attr->f[0],
-                            .high = x->attr->f[1]}};
+    return (PowerJob){
+        .k = table_of(z),
+        .C = z->dim[1],
+        .grain = rows_grain(z->dim[1]),
+        .size = dtype_size(z->dtype),
+        .z = z->data,
+        .f = {.p = tensor_item(x->in[1]), .eps = x->attr->f[0], .high = x->attr->f[1]}
+    };
 }
 
 static void power_rows(int64_t first, int64_t count, void *ctx)
@@ -518,23 +522,28 @@ static bool run_power_grad(const OpArgs *x, Err *err)
 static Val power_slope(Graph *g, const OpGrad *d)
 {
     Spec s = graph_spec(g, d->in[0]);
-    OpAttr bent = {.f = {0, d->attr->f[1]}};
+    OpAttr bent = {
+        .f = {0, d->attr->f[1]}
+    };
     Val u = g_shift(g, g_call(g, "leaky_clamp", d->in, 1, &bent), d->attr->f[0]);
     Val l = g_log(g, u), w = g_mul(g, g_exp(g, g_mul(g, l, d->in[1])), l);
     Val sums = g_sum_axis(g, w, 0, false);
-    OpAttr end = {.i = {0, s.dim[0] - 1, s.dim[0], 1}};
+    OpAttr end = {
+        .i = {0, s.dim[0] - 1, s.dim[0], 1}
+    };
     if (d->attr->f[2] > 0)
-        sums = g_add(g, sums,
-                     g_scale(g, g_reshape(g, g_call(g, "slice", &w, 1, &end), 1, &s.dim[1]),
-                             d->attr->f[2]));
+        sums = g_add(
+            g, sums,
+            g_scale(g, g_reshape(g, g_call(g, "slice", &w, 1, &end), 1, &s.dim[1]),
+                    d->attr->f[2]));
     return g_sum(g, g_mul(g, sums, d->dout[0]));
 }
 
 static bool grad_power(Graph *g, OpGrad *d)
 {
     if (d->need[0])
-        d->din[0] = g_call(g, "spd_power_grad",
-                           (Val[]){d->in[0], d->in[1], d->dout[0]}, 3, d->attr);
+        d->din[0] = g_call(g, "spd_power_grad", (Val[]){d->in[0], d->in[1], d->dout[0]},
+                           3, d->attr);
     if (d->need[1])
         d->din[1] = power_slope(g, d);
     return graph_ok(g);
@@ -554,12 +563,15 @@ static bool shape_route(const Spec *in, int n_in, const OpAttr *a, Spec *out, Er
     (void)in, (void)n_in;
     int64_t dim[2] = {a->i[0], a->i[1]};
     if (dim[0] < 1 || dim[0] > 64 || dim[1] < 0)
-        return err_set(err, ERR_SHAPE, "1 to 64 layers and at least 0 examples, not "
-                       "%lld and %lld", (long long)dim[0], (long long)dim[1]);
+        return err_set(err, ERR_SHAPE,
+                       "1 to 64 layers and at least 0 examples, not "
+                       "%lld and %lld",
+                       (long long)dim[0], (long long)dim[1]);
     if (!(a->f[2] >= 0 && a->f[2] <= 1))
         return err_set(err, ERR_OPTION, "p must be in 0..1, it is %g", a->f[2]);
     if (!is_float((DType)a->i[4]) || !a->text[0])
-        return err_set(err, ERR_OPTION, "the stream needs a name, the dtype is a float");
+        return err_set(err, ERR_OPTION,
+                       "the stream needs a name, the dtype is a float");
     *out = spec_make((DType)a->i[4], 2, dim);
     return true;
 }
@@ -644,10 +656,10 @@ static bool run_pack(const OpArgs *x, Err *err)
 const OpRow ops_spd[] = {
     {.name = "gate_mlp",
      .sig = "a, theta",
-     .doc = "One small network for each component: a [P,C] to z [P,C] through H hidden "
-            "GELUs. theta [3H+1,C] holds the weights of the hidden units, their biases, "
-            "the output weights, and the output bias.",
-     .formula = "z = sum_h v_h gelu(w_h a + b_h) + o",
+     .doc =
+         "One small network for each component: a [P,C] to z [P,C] through H hidden "
+         "GELUs. theta [3H+1,C] holds the weights of the hidden units, their biases, "
+         "the output weights, and the output bias.",                                   .formula = "z = sum_h v_h gelu(w_h a + b_h) + o",
      .shape = shape_gate,
      .run = run_gate,
      .grad = grad_gate,
@@ -666,11 +678,11 @@ const OpRow ops_spd[] = {
               .tol_f32 = 1e-4}},
     {.name = "spd_mask",
      .sig = "a, g, q?, d?, r?, stream:s=mask, binomial:b=false",
-     .doc = "Component activations a [P,C] under stochastic masks of importances g: "
-            "routing q and the delta component's mask d are [P] (absent: 1 and 0), r is "
-            "[P,C] or [1,C], or drawn evenly from 0..1 (binomial: 0 or 1) from the "
-            "stream.",
-     .formula = "y = a q (g + (1 - g) r - d)",
+     .doc =
+         "Component activations a [P,C] under stochastic masks of importances g: "
+         "routing q and the delta component's mask d are [P] (absent: 1 and 0), r is "
+         "[P,C] or [1,C], or drawn evenly from 0..1 (binomial: 0 or 1) from the "
+         "stream.",                                                               .formula = "y = a q (g + (1 - g) r - d)",
      .flags = OP_RANDOM,
      .shape = shape_mask,
      .run = run_mask,
@@ -694,7 +706,8 @@ const OpRow ops_spd[] = {
      .shape = shape_float_like,
      .run = run_leaky,
      .grad = grad_leaky,
-     .test = {.shapes = "3x5; 0; 40000; ", .attrs = "low=0.01; ; high=0.01; low=0.5",
+     .test = {.shapes = "3x5; 0; 40000; ",
+              .attrs = "low=0.01; ; high=0.01; low=0.5",
               .margin = 1e-3}},
     {.name = "leaky_clamp_grad",
      .sig = "z, dy, low:f=0, high:f=0",
@@ -706,10 +719,10 @@ const OpRow ops_spd[] = {
      .test = {.shapes = "3x5,3x5; ,", .attrs = "low=0.01; high=0.01", .margin = 1e-3}},
     {.name = "gated_clamp",
      .sig = "z, leak:f=0.01",
-     .doc = "z clamped to 0..1; by definition the gradient is that of the clamp, and at "
-            "and below 0 it is leak times the incoming one where that asks for a larger "
-            "value, else 0.",
-     .formula = "y = min(max(z, 0), 1)",
+     .doc =
+         "z clamped to 0..1; by definition the gradient is that of the clamp, and at "
+         "and below 0 it is leak times the incoming one where that asks for a larger "
+         "value, else 0.",                                                       .formula = "y = min(max(z, 0), 1)",
      .flags = OP_OWN_RULE | OP_KINKS,
      .inplace = 1,
      .shape = shape_float_like,
@@ -726,11 +739,11 @@ const OpRow ops_spd[] = {
      .test = {.shapes = "3x5,3x5; ,", .margin = 1e-3}},
     {.name = "spd_power",
      .sig = "z, p, eps:f=1e-12, high:f=0.01, tail:f=0",
-     .doc = "Sums over rows of powers of importances: z [P,C] squashed to 0..1 with the "
-            "slope `high` above 1, to the power p (a scalar); the last row counts "
-            "1 + tail times. For p below 1 the gradient takes the base to be at least "
-            "1e-6.",
-     .formula = "y_c = sum_b (leaky_clamp(z_bc) + eps)^p",
+     .doc =
+         "Sums over rows of powers of importances: z [P,C] squashed to 0..1 with the "
+         "slope `high` above 1, to the power p (a scalar); the last row counts "
+         "1 + tail times. For p below 1 the gradient takes the base to be at least "
+         "1e-6.",                                                        .formula = "y_c = sum_b (leaky_clamp(z_bc) + eps)^p",
      .flags = OP_KINKS,
      .shape = shape_power,
      .run = run_power,
@@ -738,33 +751,38 @@ const OpRow ops_spd[] = {
      .scratch = scratch_power,
      .test = {.shapes = "3x5,; 2x3,; 700x30,; 1x4,",
               .attrs = "eps=0.1; tail=7; ; tail=0.5 high=0.3",
-              .lo = 0.05, .hi = 0.95, .margin = 1e-3, .tol_f32 = 1e-4}},
+              .lo = 0.05,
+              .hi = 0.95,
+              .margin = 1e-3,
+              .tol_f32 = 1e-4}},
     {.name = "spd_power_grad",
      .sig = "z, p, dy, eps:f=1e-12, high:f=0.01, tail:f=0",
      .doc = "The backward of spd_power for z.",
      .flags = OP_NODIFF | OP_KINKS,
      .shape = shape_power_grad,
      .run = run_power_grad,
-     .test = {.shapes = "3x5,,5; 700x30,,30", .attrs = "eps=0.1; tail=3",
-              .lo = 0.05, .hi = 0.95, .margin = 1e-3, .tol_f32 = 1e-4}},
+     .test = {.shapes = "3x5,,5; 700x30,,30",
+              .attrs = "eps=0.1; tail=3",
+              .lo = 0.05,
+              .hi = 0.95,
+              .margin = 1e-3,
+              .tol_f32 = 1e-4}          },
     {.name = "spd_route",
      .sig = "layers:i, n:i, p:f=0, stream:s=route, dtype:d=f32",
      .doc = "Which layers go through components, 0 or 1 [layers,n]: for each example a "
             "random subset of k layers with k drawn from 1..layers, or, with p, each "
-            "layer on its own with probability p.",
-     .flags = OP_RANDOM | OP_NODIFF,
+            "layer on its own with probability p.",                                                                      .flags = OP_RANDOM | OP_NODIFF,
      .shape = shape_route,
      .run = run_route,
      .test = {.shapes = "none; none; none",
               .attrs = "layers=3 n=7; layers=1 n=0; layers=4 n=3000 p=0.3",
-              .tol_f32 = 2}},
+              .tol_f32 = 2}                                          },
     {.name = "pack_rows",
      .sig = "x, rows:i",
      .doc = "The rows of x [B,n] that are not all zero, in order, then rows of zeros, "
-            "[rows,n]. An error when there is no room for them and one row of zeros.",
-     .flags = OP_NODIFF,
+            "[rows,n]. An error when there is no room for them and one row of zeros.",                                                      .flags = OP_NODIFF,
      .shape = shape_pack,
      .run = run_pack,
-     .test = {.shapes = "4x3; 0x2; 5x7", .attrs = "rows=5; rows=1; rows=5"}},
+     .test = {.shapes = "4x3; 0x2; 5x7", .attrs = "rows=5; rows=1; rows=5"}                             },
 };
 const int ops_spd_count = ARRAY_LEN(ops_spd);

@@ -178,8 +178,8 @@ static void note_site(void *ctx, const char *site, const Spec *spec)
     for (int l = 0; l < n->t->n_layers; l++) {
         const char *name = n->t->layer[l].name;
         size_t len = strlen(name);
-        n->pre[l] = n->pre[l] ||
-                    (!strncmp(site, name, len) && !strcmp(site + len, ".pre"));
+        n->pre[l] =
+            n->pre[l] || (!strncmp(site, name, len) && !strcmp(site + len, ".pre"));
     }
 }
 

@@ -14,7 +14,9 @@ typedef struct Resid {
 enum { MAX_LAYERS = 8 };
 
 #define OPT(name, field, dflt, lo, hi, doc)                                            \
-    {name, OPT_INT, offsetof(Resid, field), dflt, lo, hi, NULL, doc}
+    {                                                                                  \
+        name, OPT_INT, offsetof(Resid, field), dflt, lo, hi, NULL, doc                 \
+    }
 static const OptRow options[] = {
     OPT("input", input, "100", 1, MODEL_MAX_SIZE, "features"),
     OPT("classes", input, "100", 1, MODEL_MAX_SIZE, "the same number as input"),

@@ -14,7 +14,9 @@ typedef struct Tms {
 } Tms;
 
 #define OPT(name, type, field, dflt, lo, hi, choices, doc)                             \
-    {name, type, offsetof(Tms, field), dflt, lo, hi, choices, doc}
+    {                                                                                  \
+        name, type, offsetof(Tms, field), dflt, lo, hi, choices, doc                   \
+    }
 static const OptRow options[] = {
     OPT("input", OPT_INT, input, "5", 1, MODEL_MAX_SIZE, NULL, "features"),
     OPT("classes", OPT_INT, input, "5", 1, MODEL_MAX_SIZE, NULL,
@@ -42,8 +44,7 @@ static bool tms_init(Model *m, Err *err)
     const Tms *c = m->config;
     double bound = strcmp(c->bias, "zero") ? 1 / sqrt((double)c->width) : 0;
     return model_add_uniform(m, "linear1.weight", 2, (int64_t[]){c->width, c->input},
-                             1 / sqrt((double)c->input), (uint64_t)c->seed,
-                             err) &&
+                             1 / sqrt((double)c->input), (uint64_t)c->seed, err) &&
            model_add_uniform(m, "linear2.bias", 1, &c->input, bound, (uint64_t)c->seed,
                              err) &&
            (!c->identity || add_identity(m, c->width, err));
@@ -61,7 +62,8 @@ static Val tms_forward(Model *m, Graph *g, Val x)
         h = graph_site(g, "hidden.pre", g_linear(g, h, id, VAL_NONE));
     }
     h = graph_site(g, "linear2.in", h);
-    Val y = g_add(g, g_matmul(g, h, w, false, false), model_param(m, g, "linear2.bias"));
+    Val y =
+        g_add(g, g_matmul(g, h, w, false, false), model_param(m, g, "linear2.bias"));
     return graph_site(g, "out", g_relu(g, graph_site(g, "linear2.pre", y)));
 }
 

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "decomp/spd_eval.h"
+#include "decomp/spd_view.h"
 #include "graph/build.h"
 #include "graph/plan.h"
 #include "script/lb_dict.h"
@@ -38,8 +39,8 @@ static int spd_tostring(lua_State *L)
     luaL_addstring(&b, "spd:");
     for (int l = 0; l < spd_layers(u->s); l++) {
         char text[SPD_NAME + 40];
-        snprintf(text, sizeof text, "%s %s %lld", l ? "," : "", spd_layer(u->s, l)->name,
-                 (long long)spd_components(u->s, l));
+        snprintf(text, sizeof text, "%s %s %lld", l ? "," : "",
+                 spd_layer(u->s, l)->name, (long long)spd_components(u->s, l));
         luaL_addstring(&b, text);
     }
     luaL_pushresult(&b);
@@ -347,7 +348,8 @@ static int spd_single_fn(lua_State *L)
     int l = lb_spd_layer(L, 2, u);
     lua_settop(L, 3);
     LTensor *out = lb_push_tensor(L);
-    if (!spd_single(u->s, l, model_in(u->net.model), lua_toboolean(L, 3), &out->t, &err))
+    if (!spd_single(u->s, l, model_in(u->net.model), lua_toboolean(L, 3), &out->t,
+                    &err))
         return lb_raise(L, &err);
     lb_pace(L);
     return 1;
@@ -388,15 +390,15 @@ typedef struct MetricsCfg {
     bool full, adversary;
 } MetricsCfg;
 static const OptRow metrics_options[] = {
-    {"batches", OPT_INT, offsetof(MetricsCfg, batches), "10", 1, 1e6, NULL,
-     "Fresh batches of the size of training."},
-    {"draw", OPT_INT, offsetof(MetricsCfg, draw), "1", 0, 1e9, NULL,
-     "Another number takes other batches and masks."},
-    {"full", OPT_BOOL, offsetof(MetricsCfg, full), "true", 0, 0, NULL,
+    {"batches",   OPT_INT,  offsetof(MetricsCfg, batches),   "10",    1, 1e6, NULL,
+     "Fresh batches of the size of training."           },
+    {"draw",      OPT_INT,  offsetof(MetricsCfg, draw),      "1",     0, 1e9, NULL,
+     "Another number takes other batches and masks."    },
+    {"full",      OPT_BOOL, offsetof(MetricsCfg, full),      "true",  0, 0,   NULL,
      "Also losses, and outputs under each kind of mask."},
-    {"adversary", OPT_BOOL, offsetof(MetricsCfg, adversary), "false", 0, 0, NULL,
+    {"adversary", OPT_BOOL, offsetof(MetricsCfg, adversary), "false", 0, 0,   NULL,
      "Also the adversarial losses with a coefficient: 20 steps of 0.1, sources shared "
-     "by the batch."},
+     "by the batch."                                    },
 };
 static const size_t n_metrics_options = ARRAY_LEN(metrics_options);
 
@@ -523,63 +525,59 @@ void lb_open_spd(lua_State *L)
     "steps = 20, batch = 256 }) "
 
 const LbFn lb_spd_fns[] = {
-    {"cl.decomp.spd", "(toy, { ... }) or (net, inputs, { layers = \"fc1,fc2\", ... })",
-     "Stochastic parameter decomposition (arXiv 2506.20790): every chosen layer becomes "
+    {"cl.decomp.spd",        "(toy, { ... }) or (net, inputs, { layers = \"fc1,fc2\", ... })",
+     "Stochastic parameter decomposition (arXiv 2506.20790): every chosen layer "
+     "becomes "
      "rank-one components V[:,c] U[c,:] with a causal importance for each input. A toy "
      "brings its inputs and settings, which options change (paper = true: those of the "
      "paper); a network takes a data set or a tensor [N,I]. layers: names separated by "
      "commas, each perhaps with its number of components (\"fc1=500,fc2\"); \"\": all. "
      "Also: checkpoint, checkpoint_every, resume, stop_at as in cl.train; eval_every: "
      "steps between counts of active components and live pictures; live = false: no "
-     "pictures.",
-     decomp_spd, spd_options, &spd_n_options, SMALL},
-    {"cl.decomp.spd_losses", "()", "The losses, each { name, doc }.", decomp_spd_losses,
-     NULL, NULL, "cl.decomp.spd_losses()[1].name"},
-    {"spd:layers", "()", "A list of { name, kind, components, tied }.", spd_layers_fn,
-     NULL, NULL, NULL},
-    {"spd:V", "(layer)", "V [d_in,C] of a layer, copied; a layer is a name or a number.",
-     spd_V_fn, NULL, NULL, NULL},
-    {"spd:U", "(layer)", "U [C,d_out] of a layer, copied.", spd_U_fn, NULL, NULL, NULL},
-    {"spd:delta", "(layer)", "What the components leave over: W - (V U)^T, [d_out,d_in].",
-     spd_delta_fn, NULL, NULL, NULL},
-    {"spd:params", "()", "All parameters as states that share memory.", spd_params_fn,
-     NULL, NULL, NULL},
-    {"spd:activations", "(inputs, layer)",
-     "Component activations x V, [P,C]; inputs are a tensor [N,I] or a data set. P is N "
-     "times the positions of the layer.",
-     spd_activations_fn, NULL, NULL, NULL},
-    {"spd:importance", "(inputs, layer, \"lower\")",
+     "pictures.",                                                                                                                                       decomp_spd,         spd_options,     &spd_n_options,     SMALL                           },
+    {"cl.decomp.spd_losses", "()",                                                             "The losses, each { name, doc }.",                       decomp_spd_losses,
+     NULL,                                                                                                                                                                                   NULL,               "cl.decomp.spd_losses()[1].name"},
+    {"spd:layers",           "()",                                                             "A list of { name, kind, components, tied }.",           spd_layers_fn,
+     NULL,                                                                                                                                                                                   NULL,               NULL                            },
+    {"spd:V",                "(layer)",
+     "V [d_in,C] of a layer, copied; a layer is a name or a number.",                                                                                   spd_V_fn,           NULL,
+     NULL,                                                                                                                                                                                                       NULL                            },
+    {"spd:U",                "(layer)",                                                        "U [C,d_out] of a layer, copied.",                       spd_U_fn,           NULL,            NULL,               NULL                            },
+    {"spd:delta",            "(layer)",
+     "What the components leave over: W - (V U)^T, [d_out,d_in].",                                                                                      spd_delta_fn,       NULL,
+     NULL,                                                                                                                                                                                                       NULL                            },
+    {"spd:params",           "()",                                                             "All parameters as states that share memory.",           spd_params_fn,
+     NULL,                                                                                                                                                                                   NULL,               NULL                            },
+    {"spd:activations",      "(inputs, layer)",
+     "Component activations x V, [P,C]; inputs are a tensor [N,I] or a data set. P is "
+     "N "
+     "times the positions of the layer.",                                                                                                               spd_activations_fn, NULL,            NULL,               NULL                            },
+    {"spd:importance",       "(inputs, layer, \"lower\")",
      "Causal importances [P,C]: \"lower\" as masks use them (0 to 1), \"upper\" as the "
-     "importance loss does, \"raw\" before squashing.",
-     spd_importance_fn, NULL, NULL, NULL},
-    {"spd:outputs", "(inputs, \"ci\", { layer, ... }, draw)",
+     "importance loss does, \"raw\" before squashing.",                                                                                                 spd_importance_fn,  NULL,            NULL,               NULL                            },
+    {"spd:outputs",          "(inputs, \"ci\", { layer, ... }, draw)",
      "The network's outputs [N,O] under masks: target (the network itself), ones, ci, "
-     "stochastic, random, rounded, zeros; in all layers, or those listed.",
-     spd_outputs_fn, NULL, NULL, NULL},
-    {"spd:single", "(layer, upper)",
-     "Importances of inputs that have one feature, at 0.75: [features,C].",
-     spd_single_fn, NULL, NULL, NULL},
-    {"spd:metrics", "({ batches = 10, full = true, ... })",
+     "stochastic, random, rounded, zeros; in all layers, or those listed.",                                                                             spd_outputs_fn,     NULL,            NULL,               NULL                            },
+    {"spd:single",           "(layer, upper)",
+     "Importances of inputs that have one feature, at 0.75: [features,C].",                                                                             spd_single_fn,      NULL,            NULL,               NULL                            },
+    {"spd:metrics",          "({ batches = 10, full = true, ... })",
      "On fresh batches: losses, recon, accuracy and ce under each kind of mask, "
      "faithfulness (mean squared difference of weights), relative (|W - V U| / |W|), "
      "and layers, each with l0, alive (density above 0.1 %), alive_ever, alive_norm, "
      "agreement, and tensors density, mean_ci, norm [C], hist_ci [100] of 0..1, "
      "hist_raw [102] of -2..3 with what is below and above; *_image are of the largest "
-     "importance over positions.",
-     spd_metrics_fn, metrics_options, &n_metrics_options,
-     SMALL "m = spd:metrics { batches = 1 }"},
-    {"spd:canonical", "(inputs)",
+     "importance over positions.",                                                                                                                      spd_metrics_fn,     metrics_options, &n_metrics_options,
+     SMALL "m = spd:metrics { batches = 1 }"                                                                                                                                                                                                     },
+    {"spd:canonical",        "(inputs)",
      "Scales and signs of components by convention: |V[:,c]| = 1, and the mean "
      "activation over inputs with importance above 0.1 is positive. Outputs and "
-     "importances stay. Returns the decomposition.",
-     spd_canonical_fn, NULL, NULL, NULL},
-    {"spd:report", "()", "steps, loss, seconds and steps_per_second of the fit.",
-     spd_report_fn, NULL, NULL, NULL},
-    {"spd:save", "(path)", "Writes parameters and settings as safetensors.", spd_save_fn,
-     NULL, NULL, NULL},
-    {"spd:load", "(path)",
+     "importances stay. Returns the decomposition.",                                                                                                    spd_canonical_fn,   NULL,            NULL,               NULL                            },
+    {"spd:report",           "()",                                                             "steps, loss, seconds and steps_per_second of the fit.",
+     spd_report_fn,                                                                                                                                                         NULL,            NULL,               NULL                            },
+    {"spd:save",             "(path)",                                                         "Writes parameters and settings as safetensors.",
+     spd_save_fn,                                                                                                                                                           NULL,            NULL,               NULL                            },
+    {"spd:load",             "(path)",
      "Takes parameters from a file of spd:save or a checkpoint of an equal "
-     "decomposition; make one with steps = 0, faith_steps = 0 first.",
-     spd_load_fn, NULL, NULL, NULL},
+     "decomposition; make one with steps = 0, faith_steps = 0 first.",                                                                                  spd_load_fn,        NULL,            NULL,               NULL                            },
 };
 const size_t lb_n_spd_fns = ARRAY_LEN(lb_spd_fns);

@@ -43,12 +43,12 @@ typedef struct ToyCfg {
     int64_t seed, attempts, steps;
 } ToyCfg;
 static const OptRow toy_options[] = {
-    {"seed", OPT_INT, offsetof(ToyCfg, seed), "0", 0, 1e12, NULL,
+    {"seed",     OPT_INT, offsetof(ToyCfg, seed),     "0",  0, 1e12, NULL,
      "Seed of the target; the next ones are 1000 further."},
     {"attempts", OPT_INT, offsetof(ToyCfg, attempts), "20", 1, 1000, NULL,
-     "Targets to train until one is sound."},
-    {"steps", OPT_INT, offsetof(ToyCfg, steps), "0", 0, 1e9, NULL,
-     "Steps of its training; 0: the toy's own."},
+     "Targets to train until one is sound."               },
+    {"steps",    OPT_INT, offsetof(ToyCfg, steps),    "0",  0, 1e9,  NULL,
+     "Steps of its training; 0: the toy's own."           },
 };
 static const size_t n_toy_options = ARRAY_LEN(toy_options);
 
@@ -236,8 +236,8 @@ static bool emit(LSpd *u, Figure *f, const char *what, int l, int64_t step, Err 
     char title[128], name[96];
     if (!f)
         return false;
-    snprintf(title, sizeof title, "%s of %s, step %lld", what,
-             spd_layer(u->s, l)->name, (long long)step);
+    snprintf(title, sizeof title, "%s of %s, step %lld", what, spd_layer(u->s, l)->name,
+             (long long)step);
     snprintf(name, sizeof name, "spd-%s-%s", what, spd_layer(u->s, l)->name);
     bool ok = figure_set_title(f, title, err) &&
               journal_figure(run_journal(u->run), f, name, err);
@@ -279,8 +279,8 @@ static int by_value(const void *a, const void *b)
 }
 
 /* Columns of V as images, each by its largest absolute value. */
-static Figure *directions(const LSpd *u, const Tensor *V, const Rank *rank, int n, int h,
-                          Err *err)
+static Figure *directions(const LSpd *u, const Tensor *V, const Rank *rank, int n,
+                          int h, Err *err)
 {
     int64_t C = V->dim[1], I = V->dim[0];
     float *x = mem_alloc(sizeof *x * (size_t)(n * I), err);
@@ -399,38 +399,35 @@ void lb_open_toys(lua_State *L)
 }
 
 const LbFn lb_toy_fns[] = {
-    {"cl.decomp.toy", "(\"tms_5-2\", { seed = 0 })",
+    {"cl.decomp.toy",       "(\"tms_5-2\", { seed = 0 })",
      "A network whose mechanisms are known, trained here; targets that have not learnt "
      "the known structure (columns of norm below 0.9, no regular pentagon) are trained "
-     "again from another seed. cl.decomp.toys() lists them.",
-     decomp_toy, toy_options, &n_toy_options,
-     "toy = cl.decomp.toy(\"tms_5-2\", { steps = 2000 })"},
-    {"cl.decomp.toys", "()", "The toys, each { name, doc }.", decomp_toys, NULL, NULL,
-     "cl.decomp.toys()[1].name"},
-    {"toy:net", "()", "Its network.", toy_net, NULL, NULL, NULL},
-    {"toy:info", "()", "name, doc, features, and of the target loss, seed, attempts.",
-     toy_info, NULL, NULL, NULL},
-    {"toy:preset", "(paper)",
-     "The settings that cl.decomp.spd(toy) uses: of today's code, or of the paper.",
-     toy_preset_fn, NULL, NULL, NULL},
-    {"toy:truth", "(spd)",
+     "again from another seed. cl.decomp.toys() lists them.",                                                                       decomp_toy,    toy_options, &n_toy_options,
+     "toy = cl.decomp.toy(\"tms_5-2\", { steps = 2000 })"                                                                                                                                                                        },
+    {"cl.decomp.toys",      "()",                                   "The toys, each { name, doc }.",                                decomp_toys,   NULL,        NULL,
+     "cl.decomp.toys()[1].name"                                                                                                                                                                                                  },
+    {"toy:net",             "()",                                   "Its network.",                                                 toy_net,       NULL,        NULL,           NULL                                             },
+    {"toy:info",            "()",                                   "name, doc, features, and of the target loss, seed, attempts.",
+     toy_info,                                                                                                                                     NULL,        NULL,           NULL                                             },
+    {"toy:preset",          "(paper)",
+     "The settings that cl.decomp.spd(toy) uses: of today's code, or of the paper.",                                                toy_preset_fn, NULL,        NULL,           NULL                                             },
+    {"toy:truth",           "(spd)",
      "Whether a decomposition is the known one: recovered, and why or why not; error "
      "(entries of the single-feature importances that are wrong, tolerance 0.1; "
-     "error_loose: 0.2); mmcs and ml2r as published and *_filtered over components that "
+     "error_loose: 0.2); mmcs and ml2r as published and *_filtered over components "
+     "that "
      "are not negligible; layers, each with alive_ever (answers to a probe), alive "
-     "(density above 0.1 %), alive_norm, missing, shared, extra.",
-     toy_truth_fn, NULL, NULL, NULL},
+     "(density above 0.1 %), alive_norm, missing, shared, extra.",                                                                  toy_truth_fn,  NULL,        NULL,           NULL                                             },
     {"cl.decomp.spd_order", "(M, \"identity\")",
      "The order of the columns of importances M [n,C], 0-based i32: \"identity\" puts "
-     "each feature's component on the diagonal, \"dense\" sorts by sums.",
-     decomp_order, NULL, NULL, "cl.decomp.spd_order(cl.eye(3))"},
-    {"cl.model.tms", "({ input = 5, width = 2, ... })",
-     "The toy model of superposition, relu(W^T W x + b), untrained; cl.decomp.toy trains "
-     "it.",
-     new_tms, NULL, NULL, "net = cl.model.tms { input = 5, width = 2 }"},
-    {"cl.model.resid", "({ input = 100, neurons = 50, ... })",
-     "Residual MLP layers between a fixed random embedding and its transpose, untrained; "
-     "cl.decomp.toy trains it.",
-     new_resid, NULL, NULL, "net = cl.model.resid { input = 20, width = 50 }"},
+     "each feature's component on the diagonal, \"dense\" sorts by sums.",                                                          decomp_order,  NULL,        NULL,           "cl.decomp.spd_order(cl.eye(3))"                 },
+    {"cl.model.tms",        "({ input = 5, width = 2, ... })",
+     "The toy model of superposition, relu(W^T W x + b), untrained; cl.decomp.toy "
+     "trains "
+     "it.",                                                                                                                         new_tms,       NULL,        NULL,           "net = cl.model.tms { input = 5, width = 2 }"    },
+    {"cl.model.resid",      "({ input = 100, neurons = 50, ... })",
+     "Residual MLP layers between a fixed random embedding and its transpose, "
+     "untrained; "
+     "cl.decomp.toy trains it.",                                                                                                    new_resid,     NULL,        NULL,           "net = cl.model.resid { input = 20, width = 50 }"},
 };
 const size_t lb_n_toy_fns = ARRAY_LEN(lb_toy_fns);

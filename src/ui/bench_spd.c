@@ -58,7 +58,8 @@ static bool of_network(Bench *b, const BenchCase *c, BenchResult *out, Err *err)
     bool ok = net.model && spd_net_target(&net, "", &t, err);
     Spd *s = ok ? spd_new(&cfg, &t, err) : NULL;
     BenchLoss loss = {spd_loss, spd_adjust, NULL, s};
-    ok = s && bench_fit(b, spd_params(s), &loss, t.n_examples, c->batch, 1e-3, out, err);
+    ok =
+        s && bench_fit(b, spd_params(s), &loss, t.n_examples, c->batch, 1e-3, out, err);
     double B = (double)c->batch, C = (double)c->size;
     /* the second layer's activations twice: its input differs in the full pass; its
      * gradient with respect to the first layer; and the network itself */

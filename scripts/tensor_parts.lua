@@ -158,6 +158,14 @@ for k, p in ipairs(labels_of["ours"]) do
   end
 end
 local images = ours:examples(set.test, cfg.examples)
+local n, few = cfg.examples, math.min(cfg.gallery, ours.shown)
+local function cut(t, a, b) return cl.slice(cl.slice(t, 1, 1, few), 2, a, b) end
+local q = ours:patterns()
+local row = cl.concat(cut(q, 1, 1), cut(images, 1, n), cut(q, 2, 2), cut(images, n + 1, 2 * n), 2)
+cl.show(cl.images(row:reshape { -1, row.shape[3], row.shape[4] }, {
+  scale = "each", per_row = 2 * n + 2,
+  title = ("Filters + and -, each with the %d test images that drive it most; one component a row"):format(n),
+}), "examples")
 local up = {}
 for k = 1, 2 * cfg.examples do up[k] = k <= cfg.examples and ("+ %d"):format(k) or ("- %d"):format(k - cfg.examples) end
 cl.show(cl.components {

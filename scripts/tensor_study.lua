@@ -179,6 +179,17 @@ local second = cl.table(table_rows, {
 })
 cl.show(second, "ours")
 
+-- %% the other classic reference: HOSVD, the first seed's tensor cut to so many directions of pixels
+local tucker, B1 = {}, network(1, cfg.epochs)
+for i, n in ipairs { 8, 16, 32, 64 } do
+  local error = B1:hosvd(0, n)
+  tucker[i] = { directions = n, similarity = math.sqrt(1 - error ^ 2), numbers = 10 * n * n + n * size }
+end
+cl.show(cl.table(tucker, {
+  columns = { "directions", "similarity", "numbers" }, title = "HOSVD of the same tensor",
+  caption = "numbers: how many it keeps; 128 components of two patterns keep " .. 256 * size .. ".",
+}), "hosvd")
+
 -- %% pictures; scripts/tensor_parts.lua has them side by side, with labels and curves
 local pictures = {}
 for _, name in ipairs { "two banks", "ours" } do

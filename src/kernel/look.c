@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "kernel/look.h"
 #include "kernel/session_int.h"
 #include "lab/jval.h"
 #include "script/lualex.h"
@@ -161,6 +162,39 @@ static void add_files(Ways *w, const char *s, size_t from, size_t pos, size_t *s
         closedir(d);
 }
 
+/* Names of options in the table of a call, the words that a choice may be in a string
+ * behind its name. true: nothing else can stand here. */
+static bool add_options(Ways *w, const char *text, size_t n, bool in_string)
+{
+    OptionPlace at;
+    size_t i;
+    json_t *row;
+    if (!option_place(text, n, &at) || at.names == in_string)
+        return false;
+    json_t *rows = doc_options(at.callee);
+    bool any = false;
+    json_array_foreach(rows, i, row)
+    {
+        const char *name = jval_get(row, "text", ""),
+                   *choices = jval_get(row, "choices", "");
+        if (at.names)
+            add_way(w, name, jval_get(row, "kind", ""));
+        if (at.names || strcmp(name, at.key) != 0)
+            continue;
+        for (const char *c = choices; *c; c += strspn(c, " ")) {
+            char word[64];
+            size_t len = strcspn(c, " ");
+            snprintf(word, sizeof word, "%.*s", (int)len, c);
+            add_way(w, word, "choice");
+            any = true;
+            c += len;
+        }
+    }
+    any = any || (at.names && json_array_size(w->items) > 0);
+    json_decref(rows);
+    return any;
+}
+
 static int by_text(const void *a, const void *b)
 {
     json_t *const *x = a, *const *y = b;
@@ -189,24 +223,26 @@ json_t *look_complete(Session *k, const json_t *q, Err *err)
     double deadline = deadline_of(q, 30);
     char path[256];
     Ways w = {.items = json_array(), .seen = json_object()};
-    Lex l;
+    Lex last;
     if (pos > n)
         pos = n;
-    lex_start(&l, text, pos);
-    while (lex_next(&l))
-        ;
-    Lex last;
     lex_start(&last, text, pos); /* the token that the cursor stands behind */
     for (Lex next = last; lex_next(&next);)
         last = next;
     bool in_string = last.kind == LEX_STRING && last.open;
     bool in_comment = last.kind == LEX_COMMENT && (last.open || last.to == pos);
-    if (in_string) {
+    if (in_string && pos - last.from - 1 < sizeof w.prefix) {
+        from = last.from + 1;
+        memcpy(w.prefix, text + from, pos - from);
+        if (!add_options(&w, text, last.from, true))
+            add_files(&w, text, last.from + 1, pos, &from);
+    } else if (in_string) {
         add_files(&w, text, last.from + 1, pos, &from);
     } else if (!in_comment && find_path(text, pos, &from, path, sizeof path) &&
                pos - from < sizeof w.prefix) {
         memcpy(w.prefix, text + from, pos - from);
-        add_fields(k, &w, path, deadline);
+        if (path[0] || !add_options(&w, text, from, false))
+            add_fields(k, &w, path, deadline);
         for (size_t i = 0; !path[0] && i < lex_n_keywords && w.prefix[0]; i++)
             add_way(&w, lex_keywords[i], "keyword");
         for (int i = 0; !path[0] && w.prefix[0] && i < k->doc->n; i++)

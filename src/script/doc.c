@@ -129,6 +129,48 @@ static const OptRow *options_of(const LbFn *f, size_t *n)
     return net ? net->options : f->options;
 }
 
+/* A function as its path in a program, a method as anything with its name behind a
+ * colon: what the object is nobody knows before it runs. */
+static bool called_as(const LbFn *f, const char *path)
+{
+    const char *method = strrchr(path, ':'), *own = strchr(f->name, ':');
+    if (method)
+        return own && strcmp(own, method) == 0;
+    return strcmp(f->name, path) == 0;
+}
+
+static bool add_option_items(json_t *list, const LbFn *f)
+{
+    size_t n;
+    const OptRow *rows = options_of(f, &n);
+    for (size_t i = 0; i < n; i++) {
+        const OptRow *r = &rows[i];
+        char kind[80];
+        snprintf(kind, sizeof kind, "%s%s%s", type_name(r->type), r->dflt[0] ? ", " : "",
+                 r->dflt);
+        if (json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:s}", "text", r->name,
+                                                  "kind", kind, "doc", r->doc, "choices",
+                                                  r->choices ? r->choices : "")) != 0)
+            return false;
+    }
+    return true;
+}
+
+json_t *doc_options(const char *path)
+{
+    json_t *list = json_array();
+    for (size_t a = 0; list && a < ARRAY_LEN(areas); a++) {
+        for (size_t i = 0; i < *areas[a].n; i++) {
+            if (called_as(&areas[a].fn[i], path) &&
+                !add_option_items(list, &areas[a].fn[i])) {
+                json_decref(list);
+                return NULL;
+            }
+        }
+    }
+    return list;
+}
+
 static void add_fn(Str *out, const LbFn *f)
 {
     size_t n;

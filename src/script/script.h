@@ -52,6 +52,9 @@ bool script_wants_more(const char *text, size_t n);
 /* Documentation of a name ("relu", "cl.train", "tensor:sum"): signature, doc, defaults.
  * NULL name: the list of all names by area. false with the nearest name when unknown. */
 bool doc_text(const char *name, Str *out, Err *err);
+/* The options that a function ("cl.train") or method ("net:fit") takes in a table:
+ * [{"text","kind","doc","choices"}]; the caller's, NULL: out of memory. */
+json_t *doc_options(const char *path);
 /* The whole reference as mdoc for man/cleave-api.3. */
 bool doc_mdoc(Str *out, Err *err);
 #endif

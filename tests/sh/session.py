@@ -757,6 +757,33 @@ def structure_edits_and_undo():
 # --- looking ----------------------------------------------------------------------------------------------
 
 @test
+def options_are_completed_in_their_tables():
+    write("a.lua", "-- %%\n")
+    v = Viewer()
+
+    def ways(text):
+        return {i["text"]: i["kind"] for i in v.call("complete", text=text, pos=len(text),
+                                                     deadline_ms=500)["items"]}
+
+    some = ways("cl.train(net, d, { ")
+    assert {"epochs", "lr", "method", "noise_share"} <= set(some) and "while" not in some, some
+    same(some["lr"], "number, 3e-3", "type and default are shown")
+    same(set(ways("cl.train(net, { train = d }, { epochs = 3, noi")), {"noise", "noise_share"})
+    same(set(ways("r = cl.train(net,\n  d, {\n  lr = 2 * (1 + x[1]),  -- rate, {\n  war")), {"warmup"})
+    assert "hidden" in ways("m = cl.model.bilinear { ")
+    assert "hidden" in ways("m = cl.model.bilinear({ embed = f { a = 1 }, hi")
+    same(set(ways('cl.train(net, d, { method = "ad')), {"adam", "adamw", "adam_l2"})
+    assert "a.lua" in ways('cl.train(net, d, { checkpoint = "a')
+    assert "epochs" not in ways("cl.train(net, d, { lr = ep"), "a value is no name"
+    assert "epochs" not in ways("cl.train(net, d, ep")
+    assert "epochs" not in ways("cl.train(net, d, { { ep"), "a table inside is another"
+    assert "epochs" not in ways("cl.train(net, d, {}) { ep")
+    assert "epochs" not in ways("local t = { ep")
+    assert "epochs" in ways("cl.train(net, d, { [1] = function(a, b) return { a, b } end; ep")
+    assert "epochs" not in ways("cl.train(net, d, " + "{" * 200), "too deep to follow"
+
+
+@test
 def completion_never_runs_code():
     write("a.lua", "-- %%\n")
     v = Viewer()

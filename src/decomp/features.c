@@ -161,8 +161,8 @@ static void insert(int32_t *at, float *value, int64_t k, int32_t i, float v)
     value[p] = v;
 }
 
-bool features_top(const Tensor *act, const int32_t *pick, int64_t n, int64_t k, int sign,
-                  Tensor *out, Err *err)
+bool features_top(const Tensor *act, const int32_t *pick, int64_t n, int64_t k,
+                  int sign, Tensor *out, Err *err)
 {
     *out = (Tensor){0};
     if (act->dtype != F32 || act->ndim != 2 || !tensor_contiguous(act) || n < 1 ||

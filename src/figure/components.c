@@ -148,7 +148,8 @@ Figure *figure_one_component(const Figure *f, int r, Err *err)
         return NULL;
     }
     char name[128];
-    snprintf(name, sizeof name, f->left[r][0] ? "%.110s" : "#%.0s%d", f->left[r], r + 1);
+    snprintf(name, sizeof name, f->left[r][0] ? "%.110s" : "#%.0s%d", f->left[r],
+             r + 1);
     Figure *page = figure_page(err);
     bool ok = page && figure_set_title(page, name, err);
     for (int i = 0; ok && i < f->n_parts; i++) {

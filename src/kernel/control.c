@@ -22,11 +22,10 @@ bool control_ask(Session *k, const json_t *q, Err *err)
     if (!k->turns)
         k->turns = json_array();
     size_t n = json_array_size(k->turns);
-    json_t *turn = json_pack("{s:o,s:O?,s:O?,s:I}", "display",
-                             jval_str(jval_get(q, "display", "")), "control",
-                             json_object_get(q, "control"), "value",
-                             json_object_get(q, "value"), "token",
-                             (json_int_t)jval_get_int(q, "token", 0));
+    json_t *turn = json_pack(
+        "{s:o,s:O?,s:O?,s:I}", "display", jval_str(jval_get(q, "display", "")),
+        "control", json_object_get(q, "control"), "value", json_object_get(q, "value"),
+        "token", (json_int_t)jval_get_int(q, "token", 0));
     bool ok = k->turns && turn;
     if (ok && n > 0 && same_control(json_array_get(k->turns, n - 1), turn))
         ok = json_array_set_new(k->turns, n - 1, turn) == 0;
@@ -56,8 +55,7 @@ void control_forget(Session *k)
 {
     size_t i;
     json_t *turn;
-    json_array_foreach(k->turns, i, turn)
-        refuse(k, turn, "interrupted");
+    json_array_foreach(k->turns, i, turn) refuse(k, turn, "interrupted");
     json_decref(k->turns);
     k->turns = NULL;
 }

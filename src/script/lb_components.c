@@ -15,12 +15,12 @@ typedef struct SetCfg {
 } SetCfg;
 #define IN(field) offsetof(SetCfg, field)
 static const OptRow set_options[] = {
-    {"title", OPT_STR, IN(title), "", 0, 0, NULL, "Line above."},
-    {"caption", OPT_STR, IN(caption), "", 0, 0, NULL, "Paragraph below."},
-    {"n", OPT_INT, IN(n), "0", 0, MAX_COMPONENTS, NULL,
-     "Components; 0: as many as the names, metrics or first part have."},
-    {"columns", OPT_INT, IN(columns), "2", 1, 8, NULL,
-     "Columns of the overview where the screen is wide enough."},
+    {"title",   OPT_STR, IN(title),   "",  0, 0,              NULL, "Line above."     },
+    {"caption", OPT_STR, IN(caption), "",  0, 0,              NULL, "Paragraph below."},
+    {"n",       OPT_INT, IN(n),       "0", 0, MAX_COMPONENTS, NULL,
+     "Components; 0: as many as the names, metrics or first part have."               },
+    {"columns", OPT_INT, IN(columns), "2", 1, 8,              NULL,
+     "Columns of the overview where the screen is wide enough."                       },
 };
 static const size_t n_set_options = ARRAY_LEN(set_options);
 
@@ -69,7 +69,7 @@ static int count_components(lua_State *L, const SetCfg *c)
     if (n < 1 || n > MAX_COMPONENTS)
         lb_error(L, ERR_OPTION,
                  WHERE ": 1 to %d components are needed, got %lld; give names, metrics "
-                 "or a part such as { images = tensor }",
+                       "or a part such as { images = tensor }",
                  MAX_COMPONENTS, (long long)n);
     return (int)n;
 }
@@ -192,8 +192,8 @@ static void image_sizes(lua_State *L, int at, const Tensor *t, int n, int *count
     int64_t high = (int64_t)lb_number_field(L, at, "height", 0),
             wide = (int64_t)lb_number_field(L, at, "width", 0),
             per = (int64_t)lb_number_field(L, at, "per", 1);
-    bool planes = t->ndim == 4 || (t->ndim == 3 && high == 0 &&
-                                   t->dim[0] == (int64_t)n * per);
+    bool planes =
+        t->ndim == 4 || (t->ndim == 3 && high == 0 && t->dim[0] == (int64_t)n * per);
     if (planes) {
         high = t->dim[t->ndim - 2];
         wide = last;
@@ -206,7 +206,7 @@ static void image_sizes(lua_State *L, int at, const Tensor *t, int n, int *count
         images > MAX_IMAGES)
         lb_error(L, ERR_SHAPE,
                  WHERE ": images %s for %d components: [%d, k, height, width] or rows "
-                 "of flat images, `per` of them for each component",
+                       "of flat images, `per` of them for each component",
                  tensor_format_shape(t, shape), n, n);
     *count = (int)images;
     *h = (int)high;
@@ -221,8 +221,9 @@ static void label_images(lua_State *L, int at, Figure *f, int n)
     if (have == 0)
         return;
     if (have != per && have != f->n)
-        lb_error(L, ERR_SHAPE, WHERE ": %d labels for %d images of each of %d components",
-                 have, per, n);
+        lb_error(L, ERR_SHAPE,
+                 WHERE ": %d labels for %d images of each of %d components", have, per,
+                 n);
     lua_getfield(L, at, "labels");
     for (int i = 0; i < f->n; i++) {
         lua_rawgeti(L, -1, i % have + 1);
@@ -294,8 +295,8 @@ static Figure *curves_item(lua_State *L, int at, int n, Figure **slot)
     const double *x = lb_push_field(L, at, "x", &have);
     if (!x || (have != k && have != k + 1))
         lb_error(L, ERR_SHAPE,
-                 WHERE ": curves of %d values need %d numbers x, or %d edges of bins", k,
-                 k, k + 1);
+                 WHERE ": curves of %d values need %d numbers x, or %d edges of bins",
+                 k, k, k + 1);
     double *y = lua_newuserdatauv(L, sizeof *y * (size_t)k, 0);
     lua_getfield(L, at, "logy");
     bool log = lua_toboolean(L, -1);
@@ -319,10 +320,9 @@ static const struct {
     Figure *(*make)(lua_State *L, int at, int n, Figure **slot);
     const char *fields; /* that an item may have, between blanks */
 } items[] = {
-    {"images", images_item,
-     " images title signed scale labels per height width "                    },
-    {"bars",   bars_item,   " bars title signed names "                       },
-    {"curves", curves_item, " curves title x xlabel ylabel logy "             },
+    {"images", images_item, " images title signed scale labels per height width "},
+    {"bars",   bars_item,   " bars title signed names "                          },
+    {"curves", curves_item, " curves title x xlabel ylabel logy "                },
 };
 
 static void check_fields(lua_State *L, int at, size_t kind)
@@ -334,8 +334,9 @@ static void check_fields(lua_State *L, int at, size_t kind)
         lua_pushfstring(L, " %s ", key);
         text_copy(word, sizeof word, lua_tostring(L, -1));
         if (!strstr(items[kind].fields, word))
-            lb_error(L, ERR_OPTION, WHERE ": unknown field '%.40s' of a part with %s; it "
-                     "may have%.80s",
+            lb_error(L, ERR_OPTION,
+                     WHERE ": unknown field '%.40s' of a part with %s; it "
+                           "may have%.80s",
                      key, items[kind].key, items[kind].fields);
         lua_pop(L, 2);
     }
@@ -357,7 +358,8 @@ static void add_item(lua_State *L, int at, Figure *f)
         kind++;
     if (kind == ARRAY_LEN(items))
         lb_error(L, ERR_OPTION,
-                 WHERE ": a part is a figure or a table with images, bars or curves, got "
+                 WHERE
+                 ": a part is a figure or a table with images, bars or curves, got "
                  "a %s",
                  luaL_typename(L, at));
     check_fields(L, at, kind);
@@ -419,7 +421,8 @@ static int figure_one(lua_State *L)
     lua_Integer r = luaL_checkinteger(L, 2);
     luaL_argcheck(L, *f, 1, "this figure was closed");
     Figure **slot = lb_push_figure(L);
-    *slot = figure_one_component(*f, r < 1 || r > MAX_COMPONENTS ? -1 : (int)r - 1, &err);
+    *slot =
+        figure_one_component(*f, r < 1 || r > MAX_COMPONENTS ? -1 : (int)r - 1, &err);
     return *slot ? 1 : lb_raise(L, &err);
 }
 
@@ -427,22 +430,29 @@ const LbFn lb_component_fns[] = {
     {"cl.components", "({ part, ..., names = texts, metrics = list, ... })",
      "A set of components, to be looked at one by one, sorted and paged through in the "
      "components pane (8): any dictionary, autoencoder or parameter decomposition. "
-     "metrics is a list of { name =, values = numbers, null =, limit = }, one value for "
-     "each component, null and limit one number or one for each; the first is what they "
-     "are sorted by first. summary is a list of metrics of the whole as cl.between takes "
-     "it. A part with something for each component is { images = tensor [n,k,h,w], title "
-     "=, labels = k texts or one for each image, signed = true, scale = \"each\" }, also "
+     "metrics is a list of { name =, values = numbers, null =, limit = }, one value "
+     "for "
+     "each component, null and limit one number or one for each; the first is what "
+     "they "
+     "are sorted by first. summary is a list of metrics of the whole as cl.between "
+     "takes "
+     "it. A part with something for each component is { images = tensor [n,k,h,w], "
+     "title "
+     "=, labels = k texts or one for each image, signed = true, scale = \"each\" }, "
+     "also "
      "rows of flat images with per = k; { bars = tensor [n,k], names = texts, signed = "
-     "true }; or { curves = tensor [n,k], x = k numbers, or k + 1 edges of bins, xlabel =, "
+     "true }; or { curves = tensor [n,k], x = k numbers, or k + 1 edges of bins, "
+     "xlabel =, "
      "ylabel =, logy = }. The first images are the component's picture, further ones "
-     "examples (give those that drive it up and down apart). A figure among the parts is "
-     "about all components (a density histogram, a heat map) and comes to the overview.",
-     cl_components, set_options, &n_set_options,
+     "examples (give those that drive it up and down apart). A figure among the parts "
+     "is "
+     "about all components (a density histogram, a heat map) and comes to the "
+     "overview.", cl_components, set_options, &n_set_options,
      "cl.show(cl.components { { images = cl.rng(1):normal({ 4, 2, 7, 7 }), labels = { "
-     "\"+\", \"-\" } }, metrics = { { name = \"effect\", values = { 4, 3, 2, 1 } } } })"},
-    {"figure:one", "(i)",
+     "\"+\", \"-\" } }, metrics = { { name = \"effect\", values = { 4, 3, 2, 1 } } } "
+     "})"                                                         },
+    {"figure:one",    "(i)",
      "All about component i (from 1) of a set made by cl.components, as a page: for "
-     "reports.",
-     figure_one, NULL, NULL, NULL},
+     "reports.",  figure_one,    NULL,        NULL,           NULL},
 };
 const size_t lb_n_component_fns = ARRAY_LEN(lb_component_fns);

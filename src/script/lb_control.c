@@ -55,10 +55,11 @@ static void check_keys(lua_State *L, int spec)
         for (size_t i = 0; i < ARRAY_LEN(names) && lua_type(L, -2) == LUA_TSTRING; i++)
             known = known || strcmp(names[i], lua_tostring(L, -2)) == 0;
         if (!known)
-            lb_error(L, ERR_OPTION,
-                     "cl.control: unknown field '%.40s' of a control; it has name, doc, "
-                     "value, and choices or lo, hi, step",
-                     luaL_tolstring(L, -2, NULL));
+            lb_error(
+                L, ERR_OPTION,
+                "cl.control: unknown field '%.40s' of a control; it has name, doc, "
+                "value, and choices or lo, hi, step",
+                luaL_tolstring(L, -2, NULL));
         lua_pop(L, 1);
     }
 }
@@ -84,8 +85,8 @@ static void take_choices(lua_State *L, int spec, int to, const char *name)
     lua_getfield(L, spec, "choices");
     int n = lua_istable(L, -1) ? (int)lua_rawlen(L, -1) : 0, from = lua_gettop(L);
     if (n < 1 || n > MAX_CHOICES)
-        lb_error(L, ERR_OPTION, "cl.control: choices of '%s' must be 1 to %d texts", name,
-                 MAX_CHOICES);
+        lb_error(L, ERR_OPTION, "cl.control: choices of '%s' must be 1 to %d texts",
+                 name, MAX_CHOICES);
     lua_createtable(L, n, 0);
     int list = lua_gettop(L);
     for (int i = 1; i <= n; i++) {
@@ -108,12 +109,12 @@ static void take_choices(lua_State *L, int spec, int to, const char *name)
 
 static void take_range(lua_State *L, int spec, int to, const char *name)
 {
-    double lo = number_of(L, spec, "lo", -HUGE_VAL), hi = number_of(L, spec, "hi",
-                                                                    HUGE_VAL);
+    double lo = number_of(L, spec, "lo", -HUGE_VAL),
+           hi = number_of(L, spec, "hi", HUGE_VAL);
     double value = number_of(L, spec, "value", fmin(fmax(0, lo), hi));
     double step = number_of(L, spec, "step", 0.1);
-    if (!(lo <= hi) || !(step > 0) || !isfinite(step) || !(value >= lo && value <= hi) ||
-        !isfinite(value))
+    if (!(lo <= hi) || !(step > 0) || !isfinite(step) ||
+        !(value >= lo && value <= hi) || !isfinite(value))
         lb_error(L, ERR_OPTION,
                  "cl.control: '%s' needs lo <= value <= hi and a step above 0", name);
     set_number(L, to, "lo", lo);
@@ -194,9 +195,9 @@ static json_t *spec_json(lua_State *L, int spec)
         lua_pop(L, 1);
     }
     lua_getfield(L, spec, "value");
-    jval_set(o, "value", lua_type(L, -1) == LUA_TNUMBER
-                             ? jval_number(lua_tonumber(L, -1))
-                             : jval_str(lua_tostring(L, -1)));
+    jval_set(o, "value",
+             lua_type(L, -1) == LUA_TNUMBER ? jval_number(lua_tonumber(L, -1))
+                                            : jval_str(lua_tostring(L, -1)));
     if (lua_getfield(L, spec, "choices") == LUA_TTABLE) {
         json_t *list = json_array();
         for (int i = 1; i <= (int)lua_rawlen(L, -1); i++) {
@@ -266,8 +267,8 @@ static void draw(lua_State *L, int at, const char *name, int change)
     Figure **f = luaL_testudata(L, figure, LB_FIGURE);
     if (!f || !*f)
         lb_error(L, ERR_OPTION,
-                 "cl.control: the function of '%s' must return a figure, got a %s", name,
-                 luaL_typename(L, figure));
+                 "cl.control: the function of '%s' must return a figure, got a %s",
+                 name, luaL_typename(L, figure));
     take_values(L, at, figure + 1);
     lua_settop(L, figure);
     lua_getfield(L, at, "cell");
@@ -275,9 +276,8 @@ static void draw(lua_State *L, int at, const char *name, int change)
     lua_getfield(L, at, "count");
     int64_t count = lua_tointeger(L, -1);
     lua_pop(L, 2);
-    if (lb->run &&
-        !display_write(lb->run, *f, name, cell, count, control_json(L, at, name, count),
-                       &err))
+    if (lb->run && !display_write(lb->run, *f, name, cell, count,
+                                  control_json(L, at, name, count), &err))
         lb_raise(L, &err);
     lua_pushinteger(L, count + 1);
     lua_setfield(L, at, "count");
@@ -394,29 +394,34 @@ static int cl_turn(lua_State *L)
 }
 
 const LbFn lb_control_fns[] = {
-    {"cl.control", "(name, { control, ... }, function(values, change) ... end)",
-     "Shows a figure with controls: in the notebook, arrow keys in the controls pane (9) "
-     "change them, and the function is called again and draws anew; it should take less "
-     "than 50 ms. A control is { name =, value = 0, step = 0.1, lo =, hi = } or { name =, "
-     "choices = texts, value = the first }, with a doc if you like. values has the value "
-     "of each by name; change is nil at first, then { name =, by = } (by: how far a number "
-     "moved) or { reset = true }. The function returns the figure and, when it could not "
-     "go as far as asked, a table of the values that hold now. Another display of the same "
-     "name takes its place.",
-     cl_control, NULL, NULL,
+    {"cl.control",    "(name, { control, ... }, function(values, change) ... end)",
+     "Shows a figure with controls: in the notebook, arrow keys in the controls pane "
+     "(9) "
+     "change them, and the function is called again and draws anew; it should take "
+     "less "
+     "than 50 ms. A control is { name =, value = 0, step = 0.1, lo =, hi = } or { name "
+     "=, "
+     "choices = texts, value = the first }, with a doc if you like. values has the "
+     "value "
+     "of each by name; change is nil at first, then { name =, by = } (by: how far a "
+     "number "
+     "moved) or { reset = true }. The function returns the figure and, when it could "
+     "not "
+     "go as far as asked, a table of the values that hold now. Another display of the "
+     "same "
+     "name takes its place.",                                                cl_control, NULL, NULL,
      "cl.control(\"wave\", { { name = \"phase\", step = 0.1 } }, function(v) return "
-     "cl.plot({ math.sin(v.phase), math.sin(v.phase + 1) }) end)"},
+     "cl.plot({ math.sin(v.phase), math.sin(v.phase + 1) }) end)"                                                                                    },
     {"cl.gauge_dial", "(dictionary, dataset, { digit = 0, step = 0.1, images = 2000 })",
-     "One digit of a dictionary turned by hand in the controls pane (9): turn moves along "
+     "One digit of a dictionary turned by hand in the controls pane (9): turn moves "
+     "along "
      "a direction of the gauge (dictionary:dial), at exactly the same tensor, and "
      "pictures and scores follow. Scores are those of dial:state: cancel "
      "(cancellation_data), erase (erase_corr), ablate (ablation_rank_corr), others "
      "(other_digit_share), gini, local, agree (keep16_agreement) and similar "
-     "(similarity_data).",
-     NULL, NULL, NULL, "cl.gauge_dial(dict, mnist.test, { digit = 3 })"},
-    {"cl.turn", "(display, control, value)",
+     "(similarity_data).",                                                   NULL,       NULL, NULL, "cl.gauge_dial(dict, mnist.test, { digit = 3 })"},
+    {"cl.turn",       "(display, control, value)",
      "Changes a control as a key in the notebook would, for scripts and tests; returns "
-     "the new figure. Without control and value: back to the first values.",
-     cl_turn, NULL, NULL, NULL},
+     "the new figure. Without control and value: back to the first values.", cl_turn,    NULL, NULL, NULL                                            },
 };
 const size_t lb_n_control_fns = ARRAY_LEN(lb_control_fns);

@@ -69,8 +69,8 @@ static void copy_image(const Dataset *d, int64_t at, float *to)
 {
     int64_t planes = d->channels > 0 ? d->channels : 1;
     int64_t plane = (int64_t)d->height * d->width / planes;
-    const uint8_t *from = at < 0 ? NULL
-                                 : (const uint8_t *)d->images.data + at * plane * planes;
+    const uint8_t *from =
+        at < 0 ? NULL : (const uint8_t *)d->images.data + at * plane * planes;
     for (int64_t p = 0; p < plane; p++) {
         int sum = 0;
         for (int64_t c = 0; from && c < planes; c++)
@@ -108,14 +108,16 @@ static int cl_top_examples(lua_State *L)
     lb_take_option(L, 3, "of"); /* 4 */
     lb_options(L, 3, "cl.top_examples", top_options, n_top_options, &c);
     const Tensor *act = push_floats(L, 2); /* 5 */
-    LTensor *of = lua_isnil(L, 4) ? NULL : lb_check_tensor(L, 4), *pick = lb_push_tensor(L);
+    LTensor *of = lua_isnil(L, 4) ? NULL : lb_check_tensor(L, 4),
+            *pick = lb_push_tensor(L);
     if (of && !tensor_convert(&of->t, I32, &pick->t, &err))
         return lb_raise(L, &err);
     if (act->ndim != 2 || act->dim[0] != d->n)
-        return lb_error(L, ERR_SHAPE,
-                        "cl.top_examples: the activations must be [%lld, features], one "
-                        "row for each image",
-                        (long long)d->n);
+        return lb_error(
+            L, ERR_SHAPE,
+            "cl.top_examples: the activations must be [%lld, features], one "
+            "row for each image",
+            (long long)d->n);
     const int32_t *chosen = of ? pick->t.data : NULL;
     int64_t n = of ? tensor_count(&pick->t) : act->dim[1];
     int64_t high = d->height / (d->channels > 0 ? d->channels : 1);
@@ -141,31 +143,37 @@ static int cl_top_examples(lua_State *L)
 }
 
 const LbFn lb_feature_fns[] = {
-    {"cl.features", "(dataset, activations)",
-     "What activations [N,M] say of M features: density (share of examples on which each "
-     "is not 0), spread ((sum |a|)^2 / (N sum a^2), the share of examples that would carry "
+    {"cl.features",     "(dataset, activations)",
+     "What activations [N,M] say of M features: density (share of examples on which "
+     "each "
+     "is not 0), spread ((sum |a|)^2 / (N sum a^2), the share of examples that would "
+     "carry "
      "it evenly), energy (mean a^2), class_mean [M,classes], selectivity (share of the "
-     "energy that the strongest class has), best (that class), share (of each class: what "
-     "selectivity is by chance) and order (features by falling energy, from 0).",
-     cl_features, NULL, NULL,
+     "energy that the strongest class has), best (that class), share (of each class: "
+     "what "
+     "selectivity is by chance) and order (features by falling energy, from 0).", cl_features,     NULL,        NULL,
      "cl.features(mnist.test, net:activations(mnist.test, \"hidden\")).selectivity"},
     {"cl.top_examples", "(dataset, activations, { k = 6, down = false, of = tensor })",
-     "The images that drive each feature most, with their label and activation, as a part "
-     "for cl.components. `of` picks features by number from 0. Images of several channels "
-     "are shown as the mean of them.",
-     cl_top_examples, top_options, &n_top_options,
-     "cl.components { cl.top_examples(mnist.test, net:activations(mnist.test, \"hidden\"), "
-     "{ k = 4 }) }"},
-    {"cl.dashboard", "(dataset, activations, { part, ..., top = 256, title = text })",
+     "The images that drive each feature most, with their label and activation, as a "
+     "part "
+     "for cl.components. `of` picks features by number from 0. Images of several "
+     "channels "
+     "are shown as the mean of them.",                                            cl_top_examples, top_options, &n_top_options,
+     "cl.components { cl.top_examples(mnist.test, net:activations(mnist.test, "
+     "\"hidden\"), "
+     "{ k = 4 }) }"                                                                },
+    {"cl.dashboard",    "(dataset, activations, { part, ..., top = 256, title = text })",
      "A set of components (cl.components) from what they do to a data set: the parts, "
-     "names, metrics and summary given, one entry for each of the M features, and behind "
+     "names, metrics and summary given, one entry for each of the M features, and "
+     "behind "
      "them the images that drive each up and down (examples = 6 of each), its mean "
      "activation for each class, how the densities are spread, a heat map of the "
-     "strongest features against the classes, and the metrics energy, selectivity, density "
+     "strongest features against the classes, and the metrics energy, selectivity, "
+     "density "
      "and spread. Of more than `top` features the strongest are shown. `picture` is a "
-     "part's images [M,k,h,w] (or [M,h,w]); labels its k texts.",
-     NULL, NULL, NULL,
-     "cl.show(cl.dashboard(mnist.test, net:activations(mnist.test, \"hidden\"), { title = "
-     "\"hidden units\", top = 20 }))"},
+     "part's images [M,k,h,w] (or [M,h,w]); labels its k texts.",                 NULL,            NULL,        NULL,
+     "cl.show(cl.dashboard(mnist.test, net:activations(mnist.test, \"hidden\"), { "
+     "title = "
+     "\"hidden units\", top = 20 }))"                                              },
 };
 const size_t lb_n_feature_fns = ARRAY_LEN(lb_feature_fns);

@@ -28,8 +28,8 @@ typedef struct Components {
     int sort; /* metric, -1: as they are */
     char sort_name[64];
     bool rising;
-    int *order, n; /* components by place */
-    Gallery page;  /* its selected group is the place */
+    int *order, n;    /* components by place */
+    Gallery page;     /* its selected group is the place */
     Figure *pictures; /* of all, in order; NULL: there are none */
     FigScale scale;
     bool scale_set;
@@ -116,8 +116,8 @@ static Figure *order_pictures(const Components *m, const Figure *f, Err *err)
         return NULL;
     int k = from->n / f->n_left;
     size_t group = (size_t)k * (size_t)from->h * (size_t)from->w;
-    Figure *to = figure_images(from->n, from->h, from->w, from->pixels, from->is_signed,
-                               err);
+    Figure *to =
+        figure_images(from->n, from->h, from->w, from->pixels, from->is_signed, err);
     bool ok = to != NULL;
     for (int p = 0; ok && p < m->n; p++) {
         int r = m->order[p];
@@ -249,8 +249,7 @@ static bool redraw(Components *m, const Ui *u, const Figure *f, Area a)
         return draw_all(m, f, &style);
     if (m->look == LOOK_ONE || !m->pictures) {
         int r = selected(m);
-        return r >= 0 &&
-               figure_draw_component(f, r, a.rows, &style, &m->grid, &m->err);
+        return r >= 0 && figure_draw_component(f, r, a.rows, &style, &m->grid, &m->err);
     }
     Figure scaled = *m->pictures;
     scaled.scale = m->scale;
@@ -262,8 +261,8 @@ static void draw(Ui *u, Area a, bool focus)
     Components *m = state_of(u);
     (void)focus;
     if (m->list.n == 0) {
-        paint_str(&u->paint, a, 0, 1, "no components yet: cl.show(cl.components { ... })",
-                  ROLE_DIM);
+        paint_str(&u->paint, a, 0, 1,
+                  "no components yet: cl.show(cl.components { ... })", ROLE_DIM);
         paint_str(&u->paint, a, 1, 1,
                   "shows a dictionary, an autoencoder or a parameter decomposition",
                   ROLE_DIM);
@@ -389,7 +388,8 @@ static void step_set(Ui *u, int step, bool same_name)
     Components *m = state_of(u);
     int to = m->list.n > 0 ? pictures_step(&m->list, m->at, step, same_name) : -1;
     if (to < 0) {
-        ui_say(u, ROLE_DIM, step > 0 ? "this is the last one" : "this is the first one");
+        ui_say(u, ROLE_DIM,
+               step > 0 ? "this is the last one" : "this is the first one");
         return;
     }
     load(m); /* so that the component stays */

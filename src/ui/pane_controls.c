@@ -113,8 +113,7 @@ static Display *add(Controls *m, const char *name, const char *dir)
     }
     if (m->n == MAX_DISPLAYS) {
         drop(&m->display[0]);
-        memmove(&m->display[0], &m->display[1],
-                (size_t)--m->n * sizeof m->display[0]);
+        memmove(&m->display[0], &m->display[1], (size_t)--m->n * sizeof m->display[0]);
         m->at -= m->at > 0;
     }
     m->display[m->n] = (Display){.name = copy, .now = {.dir = folder}};
@@ -264,7 +263,7 @@ static void draw(Ui *u, Area a, bool focus)
         return;
     }
     int rows = draw_items(u, d, a);
-    const char *note = m->trouble[0]                    ? m->trouble
+    const char *note = m->trouble[0]                     ? m->trouble
                        : d->asked > 0 && u->doc->running ? "waits for the running cell"
                                                          : NULL;
     Area below = {a.row + rows, a.col, a.rows - rows, a.cols};
@@ -314,8 +313,8 @@ static void answered(Ui *u, const json_t *ok, int64_t tag)
 static void ask(Ui *u, Display *d, const char *control, json_t *taken_value)
 {
     d->asked = ++state_of(u)->token;
-    json_t *q = json_pack("{s:s,s:s,s:I}", "req", "control", "display", d->name, "token",
-                          (json_int_t)d->asked);
+    json_t *q = json_pack("{s:s,s:s,s:I}", "req", "control", "display", d->name,
+                          "token", (json_int_t)d->asked);
     if (control && q)
         jval_set(q, "control", jval_str(control));
     if (control && q)

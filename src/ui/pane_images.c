@@ -248,8 +248,7 @@ static Area half(Ui *u, int k, Area a)
     view_title(m, &m->view[k], &t);
     if (m->linked)
         str_add(&t, "  linked");
-    paint_rule(&u->paint, h, 0, t.s,
-               k == m->active ? ROLE_TITLE_FOCUS : ROLE_TITLE);
+    paint_rule(&u->paint, h, 0, t.s, k == m->active ? ROLE_TITLE_FOCUS : ROLE_TITLE);
     str_done(&t);
     h.row++;
     h.rows--;
@@ -328,8 +327,9 @@ void act_images_split(Ui *u, const char *arg)
     if (!m->split)
         return;
     show(m, w, v->at > 0 ? v->at - 1 : v->at);
-    ui_say(u, ROLE_DIM, "two figures: Space changes sides, J and K the figure, L links "
-                        "them");
+    ui_say(u, ROLE_DIM,
+           "two figures: Space changes sides, J and K the figure, L links "
+           "them");
 }
 
 void act_images_other(Ui *u, const char *arg)
@@ -424,7 +424,8 @@ static void step_figure(Ui *u, int step, bool same_name)
     if (moved)
         share_limit(m);
     else
-        ui_say(u, ROLE_DIM, step > 0 ? "this is the last one" : "this is the first one");
+        ui_say(u, ROLE_DIM,
+               step > 0 ? "this is the last one" : "this is the first one");
     m->follow = v->at == m->list.n - 1;
 }
 
@@ -460,8 +461,7 @@ void act_images_zoom(Ui *u, const char *arg)
 
 void act_images_scale(Ui *u, const char *arg)
 {
-    static const char *const words[] = {"one scale for all",
-                                        "each image its own scale",
+    static const char *const words[] = {"one scale for all", "each image its own scale",
                                         "99th percentile, larger values clipped"};
     View *v = active(u);
     (void)arg;

@@ -26,7 +26,8 @@ static void fill(float *a, int32_t *y)
     }
 }
 
-static void check_feature(const FeatureStats *s, const float *a, const int32_t *y, int m)
+static void check_feature(const FeatureStats *s, const float *a, const int32_t *y,
+                          int m)
 {
     double count = 0, sum = 0, sq = 0, mean[C] = {0}, energy[C] = {0}, of[C] = {0};
     for (int i = 0; i < N; i++) {
@@ -44,8 +45,7 @@ static void check_feature(const FeatureStats *s, const float *a, const int32_t *
     near(((double *)s->density.data)[m], count / N);
     near(((double *)s->energy.data)[m], sq / N);
     near(((double *)s->spread.data)[m], sq > 0 ? sum * sum / (N * sq) : 0);
-    near(((double *)s->selectivity.data)[m],
-         sq > 0 ? energy[best] / sq : 0);
+    near(((double *)s->selectivity.data)[m], sq > 0 ? energy[best] / sq : 0);
     assert_int_equal(((int32_t *)s->best.data)[m], best);
     for (int c = 0; c < C; c++) {
         near(((double *)s->class_mean.data)[m * C + c], mean[c] / of[c]);

@@ -11,7 +11,7 @@ local ablation = require "cleave.ablation"
 local parts = require "cleave.spd_parts"
 
 local cfg = cl.config {
-  seed = 42, epochs = 16, components = 500, steps = 6000, decomposition = "", network = "", born_steps = 6000,
+  seed = 42, epochs = 16, components = 500, steps = 5000, decomposition = "", network = "", born_steps = 5000,
   born_components = 200, latents = 128, sae_steps = 3000, small = 64, large = 256, split_steps = 3000,
   split_importance = 1e-3, seeds = 2, images = 10000, nulls = 20,
   profiles = {

@@ -541,7 +541,9 @@ const LbFn lb_causal_fns[] = {
     {"cl.causal.gauge", "(V, activations, importances, tau = 0.1)",
      "Factors f64 [R] for the columns of V that make them of unit norm with a positive "
      "mean activation where the importance is above tau; U is divided by them.",
-     causal_gauge_fn, NULL, NULL, NULL},
+     causal_gauge_fn, NULL, NULL,
+     "local s = cl.causal.gauge(cl.rng(1):normal { 6, 4 }, cl.rng(2):normal { 50, 4 }, "
+     "cl.rng(3):uniform { 50, 4 })"},
     {"cl.causal.correlation", "(a, b)",
      "Pearson correlation of the columns of a [N,n] and b [N,m], f64 [n,m]; 0 where "
      "one does not vary.",
@@ -550,7 +552,9 @@ const LbFn lb_causal_fns[] = {
     {"cl.causal.pair_map", "(p, q, y, bins = 20)",
      "Mean of y in bins of p (columns, rising) and q (rows, falling) between their "
      "2nd and 98th percentile, f64; NaN where there is no row.",
-     causal_pair_map_fn, NULL, NULL, NULL},
+     causal_pair_map_fn, NULL, NULL,
+     "local p, q = cl.rng(1):normal { 500 }, cl.rng(2):normal { 500 } "
+     "cl.show(cl.images(cl.causal.pair_map(p, q, p * q, 8)))"},
     {"cl.causal.lasso", "(X, Y, { alpha = 0, ... })",
      "For each column of Y [N,m] the lasso on the columns of X [N,n], |y - X w - b|^2 / "
      "2N + alpha |w|: coef [m,n], intercept, alpha (by cross-validation on contiguous "

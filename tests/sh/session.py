@@ -16,6 +16,10 @@ import subprocess
 import sys
 import time
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import nbformat  # noqa: E402  (ours, beside this file)
+
 CLEAVE = os.environ.get("CLEAVE_BIN", "build/cleave")
 TESTS = []
 
@@ -1139,6 +1143,79 @@ def exports_hold_the_outputs():
     cleave("export", "b.lua", "-o", "b.ipynb", code=0)
     same([c["source"] for c in json.load(open("b.ipynb"))["cells"]],
          [c["source"] for c in nb["cells"]])
+
+
+@test
+def the_checker_of_notebooks_finds_what_it_should():
+    def good():
+        return {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [
+            {"cell_type": "code", "id": "a", "metadata": {}, "source": [], "execution_count": 1,
+             "outputs": [{"output_type": "stream", "name": "stdout", "text": ["x"]}]},
+            {"cell_type": "markdown", "id": "b", "metadata": {}, "source": "x"}]}
+    same(nbformat.problems(good()), [])
+
+    def broken(change):
+        nb = good()
+        change(nb, nb["cells"][0], nb["cells"][0]["outputs"][0])
+        assert nbformat.problems(nb), "this was not found"
+
+    for change in (lambda nb, c, o: nb.update(nbformat_minor=4), lambda nb, c, o: nb.pop("metadata"),
+                   lambda nb, c, o: nb.update(more=1), lambda nb, c, o: c.pop("id"),
+                   lambda nb, c, o: c.update(id="b"), lambda nb, c, o: c.update(id="a b"),
+                   lambda nb, c, o: c.update(id="a" * 65), lambda nb, c, o: c.pop("outputs"),
+                   lambda nb, c, o: c.update(execution_count=-1), lambda nb, c, o: c.update(source=[1]),
+                   lambda nb, c, o: c.update(cell_type="video"), lambda nb, c, o: o.pop("name"),
+                   lambda nb, c, o: o.update(output_type="x"), lambda nb, c, o: o.update(data={}),
+                   lambda nb, c, o: nb["cells"][1].update(outputs=[]),
+                   lambda nb, c, o: nb["metadata"].update(kernelspec={"name": "x"})):
+        broken(change)
+
+
+@test
+def exported_notebooks_are_valid():
+    write("a.lua", STUDY + "-- %% [markdown]\n-- # Text \u00e9\u4e2d\n--\n-- * list\n-- %% [raw]\n-- raw\n"
+          "-- %% an empty one\n\n-- %% odd text\n"
+          "print('\\27[31mred\\27[0m \\255\\254 \\0 end') io.stderr:write('other\\n')\n"
+          "cl.log('logged') cl.metric(1, { a = 0 / 0, b = 1 / 0 })\n"
+          "-- %% fails\nerror('broken \\255')\n-- %% never run\nx = 1\n")
+    v = Viewer()
+    v.call("run", stop_on_error=False)
+    v.idle(30)
+    cleave("export", "a.lua", "-o", "a.ipynb", code=0)
+    text = read("a.ipynb")
+    nb = json.loads(text, parse_constant=lambda c: 1 / 0)  # no NaN, no Infinity
+    same(nbformat.problems(nb), [])
+    kinds = {o["output_type"] for c in nb["cells"] for o in c.get("outputs", [])}
+    assert {"stream", "display_data", "error"} <= kinds, kinds
+    same({c["cell_type"] for c in nb["cells"]}, {"code", "markdown", "raw"})
+    import base64
+    png = [o["data"]["image/png"] for c in nb["cells"] for o in c.get("outputs", [])
+           if "image/png" in o.get("data", {})]
+    assert len(png) >= 3
+    for p in png:
+        same(base64.b64decode(p, validate=True)[:8], b"\x89PNG\r\n\x1a\n")
+    # there and back: the same cells, and a second export of them is the same file
+    cleave("import", "a.ipynb", "-o", "b.lua", code=0)
+    cleave("export", "b.lua", "-o", "b.ipynb", code=0)
+    other = json.load(open("b.ipynb"))
+    same(nbformat.problems(other), [])
+
+    def plain(n):
+        return [(c["cell_type"], "".join(c["source"]), c["metadata"]) for c in n["cells"]]
+    same(plain(other), plain(nb))
+    cleave("import", "b.ipynb", "-o", "c.lua", code=0)
+    same(read("c.lua"), read("b.lua"))
+    # one from elsewhere: ids, attachments, outputs and metadata of others do no harm
+    write("x.ipynb", json.dumps({
+        "nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": {"name": "lua", "display_name": "L"}},
+        "cells": [{"cell_type": "markdown", "id": "A_b-9", "metadata": {"tags": ["t"]},
+                   "attachments": {"x.png": {"image/png": "iVBO"}}, "source": "![x](attachment:x.png)"},
+                  {"cell_type": "code", "id": "z", "metadata": {"collapsed": True}, "execution_count": 7,
+                   "source": ["return 6 * 7"], "outputs": [
+                       {"output_type": "execute_result", "execution_count": 7, "metadata": {},
+                        "data": {"text/html": "<script>alert(1)</script>", "text/plain": ["42"]}}]}]}))
+    cleave("import", "x.ipynb", code=0)
+    same(read("x.lua"), "-- %% [markdown]\n-- ![x](attachment:x.png)\n\n-- %%\nreturn 6 * 7\n")
 
 
 @test

@@ -105,6 +105,7 @@ cl.show(cl.table(rows, {
     .. "scaled: the two chosen among standardised inputs; null: on shuffled images; needed, held_out: stepwise.",
 }), "regressions")
 cl.show(causes.show_regressions(all, r, rows), "regression_figures")
+cl.show(causes.show_chosen(all, r, rows), "stepwise")
 local connectivity = causes.connectivity(all, r)
 if connectivity then cl.show(connectivity, "connectivity") end
 
@@ -112,6 +113,7 @@ if connectivity then cl.show(connectivity, "connectivity") end
 local weight, ci = causes.show_paths(case, ours)
 cl.show(weight, "weight_path")
 cl.show(ci, "ci_correlation")
+cl.show(cl.table(causes.path_rows(case, ours), { columns = { "what", "value" }, title = "The weight path" }), "paths")
 
 -- %% verdicts
 local function mean(key)

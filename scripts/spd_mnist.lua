@@ -110,6 +110,11 @@ local function spread(values) return (values - values:mean { axis = 1, keep = tr
 local left_over = spread(case.extra) / spread(net:activations(mnist.test:range(1, case.x.shape[1]), "fc1.pre"))
 local gallery = parts.gallery(case.V1, case.ci1, 20, "The first layer's components")
 cl.show(gallery, "components")
+cl.show(cl.table(parts.component_rows(case, 20), {
+  columns = { "component", "importance", "density", "digit", "selectivity", "by |a|" },
+  title = "Which digit they are for", caption = "selectivity: largest digit mean of importances over the mean of the "
+    .. "ten (10: one digit only, 1: all alike), the digit it is for; by |a|: the same of activations.",
+}), "selectivity")
 cl.show(parts.samples(case, 20), "samples")
 local means_ci = parts.by_digit(case.ci1, case.labels, 50)
 local heat = parts.heat(means_ci, 20, "Mean importance by digit, first layer")

@@ -210,5 +210,44 @@ function causes.show_paths(case, e)
   return weight, ci, r
 end
 
-causes.number = number
+--- Range, mean size and share of next to nothing of the weight path, and its ten largest entries.
+function causes.path_rows(case, e)
+  local w, size = e.weight, e.weight:abs()
+  local all = { effect = w, se = e.se, path = e.path, rows = e.rows }
+  local top = {}
+  for _, sign in ipairs { 1, -1 } do
+    for _, row in ipairs(causes.strongest(case, all, sign, 10)) do top[#top + 1] = row end
+  end
+  table.sort(top, function(x, y) return math.abs(x.effect) > math.abs(y.effect) end)
+  local list = {}
+  for k = 1, math.min(10, #top) do
+    list[k] = ("%s-%s %+.3f"):format(top[k].input, top[k].output, top[k].effect)
+  end
+  return {
+    { what = "range", value = ("%.3f to %.3f"):format(w:min():item(), w:max():item()) },
+    { what = "mean size", value = number(size:mean():item()) },
+    { what = "share below 0.01", value = number(size:lt(cl.full({ 1 }, 0.01, { dtype = "f64" })):cast("f64")
+      :mean():item()) },
+    { what = "largest", value = table.concat(list, ", ") },
+  }
+end
+
+--- How many outputs each input was chosen for by the stepwise fits, and inputs needed by each output.
+function causes.show_chosen(case, r, rows)
+  local times, from = {}, case.inputs:totable()
+  for _, list in ipairs(r.step.chosen:totable()) do
+    for _, at in ipairs(list) do
+      if at >= 0 then times[at + 1] = (times[at + 1] or 0) + 1 end
+    end
+  end
+  local chosen, needed = { title = "Outputs each input was chosen for" }, {}
+  for i, c in ipairs(from) do chosen[i] = { name = "C" .. c, value = times[i] or 0 } end
+  for j, row in ipairs(rows) do
+    local yes = row.reached == "yes"
+    needed[j] = { name = row.output, value = { yes and row.needed or 0, yes and 0 or row.needed } }
+  end
+  needed.series, needed.title = { "R2 reached", "not reached" }, "Inputs taken, by whether R2 0.9 was reached"
+  return cl.page { cl.bars(needed), cl.bars(chosen) }
+end
+
 return causes

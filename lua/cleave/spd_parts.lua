@@ -178,6 +178,23 @@ function parts.selectivity(means, list)
   return m:max { axis = 1 } / m:mean { axis = 1 }:maximum(cl.full({ 1 }, 1e-12)), m:argmax(1)
 end
 
+--- One row for each of the n components of fc1 with the largest mean importance.
+function parts.component_rows(case, n)
+  local mean = case.ci1:mean { axis = 1 }
+  local order = table.move(parts.order(mean), 1, math.min(n, case.ci1.shape[2]), 1, {})
+  local list = cl.tensor(order, { dtype = "i32" })
+  local index, digit = parts.selectivity(parts.by_digit(case.ci1, case.labels, 50), list)
+  local size = parts.selectivity(parts.by_digit(case.a1:abs(), case.labels, 50), list)
+  local on, rows = case.ci1:gt(cl.full({ 1 }, 0.1)):cast("f32"):mean { axis = 1 }, {}
+  for i, c in ipairs(order) do
+    rows[i] = {
+      component = "C" .. c, importance = mean:at(c + 1), density = on:at(c + 1), digit = digit:at(i),
+      selectivity = index:at(i), ["by |a|"] = size:at(i),
+    }
+  end
+  return rows
+end
+
 --- digit x component heat map of the n components with the largest mean |value|.
 function parts.heat(means, n, title)
   local order = parts.order(means:abs():mean { axis = 1 })

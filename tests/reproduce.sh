@@ -42,6 +42,11 @@ study tensor_stability seeds=5
 for name in tensor_parts tensor_frontier tensor_gauge tensor_planted tensor_regulariser; do study $name; done
 study superposition profile=full
 study toy_superposition profile=full
+study spd_mnist
+spd=$(ls -d "$runs"/*-spd_mnist-* | tail -n 1)
+study causal decomposition="$spd/spd.safetensors" network="$spd/net.safetensors"
+study spd_vs_transcoder decomposition="$spd/spd.safetensors" network="$spd/net.safetensors"
+study spd_mnist profile=published
 
 # judge NAME COMMAND...: whole-program tests that take long or need more than `make test` has
 judge() {

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "figure/clean.h"
 #include "lab/jval.h"
+#include "ui/ansi.h"
 #include "ui/bar.h"
 #include "ui/source.h"
 
@@ -19,6 +20,7 @@ enum {
     HEAD = 16,           /* lines of it that are shown */
     TAIL = 12,
     FULL = 1000,
+    SPANS = 64, /* changes of colour in a line */
     FIGURE_ROWS = 44,
     GROW = 16
 };
@@ -30,6 +32,9 @@ typedef struct Out {
     const CellLook *look;
     const Cell *cell;
     Fold fold;
+    const char *spanned; /* the line that has colours of its own; NULL: none */
+    AnsiSpan span[SPANS];
+    int n_spans;
 } Out;
 
 static Area all(const Out *o)
@@ -44,6 +49,26 @@ static bool need(Out *o, int rows)
     return grid_resize(o->g, o->row + rows + GROW, NULL);
 }
 
+/* A piece of a line in its own colours. */
+static void paint_piece(Out *o, const char *s, size_t n, Look look)
+{
+    Area a = all(o);
+    int col = GUTTER;
+    size_t at = o->spanned ? (size_t)(s - o->spanned) : 0;
+    for (int i = 0; o->spanned && i < o->n_spans && n > 0; i++) {
+        const AnsiSpan *k = &o->span[i];
+        size_t before = k->at > at ? k->at - at : 0;
+        before = before < n ? before : n;
+        col += paint_text(&o->p, a, o->row, col, s, before, look);
+        s += before;
+        at += before;
+        n -= before;
+        if (k->at <= at)
+            look = k->look;
+    }
+    paint_text(&o->p, a, o->row, col, s, n, look);
+}
+
 /* One line of text, wrapped; at most `most` rows. Returns the rows. */
 static int add_text(Out *o, const char *gutter, const char *s, Role role, int most)
 {
@@ -56,7 +81,7 @@ static int add_text(Out *o, const char *gutter, const char *s, Role role, int mo
         if (rows == 0 && gutter[0])
             paint_str(&o->p, all(o), o->row, 2, gutter,
                       role == ROLE_ERROR ? ROLE_ERROR : ROLE_DIM);
-        paint_text(&o->p, all(o), o->row, GUTTER, s, n, paint_look(&o->p, role));
+        paint_piece(o, s, n, paint_look(&o->p, role));
         o->row++;
         rows++;
         s += skip;
@@ -80,7 +105,7 @@ static void add_remark(Out *o, const char *fmt, ...)
 /* --- printed text ----------------------------------------------------------------- */
 
 /* The visible part of each line goes to `to`, NUL-terminated. */
-static int split(char *text, size_t n, const char **line, int max)
+static int split(char *text, size_t n, char **line, int max)
 {
     int count = 0;
     char *s = text, *end = text + n;
@@ -103,17 +128,21 @@ static int split(char *text, size_t n, const char **line, int max)
     return count;
 }
 
-static void put_lines(Out *o, const char **line, int n)
+static void put_lines(Out *o, char **line, int n)
 {
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
+        o->n_spans = ansi_take(line[i], o->span, SPANS);
+        o->spanned = o->n_spans > 0 ? line[i] : NULL;
         add_text(o, "", line[i], ROLE_TEXT, o->fold == FOLD_FULL ? 50 : 8);
+    }
+    o->spanned = NULL;
 }
 
 /* A text of which both ends fit into what is read at once. */
 static void short_text(Out *o, char *text, size_t n)
 {
     int most = o->fold == FOLD_FULL ? FULL : HEAD + TAIL;
-    const char **line = mem_array(n + 1, sizeof *line, NULL);
+    char **line = mem_array(n + 1, sizeof *line, NULL);
     if (!line)
         return;
     int count = split(text, n, line, (int)n + 1);
@@ -166,7 +195,7 @@ static void long_text(Out *o, const json_t *ev)
     int64_t lines = jval_get_int(ev, "lines", -1);
     char *head, *tail = NULL;
     size_t n_head, n_tail;
-    const char *line[HEAD + TAIL + 1];
+    char *line[HEAD + TAIL + 1];
     if (!jreader_out(o->look->reader, o->cell->id, from, READ_MAX, &head, &n_head,
                      NULL))
         return;

@@ -10,6 +10,7 @@
 #include "figure/clean.h"
 #include "lab/jval.h"
 #include "ui/act.h"
+#include "ui/ansi.h"
 #include "ui/find.h"
 
 enum {
@@ -105,6 +106,7 @@ static void add(Log *g, const char *s, size_t n, double t, int cell, Role role)
         return;
     memcpy(copy, s, n);
     copy[n] = '\0';
+    ansi_take(copy, NULL, 0);
     if (g->n == KEEP) {
         mem_free(g->line[g->first].text);
         g->line[g->first].text = NULL;

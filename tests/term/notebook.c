@@ -173,6 +173,42 @@ static void hostile_text(void)
     term_close(&t);
 }
 
+/* The colour of the first cell of a text on the screen; -1: it is not there or has none. */
+static int colour_of(const char *text)
+{
+    char line[4096];
+    for (int r = 0; r < t.rows; r++) {
+        row_text(&t, r, line, sizeof line);
+        char *at = strstr(line, text);
+        if (!at || strstr(line, "print"))
+            continue;
+        *at = '\0'; /* columns before it: gutters may have wide bytes */
+        int col = 0;
+        for (const char *s = line; *s; s++)
+            col += ((unsigned char)*s & 0xC0) != 0x80;
+        VTermScreenCell cell;
+        vterm_screen_get_cell(t.screen, (VTermPos){r, col}, &cell);
+        return VTERM_COLOR_IS_INDEXED(&cell.fg) ? cell.fg.indexed.idx : -1;
+    }
+    return -1;
+}
+
+static void colours_in_output(void)
+{
+    put_file("colour.lua",
+             "print('\\27[38;5;203mcoral\\27[0m white \\27[8mhidden\\27[0m')\n");
+    term_open(&t, 24, 80, &usual, "colour.lua");
+    term_wait(&t, "?:keys");
+    term_send(&t, "r");
+    ok(term_wait(&t, "coral white hidden"),
+       "colours leave the text, hidden text is shown");
+    term_settle(&t);
+    ok(colour_of("coral") == 203, "and are shown (%d)", colour_of("coral"));
+    term_send(&t, "q");
+    term_ended(&t, 5);
+    term_close(&t);
+}
+
 /* Another cell floods, another viewer is stopped: keys are echoed as before. */
 static void floods(void)
 {
@@ -232,6 +268,7 @@ int main(int argc, char **argv)
     hangs_up();
     resizes();
     hostile_text();
+    colours_in_output();
     floods();
     printf("1..%d\n", n_tests);
     return n_failed > 0;

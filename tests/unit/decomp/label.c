@@ -305,7 +305,7 @@ static void denoising_keeps_the_largest(void **state)
     (void)state;
     Err err = {0};
     Case k = case_random(7, 2, 4, 5, 12, 4);
-    Dictionary all, few;
+    Dictionary all, few, none;
     Tensor q;
     assert_ok(dict_denoise(&k.d, 12, &all, &err), err);
     for (int64_t c = 0; c < 2; c++) {
@@ -327,7 +327,7 @@ static void denoising_keeps_the_largest(void **state)
             n += fabs(t_at(&q, side * PIXELS + i)) > 1e-6;
         assert_int_equal(n, 9);
     }
-    assert_false(dict_denoise(&d, 0, &few, &err));
+    assert_false(dict_denoise(&d, 0, &none, &err));
     assert_has(err.msg, "at least one pixel");
     tensor_release(&q);
     tensor_release(&two);

@@ -99,6 +99,19 @@ bool sae_has_theta(const Sae *s);
  * on the scale (top-k of any kind). */
 bool sae_fold(Sae *s, Err *err);
 
+/* For readers of other files: an autoencoder of these settings without examples, every
+ * parameter at its start, inputs and targets as they are unless an example normalises
+ * them. ERR_OPTION: settings that do not fit. */
+Sae *sae_blank(const SaeCfg *cfg, int64_t D, int64_t O, bool own_target, Err *err);
+bool sae_is_transcoder(const Sae *s);
+/* Scale of data sets, f32 [D] and [O]: x' = (x - shift) gain. NULL for targets: those of
+ * inputs. */
+typedef struct SaeScale {
+    const float *shift_in, *gain_in, *shift_out, *gain_out;
+} SaeScale;
+SaeScale sae_scale(const Sae *s);
+float *sae_theta_data(Sae *s); /* [M], whether the activation has thresholds or not */
+
 /* safetensors: parameters, thresholds, normalisation, settings as metadata. */
 bool sae_save(const Sae *s, const char *path, Err *err);
 /* What sae_save() wrote, to be used, not trained on: it has no examples. Errors name

@@ -102,15 +102,20 @@ static bool read_shape(Sae *s, const TensorSet *set, Err *err)
     return true;
 }
 
+static bool make_tensors(Sae *s, Err *err)
+{
+    return sae_make_params(s, err) && sae_make_states(s, err) &&
+           tensor_zeros(F32, 1, &s->D, &s->shift_in, err) &&
+           tensor_full(F32, 1, &s->D, 1, &s->gain_in, err) &&
+           tensor_zeros(F32, 1, &s->O, &s->shift_out, err) &&
+           tensor_full(F32, 1, &s->O, 1, &s->gain_out, err);
+}
+
 static bool read_tensors(Sae *s, const TensorSet *set, Err *err)
 {
     Own own[N_OWN];
     own_tensors(s, own);
-    bool ok = sae_make_params(s, err) && sae_make_states(s, err) &&
-              tensor_zeros(F32, 1, &s->D, &s->shift_in, err) &&
-              tensor_zeros(F32, 1, &s->D, &s->gain_in, err) &&
-              tensor_zeros(F32, 1, &s->O, &s->shift_out, err) &&
-              tensor_zeros(F32, 1, &s->O, &s->gain_out, err);
+    bool ok = make_tensors(s, err);
     for (int i = 0; ok && i < tset_count(s->params); i++) {
         Tensor to = *tset_at(s->params, i);
         ok = take(set, tset_name(s->params, i), &to, err);
@@ -120,10 +125,9 @@ static bool read_tensors(Sae *s, const TensorSet *set, Err *err)
     return ok;
 }
 
-static bool read_all(Sae *s, const TensorSet *set, Err *err)
+/* cfg, D, O, M and own_target are set. */
+static bool settle(Sae *s, Err *err)
 {
-    if (!read_settings(set, &s->cfg, err) || !read_shape(s, set, err))
-        return false;
     s->act = sae_act(s->cfg.activation);
     s->norm = sae_norm_kind(s->cfg.normalise);
     if ((s->act->flags & ACT_K) && s->cfg.k > (double)s->M)
@@ -131,7 +135,45 @@ static bool read_all(Sae *s, const TensorSet *set, Err *err)
                        (long long)s->M);
     if (s->norm == NORM_STANDARDISE && (s->own_target || s->D < 2))
         return err_set(err, ERR_FORMAT, "its normalisation does not fit its shape");
-    return read_tensors(s, set, err);
+    return true;
+}
+
+static bool read_all(Sae *s, const TensorSet *set, Err *err)
+{
+    return read_settings(set, &s->cfg, err) && read_shape(s, set, err) &&
+           settle(s, err) && read_tensors(s, set, err);
+}
+
+Sae *sae_blank(const SaeCfg *cfg, int64_t D, int64_t O, bool own_target, Err *err)
+{
+    Sae *s = mem_zalloc(sizeof *s, err);
+    if (!s)
+        return NULL;
+    s->cfg = *cfg;
+    s->M = cfg->latents;
+    s->D = D;
+    s->O = O;
+    s->own_target = own_target;
+    if (settle(s, err) && make_tensors(s, err))
+        return s;
+    sae_free(s);
+    return NULL;
+}
+
+bool sae_is_transcoder(const Sae *s)
+{
+    return s->own_target;
+}
+
+SaeScale sae_scale(const Sae *s)
+{
+    return (SaeScale){s->shift_in.data, s->gain_in.data, s->shift_out.data,
+                      s->gain_out.data};
+}
+
+float *sae_theta_data(Sae *s)
+{
+    return s->theta.data;
 }
 
 Sae *sae_load(const char *path, Err *err)

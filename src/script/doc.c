@@ -29,6 +29,8 @@ extern const LbFn lb_spd_fns[], lb_toy_fns[];
 extern const size_t lb_n_spd_fns, lb_n_toy_fns;
 extern const LbFn lb_attributes_fns[];
 extern const size_t lb_n_attributes_fns;
+extern const LbFn lb_sae_more_fns[];
+extern const size_t lb_n_sae_more_fns;
 extern const LbFn lb_logit_fns[];
 extern const size_t lb_n_logit_fns;
 
@@ -47,6 +49,7 @@ static const struct {
     { "decompositions: one component", lb_parts_fns, &lb_n_parts_fns },
     { "decompositions: the gauge dial", lb_dial_fns, &lb_n_dial_fns },
     { "sparse autoencoders", lb_sae_fns, &lb_n_sae_fns },
+    { "sparse autoencoders: several, files, matching", lb_sae_more_fns, &lb_n_sae_more_fns },
     { "stochastic parameter decomposition", lb_spd_fns, &lb_n_spd_fns },
     { "networks whose mechanisms are known", lb_toy_fns, &lb_n_toy_fns },
     { "attributes, and maps of components", lb_attributes_fns, &lb_n_attributes_fns },

@@ -107,6 +107,8 @@ void lb_push_sym(lua_State *L, Trace *t, Val v);
 Figure **lb_push_figure(lua_State *L);
 /* Counts C bytes and runs Lua's collector when enough is new; call after making tensors. */
 void lb_pace(lua_State *L);
+/* A line of the run's log, as cl.log writes it; nothing without a run. */
+void lb_log(lua_State *L, const char *text, size_t n);
 /* After ERR_MEMORY: a full collection; true when it freed something worth a second try. */
 bool lb_relieve(lua_State *L);
 /* Registers a class: metatable with __gc, __close, __name, __index = methods. */

@@ -15,6 +15,8 @@ typedef struct LSae {
 
 LSae *lb_check_sae(lua_State *L, int arg);
 LSae *lb_push_sae(lua_State *L); /* empty; fill ->s */
+/* Logs what is to be known of it on its own first examples (sae_warnings). */
+void lb_sae_warn(lua_State *L, LSae *s);
 /* The tensor at arg as contiguous f32, pushed. `what` starts errors. */
 Tensor *lb_push_f32(lua_State *L, int arg, const char *what);
 /* Takes a tensor out of the options at arg and pushes it; NULL (and nil) if absent. */

@@ -186,15 +186,20 @@ static int cl_config(lua_State *L)
 
 /* --- speaking --------------------------------------------------------------------- */
 
-static int cl_log(lua_State *L)
+void lb_log(lua_State *L, const char *text, size_t n)
 {
     Lb *lb = lb_of(L);
     Err err;
-    size_t n;
-    const char *text = luaL_tolstring(L, 1, &n);
     if (lb->run && !journal_event(run_journal(lb->run), "log",
                                   json_pack("{s:o}", "text", jval_text(text, n)), &err))
-        return lb_raise(L, &err);
+        lb_raise(L, &err);
+}
+
+static int cl_log(lua_State *L)
+{
+    size_t n;
+    const char *text = luaL_tolstring(L, 1, &n);
+    lb_log(L, text, n);
     return 0;
 }
 

@@ -47,6 +47,10 @@ bool torch_load(const char *path, TensorSet **out, Err *err);
 bool torch_parse(const void *data, size_t n, const char *name, TensorSet **out,
                  Err *err);
 
+/* A dictionary of tensors as torch.save() writes it; equal sets give equal bytes.
+ * Metadata is not written. */
+bool torch_save(const char *path, const TensorSet *s, Err *err);
+
 /* A table of numbers, f32 or f64 [N,C], one line a row, fields between `sep` (',' or
  * '\t') and perhaps in double quotes; nan and inf are numbers. A first line with a
  * field that is no number names the columns: *names (NULL: not wanted) becomes C texts,

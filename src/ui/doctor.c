@@ -13,6 +13,7 @@
 #include "base/kern.h"
 #include "base/mem.h"
 #include "data/dataset.h"
+#include "kernel/linger.h"
 #include "kernel/version.h"
 #include "tensor/blas.h"
 #include "tensor/lapack.h"
@@ -164,6 +165,16 @@ static bool check_cholesky(Str *say)
     return ok && worst < 1e-9;
 }
 
+static bool check_logout(Str *say)
+{
+    char why[300];
+    if (linger_process(getpid(), why, sizeof why))
+        str_add(say, "a session that is started here outlives your logout");
+    else
+        str_addf(say, "a session that is started here: %s", why);
+    return true; /* how the machine is meant to be */
+}
+
 static const struct {
     const char *name;
     bool (*check)(Str *say);
@@ -176,6 +187,7 @@ static const struct {
     {"data",     check_data    },
     {"multiply", check_gemm    },
     {"factor",   check_cholesky},
+    {"logout",   check_logout  },
 };
 
 /* One line of the list, wrapped at words under its text. */

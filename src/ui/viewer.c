@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "kernel/linger.h"
 #include "ui/link.h"
 #include "ui/screen.h"
 #include "ui/term.h"
@@ -317,6 +318,9 @@ static void say_goodbye(const Viewer *v)
     else
         printf("The session of %s goes on; come back with: cleave attach %s\n",
                v->ui->port.session, v->ui->port.session);
+    char why[300];
+    if (!v->ui->lost && !linger_process(client_pid(v->link.client), why, sizeof why))
+        printf("But %s.\n", why);
 }
 
 const char *viewer_hindrance(const PrintStyle *style)

@@ -341,7 +341,7 @@ static void means_of_classes(void **state)
 {
     (void)state;
     Err err = {0};
-    Tensor x = quarters(8, F32, 7, 5), label = t_make(I32, 1, DIMS(7)), out;
+    Tensor x = quarters(8, F32, 7, 5), label = t_make(I32, 1, DIMS(7)), out, none;
     for (int i = 0; i < 7; i++)
         ((int32_t *)label.data)[i] = i % 2;
     assert_ok(class_means(&x, &label, 3, &out, &err), err);
@@ -350,7 +350,7 @@ static void means_of_classes(void **state)
         assert_near(t_at(&out, 5 + i), odd, 1e-6);
         assert_near(t_at(&out, 10 + i), 0, 0);
     }
-    assert_false(class_means(&x, &x, 3, &out, &err));
+    assert_false(class_means(&x, &x, 3, &none, &err));
     tensor_release(&x);
     tensor_release(&label);
     tensor_release(&out);

@@ -61,6 +61,8 @@ ACT(plot_log); ACT(plot_smooth); ACT(plot_left); ACT(plot_right); ACT(plot_next)
 ACT(plot_previous); ACT(plot_wider); ACT(plot_narrower); ACT(plot_export);
 ACT(runs_sort_next); ACT(runs_sort_previous); ACT(runs_reverse); ACT(runs_mark);
 ACT(runs_open); ACT(runs_compare); ACT(runs_only_marked); ACT(runs_refresh);
+ACT(runs_column_left); ACT(runs_column_right); ACT(runs_hide); ACT(runs_unhide);
+ACT(runs_mark_all); ACT(plot_band);
 #undef ACT
 // clang-format on
 #endif

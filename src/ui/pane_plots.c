@@ -29,8 +29,8 @@ typedef struct Plots {
     int n;
     int at; /* metric shown, among the names */
     char name[64];
-    bool log;
-    int smooth; /* index of smoothing[] */
+    bool log, band; /* band: marked runs that differ by their seed as one */
+    int smooth;     /* index of smoothing[] */
     bool cursor_on;
     double cursor;   /* 0..1 of the range shown */
     double from, to; /* share of all steps shown */
@@ -223,8 +223,10 @@ static void range(Lines *l, const double *step, size_t n)
     l->hi = fmax(l->hi, step[n - 1]);
 }
 
+/* lo and hi: a band about the values, or NULL. */
 static void add_line(Lines *l, const char *name, const double *step,
-                     const double *value, size_t n, Err *err)
+                     const double *value, const double *lo, const double *hi, size_t n,
+                     Err *err)
 {
     double from = l->lo + l->p->from * (l->hi - l->lo);
     double to = l->lo + l->p->to * (l->hi - l->lo);
@@ -235,14 +237,19 @@ static void add_line(Lines *l, const char *name, const double *step,
         b--;
     a -= a > 0; /* the line goes on to the edge */
     b += b < n;
-    double *y = mem_array(n > 0 ? n : 1, sizeof *y, err);
+    double *y = mem_array(n > 0 ? 3 * n : 1, sizeof *y, err);
     if (!y || b <= a) {
         mem_free(y);
         return;
     }
-    smooth(value, y, (int)n, smoothing[l->p->smooth]);
-    figure_add_series(l->f, name, MARK_LINE, (int)(b - a), step + a, y + a, NULL, NULL,
-                      err);
+    double keep = smoothing[l->p->smooth], *low = y + n, *high = y + 2 * n;
+    smooth(value, y, (int)n, keep);
+    if (lo) {
+        smooth(lo, low, (int)n, keep);
+        smooth(hi, high, (int)n, keep);
+    }
+    figure_add_series(l->f, name, MARK_LINE, (int)(b - a), step + a, y + a,
+                      lo ? low + a : NULL, lo ? high + a : NULL, err);
     if (l->p->cursor_on) {
         size_t k = a;
         while (k + 1 < b && fabs(step[k + 1] - l->at) <= fabs(step[k] - l->at))
@@ -252,6 +259,40 @@ static void add_line(Lines *l, const char *name, const double *step,
         str_addf(&l->words, "  %s %s", name, number);
     }
     mem_free(y);
+}
+
+static bool same_group(const MarkedRun *a, const MarkedRun *b)
+{
+    return a->group && b->group && strcmp(a->group, b->group) == 0;
+}
+
+/* Marked runs that differ by their seed: mean and 95 % interval of the mean. */
+static void each_band(const Ui *u, Lines *l, const char *metric, bool draw_them,
+                      Err *err)
+{
+    Curves of[MAX_TRACKS];
+    int n = runs_n_marked(u);
+    for (int i = 0; i < n; i++) {
+        const MarkedRun *m = runs_marked(u, i);
+        bool first = true;
+        size_t runs = 0, points = 0;
+        for (int k = 0; k < i; k++)
+            first = first && !same_group(m, runs_marked(u, k));
+        for (int k = i; first && k < n && runs < MAX_TRACKS; k++) {
+            if (k == i || same_group(m, runs_marked(u, k)))
+                of[runs++] = *runs_marked(u, k)->curves;
+        }
+        double *v = first ? runs_band(of, runs, metric, &points, err) : NULL;
+        char name[64];
+        snprintf(name, sizeof name, runs > 1 ? "%s and %zu more" : "%s", m->label,
+                 runs - 1);
+        if (v && points > 0 && draw_them)
+            add_line(l, name, v, v + points, v + 2 * points, v + 3 * points, points,
+                     err);
+        else if (v)
+            range(l, v, points);
+        mem_free(v);
+    }
 }
 
 static void each_line(const Ui *u, Lines *l, const char *metric, bool draw_them,
@@ -266,10 +307,14 @@ static void each_line(const Ui *u, Lines *l, const char *metric, bool draw_them,
                 continue;
             snprintf(name, sizeof name, part == 0 ? "now" : "%d before", part);
             if (draw_them)
-                add_line(l, name, t->step, t->value, (size_t)t->n, err);
+                add_line(l, name, t->step, t->value, NULL, NULL, (size_t)t->n, err);
             else
                 range(l, t->step, (size_t)t->n);
         }
+    if (p->band) {
+        each_band(u, l, metric, draw_them, err);
+        return;
+    }
     for (int i = 0; i < runs_n_marked(u); i++) {
         const MarkedRun *m = runs_marked(u, i);
         for (size_t k = 0; k < m->curves->n; k++) {
@@ -277,7 +322,7 @@ static void each_line(const Ui *u, Lines *l, const char *metric, bool draw_them,
             if (strcmp(c->name, metric) != 0)
                 continue;
             if (draw_them)
-                add_line(l, m->label, c->step, c->value, c->n, err);
+                add_line(l, m->label, c->step, c->value, NULL, NULL, c->n, err);
             else
                 range(l, c->step, c->n);
         }
@@ -349,6 +394,8 @@ static void title(Ui *u, Str *out)
     str_addf(out, "%s  %d/%d", metric, p->at + 1, names.n);
     if (p->log)
         str_add(out, "  log");
+    if (p->band)
+        str_add(out, "  mean over seeds");
     if (p->smooth)
         str_addf(out, "  smooth %.4g", smoothing[p->smooth]);
 }
@@ -402,6 +449,16 @@ void act_plot_smooth(Ui *u, const char *arg)
     (void)arg;
     Plots *p = state_of(u);
     p->smooth = (p->smooth + 1) % (int)ARRAY_LEN(smoothing);
+}
+
+void act_plot_band(Ui *u, const char *arg)
+{
+    Plots *p = state_of(u);
+    (void)arg;
+    p->band = !p->band;
+    ui_say(u, ROLE_DIM,
+           p->band ? "marked runs that differ by their seed only: mean, 95 %% interval"
+                   : "every marked run for itself");
 }
 
 void act_plot_left(Ui *u, const char *arg)
@@ -492,4 +549,5 @@ const PaneRow pane_plots = {
     .select = pick,
     .find = find,
     .copy = copy,
+    .shown = runs_keep_up,
 };

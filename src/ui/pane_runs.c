@@ -18,15 +18,18 @@
 #include "ui/runs.h"
 #include "ui/science.h"
 
-enum { MAX_MARKED = 7, MAX_TERMS = 16, COL_MAX = 24 };
+enum { MAX_MARKED = 20, MAX_TERMS = 16, COL_MAX = 24, MAX_COLUMNS = 64 };
 
 typedef struct RunsPane {
     char root[PATH_MAX];
-    Runs runs;    /* sorted, filtered */
-    size_t all;   /* before the filter */
-    json_t *keys; /* columns */
-    int sort;     /* column, -1: by start */
-    bool down;    /* the largest first */
+    Runs runs;              /* sorted, filtered */
+    size_t all;             /* before the filter */
+    json_t *keys;           /* columns */
+    json_t *order, *hidden; /* names of columns as the user wants them; NULL: no wish */
+    int left;               /* first column on the screen */
+    int sort;               /* column, -1: by start */
+    char sort_key[128];     /* its name, "" by start */
+    bool down;              /* the largest first */
     int sel, top, rows;
     char *filter;
     MarkedRun mark[MAX_MARKED];
@@ -60,6 +63,7 @@ static void drop_mark(RunsPane *r, int i)
     runs_curves_done(r->mark[i].curves);
     mem_free(r->mark[i].curves);
     mem_free(r->mark[i].dir);
+    mem_free(r->mark[i].group);
     memmove(&r->mark[i], &r->mark[i + 1],
             (size_t)(--r->n_marked - i) * sizeof *r->mark);
 }
@@ -73,6 +77,8 @@ static void destroy(void *state)
         drop_mark(r, r->n_marked - 1);
     runs_close(&r->runs);
     json_decref(r->keys);
+    json_decref(r->order);
+    json_decref(r->hidden);
     mem_free(r->filter);
     if (r->notify >= 0)
         close(r->notify);
@@ -129,15 +135,69 @@ static bool apply_filter(RunsPane *r, Err *err)
     return ok;
 }
 
+/* The name and all settings but the seed. */
+static char *group_of(const RunRow *row)
+{
+    const json_t *name = runs_value(row, "run.name");
+    json_t *settings = json_copy(json_object_get(row->info, "settings"));
+    Str t;
+    str_init(&t);
+    str_addf(&t, "%s ", json_is_string(name) ? json_string_value(name) : "");
+    json_object_del(settings, "seed");
+    if (settings)
+        jval_dump(settings, 0, &t, NULL);
+    json_decref(settings);
+    char *copy = t.oom ? NULL : mem_strdup(t.s, NULL);
+    str_done(&t);
+    return copy;
+}
+
 static void read_curves(MarkedRun *m)
 {
     RunRow row;
     if (!runs_read(m->dir, &row, NULL))
         return;
+    mem_free(m->group);
+    m->group = group_of(&row);
     runs_curves_done(m->curves);
     *m->curves = (Curves){0};
     runs_curves(&row, m->curves, NULL);
     runs_row_done(&row);
+}
+
+/* --- columns ---------------------------------------------------------------------- */
+
+static int column_of(const json_t *list, const char *key)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (strcmp(json_string_value(json_array_get(list, i)), key) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+/* Those that the runs have, in the order and without those that the user chose. */
+static void arrange_columns(RunsPane *r)
+{
+    json_t *out = json_array(), *v;
+    size_t i;
+    json_array_foreach(r->order, i, v)
+    {
+        const char *key = json_string_value(v);
+        if (column_of(r->keys, key) >= 0 && !json_object_get(r->hidden, key))
+            json_array_append(out, v);
+    }
+    json_array_foreach(r->keys, i, v)
+    {
+        const char *key = json_string_value(v);
+        if (column_of(r->order, key) < 0 && !json_object_get(r->hidden, key))
+            json_array_append(out, v);
+    }
+    if (out) {
+        json_decref(r->keys);
+        r->keys = out;
+    }
+    r->sort = r->sort_key[0] ? column_of(r->keys, r->sort_key) : -1;
 }
 
 static void read_runs(Ui *u)
@@ -162,6 +222,7 @@ static void read_runs(Ui *u)
     json_decref(r->keys);
     RunsOptions opt = {.columns = ""};
     r->keys = ok ? runs_columns(&r->runs, &opt) : NULL;
+    arrange_columns(r);
     if (ok && r->filter)
         ok = apply_filter(r, &err);
     if (ok && r->sort >= 0 && r->sort < (int)json_array_size(r->keys)) {
@@ -219,6 +280,14 @@ static void shown(Ui *u)
         read_runs(u);
 }
 
+void runs_keep_up(Ui *u)
+{
+    RunsPane *r = state_of(u);
+    if (r->n_marked > 0 && r->live && u->now - r->looked >= 1 &&
+        !ui_pane_visible(u, PANE_RUNS))
+        read_runs(u);
+}
+
 static void event(Ui *u, const json_t *ev)
 {
     const char *kind = jval_get(ev, "ev", "");
@@ -267,7 +336,8 @@ static void draw_row(Ui *u, Area a, int line, size_t i, const int *width, int n)
     if (mark >= 0)
         paint_str(&u->paint, a, line, 0, "*", ROLE_SELECT);
     for (int k = 0; k < n; k++) {
-        const char *key = json_string_value(json_array_get(r->keys, (size_t)k));
+        const char *key =
+            json_string_value(json_array_get(r->keys, (size_t)(r->left + k)));
         const json_t *v = runs_value(row, key);
         runs_cell(row, key, true, &t);
         Role role = strcmp(key, "state") == 0 ? state_role(row->state) : ROLE_TEXT;
@@ -280,10 +350,47 @@ static void draw_row(Ui *u, Area a, int line, size_t i, const int *width, int n)
     str_done(&t);
 }
 
+/* Heads of the columns that fit, from r->left on: further right when the one that is
+ * sorted by would not be seen. Returns how many. */
+static int draw_heads(Ui *u, Area a, int *width)
+{
+    RunsPane *r = state_of(u);
+    int all = (int)json_array_size(r->keys), n, col;
+    r->left = r->left < all ? r->left : 0;
+    r->left = r->sort >= 0 && r->sort < r->left ? r->sort : r->left;
+    for (;; r->left++) {
+        col = 2;
+        for (n = 0; r->left + n < all && n < MAX_COLUMNS; n++) {
+            width[n] = column_width(r, (size_t)(r->left + n));
+            if (col + width[n] > a.cols)
+                break;
+            col += width[n] + 2;
+        }
+        if (r->sort < r->left + n || n == 0 || r->left >= r->sort)
+            break;
+    }
+    col = 2;
+    for (int k = 0; k < n; col += width[k++] + 2) {
+        char head[80];
+        bool sorted = r->sort == r->left + k;
+        const char *key =
+            json_string_value(json_array_get(r->keys, (size_t)(r->left + k)));
+        snprintf(head, sizeof head, "%s%s", strcmp(key, "number") == 0 ? "#" : key,
+                 !sorted   ? ""
+                 : r->down ? "v"
+                           : "^");
+        paint_cut(&u->paint, a, 0, col, head, width[k],
+                  sorted ? ROLE_STRONG : ROLE_DIM);
+    }
+    if (r->left > 0)
+        paint_str(&u->paint, a, 0, 0, "<", ROLE_DIM);
+    return n;
+}
+
 static void draw(Ui *u, Area a, bool focus)
 {
     RunsPane *r = state_of(u);
-    int width[64], n = 0, col = 2, line = 1;
+    int width[MAX_COLUMNS], n, line = 1;
     if (!r->read)
         read_runs(u);
     r->rows = a.rows - 1;
@@ -302,18 +409,7 @@ static void draw(Ui *u, Area a, bool focus)
         str_done(&t);
         return;
     }
-    for (size_t k = 0; k < json_array_size(r->keys) && n < 64; k++) {
-        width[n] = column_width(r, k);
-        if (col + width[n] > a.cols)
-            break;
-        const char *key = json_string_value(json_array_get(r->keys, k));
-        char head[80];
-        snprintf(head, sizeof head, "%s%s", strcmp(key, "number") == 0 ? "#" : key,
-                 r->sort == (int)k ? r->down ? "v" : "^" : "");
-        paint_cut(&u->paint, a, 0, col, head, width[n],
-                  r->sort == (int)k ? ROLE_STRONG : ROLE_DIM);
-        col += width[n++] + 2;
-    }
+    n = draw_heads(u, a, width);
     r->sel = r->sel >= (int)r->runs.n ? (int)r->runs.n - 1 : r->sel;
     if (r->sel < r->top)
         r->top = r->sel;
@@ -373,6 +469,76 @@ static void sort_by(Ui *u, int step)
     if (n == 0)
         return;
     r->sort = (r->sort + 1 + step + n + 1) % (n + 1) - 1;
+    text_copy(
+        r->sort_key, sizeof r->sort_key,
+        r->sort < 0 ? "" : json_string_value(json_array_get(r->keys, (size_t)r->sort)));
+    if (r->sort < 0)
+        r->left = 0;
+    read_runs(u);
+}
+
+/* The columns as they stand are the order from now on. */
+static bool keep_order(Ui *u)
+{
+    RunsPane *r = state_of(u);
+    if (r->sort < 0) {
+        ui_say(u, ROLE_DIM, "] chooses a column first: the one that is sorted by");
+        return false;
+    }
+    json_decref(r->order);
+    r->order = json_copy(r->keys);
+    return r->order != NULL;
+}
+
+static void move_column(Ui *u, int by)
+{
+    RunsPane *r = state_of(u);
+    if (!keep_order(u))
+        return;
+    size_t from = (size_t)r->sort, to = from + (size_t)by;
+    if (r->sort + by < 0 || to >= json_array_size(r->order))
+        return;
+    json_t *v = json_incref(json_array_get(r->order, from));
+    json_array_remove(r->order, from);
+    json_array_insert_new(r->order, to, v);
+    read_runs(u);
+}
+
+void act_runs_column_left(Ui *u, const char *arg)
+{
+    (void)arg;
+    move_column(u, -1);
+}
+
+void act_runs_column_right(Ui *u, const char *arg)
+{
+    (void)arg;
+    move_column(u, 1);
+}
+
+/* The column that is sorted by goes; the order of the rows stays until the next key. */
+void act_runs_hide(Ui *u, const char *arg)
+{
+    RunsPane *r = state_of(u);
+    (void)arg;
+    if (!keep_order(u))
+        return;
+    if (!r->hidden)
+        r->hidden = json_object();
+    jval_set(r->hidden, r->sort_key, json_true());
+    ui_say(u, ROLE_DIM, "%s is hidden; U shows all columns", r->sort_key);
+    int next = r->sort + 1 < (int)json_array_size(r->keys) ? r->sort + 1 : r->sort - 1;
+    text_copy(r->sort_key, sizeof r->sort_key,
+              next < 0 ? "" : json_string_value(json_array_get(r->keys, (size_t)next)));
+    read_runs(u);
+}
+
+void act_runs_unhide(Ui *u, const char *arg)
+{
+    RunsPane *r = state_of(u);
+    (void)arg;
+    json_decref(r->hidden);
+    r->hidden = NULL;
     read_runs(u);
 }
 
@@ -408,6 +574,27 @@ void act_runs_refresh(Ui *u, const char *arg)
     ui_focus(u, PANE_RUNS);
 }
 
+static bool add_mark(Ui *u, const RunRow *row)
+{
+    RunsPane *r = state_of(u);
+    if (r->n_marked == MAX_MARKED) {
+        ui_say(u, ROLE_WARN, "at most %d runs can be marked", MAX_MARKED);
+        return false;
+    }
+    MarkedRun *m = &r->mark[r->n_marked];
+    *m = (MarkedRun){.dir = mem_strdup(row->dir, NULL),
+                     .curves = mem_zalloc(sizeof(Curves), NULL)};
+    if (!m->dir || !m->curves) {
+        mem_free(m->dir);
+        mem_free(m->curves);
+        return false;
+    }
+    snprintf(m->label, sizeof m->label, "run %d", row->number);
+    r->n_marked++;
+    read_curves(m);
+    return true;
+}
+
 void act_runs_mark(Ui *u, const char *arg)
 {
     RunsPane *r = state_of(u);
@@ -416,25 +603,28 @@ void act_runs_mark(Ui *u, const char *arg)
     if (!row)
         return;
     int at = find_mark(r, row->dir);
-    if (at >= 0) {
+    if (at >= 0)
         drop_mark(r, at);
-    } else if (r->n_marked == MAX_MARKED) {
-        ui_say(u, ROLE_WARN, "at most %d runs can be marked", MAX_MARKED);
+    else if (!add_mark(u, row))
         return;
-    } else {
-        MarkedRun *m = &r->mark[r->n_marked];
-        *m = (MarkedRun){.dir = mem_strdup(row->dir, NULL),
-                         .curves = mem_zalloc(sizeof(Curves), NULL)};
-        if (!m->dir || !m->curves) {
-            mem_free(m->dir);
-            mem_free(m->curves);
-            return;
-        }
-        snprintf(m->label, sizeof m->label, "run %d", row->number);
-        r->n_marked++;
-        read_curves(m);
-    }
     move(u, 1);
+}
+
+/* Those that the filter leaves; when all of them are marked, none. */
+void act_runs_mark_all(Ui *u, const char *arg)
+{
+    RunsPane *r = state_of(u);
+    bool all = true, room = true;
+    (void)arg;
+    for (size_t i = 0; i < r->runs.n; i++)
+        all = all && find_mark(r, r->runs.row[i].dir) >= 0;
+    while (all && r->n_marked > 0)
+        drop_mark(r, r->n_marked - 1);
+    r->only_marked = r->only_marked && !all;
+    for (size_t i = 0; !all && room && i < r->runs.n; i++) {
+        if (find_mark(r, r->runs.row[i].dir) < 0)
+            room = add_mark(u, &r->runs.row[i]);
+    }
 }
 
 void act_runs_only_marked(Ui *u, const char *arg)

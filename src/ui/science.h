@@ -7,10 +7,13 @@
 typedef struct MarkedRun {
     char *dir;
     char label[24];
+    char *group; /* name and settings without the seed: runs that differ by chance */
     Curves *curves;
 } MarkedRun;
 int runs_n_marked(const Ui *u);
 const MarkedRun *runs_marked(const Ui *u, int i);
+/* Reads runs and marked curves again when one of them may have gone on. */
+void runs_keep_up(Ui *u);
 /* Adds a run's pictures to the images pane; how many. */
 int images_of_run(Ui *u, const char *dir);
 bool plots_any(const Ui *u);

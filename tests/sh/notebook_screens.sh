@@ -25,13 +25,13 @@ play() {
   if [ -n "${UPDATE:-}" ]; then cp "$scratch/$screen.txt" "$golden/"; fi
   diff "$golden/$screen.txt" "$scratch/$screen.txt"
 }
-for script in panes edit parts; do
+for script in panes edit parts runs; do
   check "$script, 80 x 24, ASCII" play $script 24 80 mono --ascii
   check "$script, 80 x 24, 256 colours" play $script 24 80 256
   check "$script, 160 x 48, 256 colours" play $script 48 160 256
   check "$script, 160 x 48, no colours" play $script 48 160 mono
 done
-for script in panes parts; do
+for script in panes parts runs; do
   check "$script, 80 x 24, no colours" play $script 24 80 mono
   check "$script, 160 x 48, ASCII" play $script 48 160 mono --ascii
 done

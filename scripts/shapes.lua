@@ -4,7 +4,7 @@
 -- component by an analysis of variance whether it is one value of one attribute or a combination. Beside it the
 -- network's own units and components that were never trained; shuffled labels are the null of every verdict.
 -- Expect  every head near 100 %; colour as atoms in all layers, shape and size less so; few combinations.
--- Cost    about 5 minutes a seed on two cores (20,000 steps); profile=quick a minute; profile=full three seeds;
+-- Cost    about 3 minutes a seed on two cores (10,000 steps); profile=quick a minute; profile=full three seeds;
 --         profile=published the settings of the published experiment, which take days.
 -- Resume  resume=RUN goes on from the files of that run: what is finished is loaded, what is not goes on.
 -- Dims    R component, N image
@@ -12,8 +12,8 @@ local cl = require "cleave"
 local study = require "cleave.shapes_study"
 
 local cfg = cl.config {
-  seed = 1, seeds = 1, sizes = 3, noise = 0, train = 10000, test = 2000, epochs = 20, steps = 20000, batch = 32,
-  importance = 0.5, layerwise = 0, ci = "linear", layers = "conv1=40,conv2=60,fc1=60,fc2=30", eval_every = 1000,
+  seed = 1, seeds = 1, sizes = 3, noise = 0, train = 10000, test = 2000, epochs = 20, steps = 10000, batch = 16,
+  importance = 0.1, layerwise = 0, ci = "linear", layers = "conv1=40,conv2=60,fc1=60,fc2=30", eval_every = 1000,
   checkpoint_every = 1000, stop_at = 0, resume = "", live = true, images = 3, most = 12,
   profiles = {
     quick = {
@@ -84,6 +84,7 @@ local function one_seed(seed)
 
   local m, agreement = spd:metrics { batches = 10, full = false }, study.layerwise(spd, data.test)
   local layers, rows, found, readings = {}, {}, {}, {}
+  local by_kind = { components = {}, units = {}, untrained = {} }
   for i, layer in ipairs(m.layers) do
     local name = layer.name
     layers[i] = {
@@ -92,9 +93,12 @@ local function one_seed(seed)
     }
     local r = study.parts(spd, data.test, name)
     found[name], readings[name] = r, study.reading(r)
-    rows[#rows + 1] = study.row(name, "components", r)
-    rows[#rows + 1] = study.row(name, "units", study.units(net, data.test, sites[name]))
-    rows[#rows + 1] = study.row(name, "untrained", (study.parts(null, data.test, name)))
+    by_kind.components[i], by_kind.units[i] = r, study.units(net, data.test, sites[name])
+    by_kind.untrained[i] = study.parts(null, data.test, name)
+    for _, kind in ipairs { "components", "units", "untrained" } do
+      rows[#rows + 1] = study.row(name, kind, by_kind[kind][i])
+    end
+    if name == "fc2" then rows[#rows + 1] = study.row(name, "answers", study.answers(net, data.test, cfg.sizes)) end
   end
   cl.show(cl.table(layers, {
     columns = { "layer", "components", "positions", "l0", "l0_image", "alive", "relative", "agreement" },
@@ -107,7 +111,8 @@ local function one_seed(seed)
     caption = "Verdicts of parts that are on for more than 1 % of test images. values: of "
       .. #study.values(cfg.sizes) .. ", those that some atomic part stands for; cells: of "
       .. 9 * cfg.sizes .. ", those where a combination is on alone; interaction: their part of all variance between "
-      .. "cells. units: the network's own, scaled to 0..1; untrained: components and importances at their start.",
+      .. "cells. units: the network's own, scaled to 0..1; untrained: components and importances at their start; answers: the "
+      .. "probabilities of each head, which are atoms.",
   })
   cl.show(verdicts, "verdicts" .. seed)
 
@@ -127,34 +132,32 @@ local function one_seed(seed)
     if tiles then cl.show(tiles, ("tiles_%s_%d"):format(name, seed)) end
     if maps then cl.show(maps, ("maps_%s_%d"):format(name, seed)) end
   end
-
-  local totals = { atomic = 0, combination = 0, neither = 0, values = 0, cells = 0 }
-  local seen = {}
-  for _, name in ipairs(study.layers) do
-    local r = found[name]
-    if r then
-      for _, key in ipairs { "atomic", "combination", "neither" } do totals[key] = totals[key] + r.counts[key] end
-      totals.cells = math.max(totals.cells, r.cells_covered)
-      for attribute, values in ipairs(r.covers) do
-        for value, count in ipairs(values) do
-          if count > 0 and not seen[attribute * 10 + value] then
-            seen[attribute * 10 + value], totals.values = true, totals.values + 1
-          end
-        end
-      end
-    end
+  local grey = study.grey(data.test)
+  for _, layer in ipairs(spd:layers()) do
+    cl.show(study.dashboard(spd, data.test, grey, layer.name, cfg.sizes), ("parts_%s_%d"):format(layer.name, seed))
   end
-  cl.log(("seed %d: %d atomic, %d combination, %d neither; %d of %d values have an atom, at most %d of %d cells a "
-    .. "combination of their own"):format(seed, totals.atomic, totals.combination, totals.neither, totals.values,
-    #study.values(cfg.sizes), totals.cells, 9 * cfg.sizes))
+
+  local totals = {}
+  for kind, all in pairs(by_kind) do totals[kind] = study.totals(all) end
+  for _, kind in ipairs { "components", "units", "untrained" } do
+    local t = totals[kind]
+    cl.log(("seed %d, %s: %d atomic, %d combination, %d neither; %d of %d values have an atom, at most %d of %d "
+      .. "cells of a layer a combination of their own; interactions %.3f of the variance between cells"):format(seed,
+      kind, t.atomic, t.combination, t.neither, t.values, #study.values(cfg.sizes), t.cells, 9 * cfg.sizes,
+      t.interaction))
+  end
   local by_mask = {}
   for _, row in ipairs(masks) do by_mask[row.mask] = row end
   return {
     name = "seed " .. seed, seed = seed, accuracy = accuracy, shape = heads.shape, colour = heads.colour,
     size = heads.size, ci_agreement = by_mask.ci.agreement, stochastic_agreement = by_mask.stochastic.agreement,
-    rounded_agreement = by_mask.rounded.agreement, zeros_agreement = by_mask.zeros.agreement, atomic = totals.atomic,
-    combination = totals.combination, neither = totals.neither, values = totals.values, cells = totals.cells,
-    readings = readings, layers = layers, verdicts = rows,
+    rounded_agreement = by_mask.rounded.agreement, zeros_agreement = by_mask.zeros.agreement,
+    atomic = totals.components.atomic, combination = totals.components.combination,
+    neither = totals.components.neither, values = totals.components.values, cells = totals.components.cells,
+    covered = totals.components, interaction = totals.components.interaction, null_atomic = totals.untrained.atomic,
+    null_combination = totals.untrained.combination, null_values = totals.untrained.values,
+    null_interaction = totals.untrained.interaction, unit_values = totals.units.values,
+    unit_interaction = totals.units.interaction, readings = readings, layers = layers, verdicts = rows,
   }, verdicts, pages, masks
 end
 
@@ -173,31 +176,31 @@ local function all(key)
   return list
 end
 local summary = cl.table(results, {
-  columns = { "name", "accuracy", "ci_agreement", "rounded_agreement", "zeros_agreement", "atomic", "combination",
-    "neither", "values", "cells" },
+  columns = { "name", "accuracy", "ci_agreement", "zeros_agreement", "atomic", "null_atomic", "combination",
+    "null_combination", "neither", "values", "null_values", "unit_values", "cells", "interaction", "null_interaction" },
   title = "Seeds", caption = "Counts over all layers; values: that an atomic component of any layer stands for; cells: "
-    .. "most that combinations of one layer have to themselves.",
+    .. "most that combinations of one layer have to themselves. null_: components that were never trained. unit_: the "
+    .. "network's own units.",
 })
 cl.show(summary, "summary")
 local n_values, n_cells = #study.values(cfg.sizes), 9 * cfg.sizes
 local values, cells = cl.spread(all "values", 1), cl.spread(all "cells", 1)
 local atomic, combination = cl.spread(all "atomic", 1), cl.spread(all "combination", 1)
 local neither = cl.spread(all "neither", 1)
-local answer
-if values.mean >= 0.9 * n_values and atomic.mean > 2 * combination.mean then
-  answer = ("%d atoms"):format(n_values)
-elseif cells.mean >= 0.9 * n_cells then
-  answer = ("%d combinations"):format(n_cells)
-elseif atomic.mean > 2 * combination.mean then
-  answer = ("neither in full, but atoms rather than combinations")
-elseif combination.mean > 2 * atomic.mean then
-  answer = ("neither in full, but combinations rather than atoms")
-else
-  answer = "neither: a mixture"
+local means = { atomic = atomic.mean, combination = combination.mean, cells = cells.mean }
+for _, key in ipairs { "shape", "colour", "size", "interaction" } do
+  local list = {}
+  for i, r in ipairs(results) do list[i] = r.covered[key] end
+  means[key] = cl.spread(list).mean
 end
-local sentence = ("Answer: %s. %s of %d values have an atomic component, %s of %d cells a combination of their own; "
-  .. "components per network: %s atomic, %s combinations, %s neither; %d seed%s."):format(answer, values.text, n_values,
-  cells.text, n_cells, atomic.text, combination.text, neither.text, #results, #results == 1 and "" or "s")
+local answer = study.finding(means, cfg.sizes)
+local null_values = cl.spread(all "null_values", 1)
+local interaction, null_interaction = cl.spread(all "interaction", 3), cl.spread(all "null_interaction", 3)
+local sentence = ("Answer: %s. %s of %d values have an atomic component (untrained components: %s), %s of %d cells a "
+  .. "combination of their own; components per network: %s atomic, %s combinations, %s neither; interactions hold %s "
+  .. "of the variance between cells (untrained: %s; one component for each cell: %.3f); %d seed%s."):format(answer,
+  values.text, n_values, null_values.text, cells.text, n_cells, atomic.text, combination.text, neither.text,
+  interaction.text, null_interaction.text, study.cell_interaction(cfg.sizes), #results, #results == 1 and "" or "s")
 cl.log(sentence)
 for _, result in ipairs(results) do
   local text = {}

@@ -57,6 +57,40 @@ function study.units(net, test, site)
   return cl.attributes((v - low) / range:maximum(cl.full({ 1 }, 1e-9)), test)
 end
 
+--- The network's answers, probabilities within each head: what atoms look like.
+function study.answers(net, test, sizes)
+  local z = net:logits(test)
+  local parts, first = {}, 1
+  for i, n in ipairs { 3, 3, sizes } do
+    parts[i], first = z:slice(2, first, first + n - 1):softmax(), first + n
+  end
+  return cl.attributes(cl.concat(parts[1], parts[2], parts[3], { axis = 2 }), test)
+end
+
+--- The interaction's share of a component that is on in one cell alone; also that of noise.
+function study.cell_interaction(sizes)
+  return 1 - (3 + sizes) / (9 * sizes - 1)
+end
+
+--- The finding in words, from means over seeds of the totals of components.
+function study.finding(mean, sizes)
+  local dims, whole, rest = { 3, 3, sizes }, {}, {}
+  for i, name in ipairs(attributes) do
+    if mean[name] >= 0.9 * dims[i] then
+      whole[#whole + 1] = name
+    else
+      rest[#rest + 1] = ("%s (%.1f of %d values)"):format(name, mean[name], dims[i])
+    end
+  end
+  local n, cells = 6 + sizes, 9 * sizes
+  if #rest == 0 and mean.atomic > mean.combination then return ("%d atoms"):format(n) end
+  if mean.cells >= 0.9 * cells then return ("%d combinations"):format(cells) end
+  if mean.interaction >= 0.4 then return "combinations, though not one for each cell" end
+  local text = ("neither %d atoms nor %d combinations: "):format(n, cells)
+  if #whole > 0 then text = text .. table.concat(whole, " and ") .. " in atoms, " end
+  return text .. table.concat(rest, " and ") .. " mostly in components that add attributes up"
+end
+
 --- One row of a table of verdicts.
 function study.row(layer, what, r)
   local c = r.counts
@@ -87,6 +121,32 @@ function study.reading(r)
   if c.atomic >= 2 * c.combination then return "towards atoms" end
   if c.combination >= 2 * c.atomic then return "towards combinations" end
   return "mixed"
+end
+
+--- Counts over layers; values are those that an atom of any layer stands for, cells those of the best layer.
+function study.totals(layers)
+  local t, seen = { atomic = 0, combination = 0, neither = 0, values = 0, cells = 0, shape = 0, colour = 0, size = 0 }, {}
+  local variance, part = 0, 0
+  for _, r in ipairs(layers) do
+    for _, key in ipairs { "atomic", "combination", "neither" } do t[key] = t[key] + r.counts[key] end
+    t.cells = math.max(t.cells, r.cells_covered)
+    for attribute, values in ipairs(r.covers) do
+      for value, count in ipairs(values) do
+        local key = attribute * 100 + value
+        if count > 0 and not seen[key] then
+          seen[key], t.values = true, t.values + 1
+          t[attributes[attribute]] = t[attributes[attribute]] + 1
+        end
+      end
+    end
+    for _, p in ipairs(r) do
+      if p.verdict == "atomic" or p.verdict == "combination" or p.verdict == "neither" then
+        variance, part = variance + p.variance, part + p.variance * p.interaction
+      end
+    end
+  end
+  t.interaction = variance > 0 and part / variance or 0
+  return t
 end
 
 --- Parts that are not silent, by verdict, then attribute and value.
@@ -167,6 +227,38 @@ function study.maps(spd, layer, r, images, most, sizes)
     per_row = #list + 1, labels = labels, signed = false, scale = "shared",
     title = layer .. ": an image, then where parts matter on it",
   })
+end
+
+--- The images without their colour, as a data set of one channel.
+function study.grey(test)
+  local n = #test
+  local x = test:pixels(n):reshape { n, 3, 32, 32 }:max { axis = 2 }
+  return cl.data.make((x * 255):round():cast "u8", test.labels, "shapes, grey")
+end
+
+--- All parts of a layer in the components pane: which cells they are on for, and what they look for.
+function study.dashboard(spd, test, grey, layer, sizes)
+  local r, q = study.parts(spd, test, layer)
+  local captions, main, interaction, explained = {}, {}, {}, {}
+  for c, part in ipairs(r) do
+    captions[c] = ("%d %s"):format(c, study.describe(part, sizes))
+    main[c], interaction[c] = math.max(table.unpack(part.main)), part.interaction
+    explained[c] = part.explained
+  end
+  local options = {
+    { bars = r.groups:transpose():cast "f32", names = study.values(sizes), title = "mean importance" },
+    names = captions, title = layer .. ": components by their largest importance over positions", top = #r,
+    metrics = {
+      { name = "one attribute", values = main, limit = 1 },
+      { name = "interaction", values = interaction, null = study.cell_interaction(sizes) },
+      { name = "explained", values = explained, null = 26 / (#test - 1), limit = 1 },
+    },
+  }
+  local V = spd:tiles(layer)
+  if V.shape[3] > 1 then
+    table.insert(options, 1, { images = V, title = "looks for, by input channel" })
+  end
+  return cl.dashboard(grey, q, options)
 end
 
 --- Outputs with parts in place of all layers: agreement with the network by head, and accuracy.

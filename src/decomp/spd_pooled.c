@@ -123,10 +123,12 @@ static bool sides(Spd *s, const Tensor *x, int layer, int64_t positions,
             side[0] = y.dim[2];
             side[1] = y.dim[3];
         }
-    bool ok = graph_ok(g) && side[0] * side[1] == positions;
+    bool ok = graph_ok(g);
     if (!ok)
-        err_set(err, ERR_STATE, "layer '%s' has no site '%s' of %lld positions",
-                l->name, name, (long long)positions);
+        *err = *graph_err(g);
+    else if (side[0] * side[1] != positions)
+        ok = err_set(err, ERR_STATE, "layer '%s' has no site '%s' of %lld positions",
+                     l->name, name, (long long)positions);
     graph_free(g);
     return ok;
 }

@@ -4,6 +4,7 @@
 
 #include "support.h"
 
+#include "base/mem.h"
 #include "data/shapes.h"
 
 static ShapesCfg config(int64_t n)
@@ -153,12 +154,34 @@ static void test_seeds(void **state)
         dataset_done(all[i]);
 }
 
+static void test_allocations(void **state)
+{
+    (void)state;
+    ShapesCfg cfg = config(5);
+    Dataset train, test;
+    for (long n = 1;; n++) {
+        Err err = {0};
+        size_t before = mem_live();
+        mem_fail_at(n);
+        bool ok = dataset_shapes(&cfg, &train, &test, &err);
+        bool fired = mem_fail_fired();
+        mem_fail_at(0);
+        dataset_done(&train);
+        dataset_done(&test);
+        assert_int_equal(mem_live(), before);
+        assert_true(ok || (fired && err.code == ERR_MEMORY));
+        if (!fired)
+            break;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pictures),
         cmocka_unit_test(test_layout),
         cmocka_unit_test(test_seeds),
+        cmocka_unit_test(test_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 
 #include "support.h"
 
+#include "base/mem.h"
 #include "decomp/attributes.h"
 #include "tensor/rng.h"
 
@@ -194,12 +195,42 @@ static void test_refuses(void **state)
     tensor_release(&labels);
 }
 
+/* Whichever allocation fails, the call says so and leaves nothing behind. */
+static void test_allocations(void **state)
+{
+    (void)state;
+    Tensor q, labels, cells;
+    AttrScore score[C];
+    AttrCfg cfg = defaults();
+    cfg.shuffles = 2;
+    fill(&q, &labels);
+    for (long n = 1;; n++) {
+        Err err = {0};
+        size_t before = mem_live();
+        mem_fail_at(n);
+        bool ok = attr_scores(&grid, &cfg, &q, NULL, &labels, &cells, score, &err);
+        bool fired = mem_fail_fired();
+        mem_fail_at(0);
+        if (!fired) {
+            assert_true(ok && n > 5);
+            break;
+        }
+        assert_false(ok);
+        assert_int_equal(err.code, ERR_MEMORY);
+        assert_int_equal(mem_live(), before);
+    }
+    tensor_release(&cells);
+    tensor_release(&q);
+    tensor_release(&labels);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_anova),
         cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

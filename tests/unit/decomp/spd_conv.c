@@ -5,6 +5,7 @@
 
 #include "support.h"
 
+#include "base/mem.h"
 #include "decomp/spd_eval.h"
 #include "decomp/spd_int.h"
 #include "decomp/spd_pooled.h"
@@ -345,6 +346,39 @@ static void test_refuses(void **state)
     net_done(&n);
 }
 
+static void test_allocations(void **state)
+{
+    (void)state;
+    Net n = net_make();
+    Spd *s = spd_make(&n, false);
+    Tensor max, mean, V, U;
+    for (long k = 1;; k++) {
+        Err err = {0};
+        size_t before = mem_live();
+        mem_fail_at(k);
+        bool ok = spd_pooled(s, &n.x, 0, SPD_CI, &max, &mean, &err);
+        if (ok) {
+            tensor_release(&max);
+            tensor_release(&mean);
+            ok = spd_maps(s, &n.x, 0, SPD_CI, &max, &err);
+            tensor_release(&max);
+        }
+        if (ok) {
+            ok = spd_tiles(s, 0, &V, &U, &err);
+            tensor_release(&V);
+            tensor_release(&U);
+        }
+        bool fired = mem_fail_fired();
+        mem_fail_at(0);
+        assert_int_equal(mem_live(), before);
+        assert_true(ok || (fired && err.code == ERR_MEMORY));
+        if (!fired)
+            break;
+    }
+    spd_free(s);
+    net_done(&n);
+}
+
 int main(void)
 {
     blas_init();
@@ -352,6 +386,7 @@ int main(void)
         cmocka_unit_test(test_components), cmocka_unit_test(test_denominators),
         cmocka_unit_test(test_routing),    cmocka_unit_test(test_pooling),
         cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,14 +19,14 @@ import subprocess
 import sys
 import tempfile
 
-CASES = [  # of cleave bench, of the peer, the ratios asked for by form
+CASES = [  # of cleave bench (up to a "/"), of the peer, the ratios asked for by form
     ("mlp-128", ["mlp.py", "128", "8"], {"stock": 10, "tuned-1": 5}),
     ("mlp-1024", ["mlp.py", "1024", "8"], {"stock": 8, "tuned-2": 2.5}),
     ("mlp-8192", ["mlp.py", "8192", "8"], {"stock": 4, "tuned-2": 1.6}),
     ("bilinear", ["bilinear.py"], {"stock": 1.6, "tuned-2": 1.2}),
     ("sae-batchtopk", ["sae.py", "batchtopk"], {"stock": 4, "tuned-2": 2.5}),
-    ("spd", ["spd.py"], {"stock": 10}),
-    ("spd-expert", ["spd_expert.py"], {"tuned-2": 3}),
+    ("spd-512", ["spd.py"], {"stock": 10}),
+    ("spd-512/expert", ["spd_expert.py"], {"tuned-2": 3}),
 ]
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 33)}
 FORMS = {
@@ -90,7 +90,7 @@ def main():
             for name, script, _ in CASES:
                 for form, variables in forms.items():
                     for _ in range(3):
-                        ours = run([cleave, "bench", "--window", WINDOW, "--json", name])
+                        ours = run([cleave, "bench", "--window", WINDOW, "--json", name.split("/")[0]])
                         theirs = run([sys.executable, "-B", os.path.join(folder, script[0])] + script[1:],
                                      MNIST_DIR=mnist, BENCH_S=WINDOW, **variables)
                         if not busy(form, theirs):

@@ -7,7 +7,7 @@
 -- %% a cell
 -- Names stay for later cells, local ones too.
 local answer = 6 * 7
-print("printed text goes here, and into the log: 2 opens it, 1 comes back")
+print("printed text goes here, and to the log: 2, and 1 comes back")
 
 -- %% a cell that is an expression shows its value
 answer / 2
@@ -51,8 +51,18 @@ cl.show(cl.images(cl.stack(pictures), {
 }), "eigenvectors")
 
 -- %% a dictionary: one set of parts for all digits
+-- 8 goes through the parts one by one: h and l, Enter tells all
+-- about one, s sorts by the next metric, o shows the whole set.
 local dict = cl.decomp.dictionary(B, { components = 32, seed = 1 })
-cl.show(dict:gallery { n = 5 }, "parts")
+local acts = dict:activations(mnist.test)
+cl.show(cl.dashboard(mnist.test, acts, { title = "32 parts",
+  picture = dict:patterns(), labels = { "+", "-" } }), "parts")
+
+-- %% turned by hand
+-- The parts of a digit can be mixed while the network computes the
+-- same. 9 and the arrow keys do it: left and right turn, down and
+-- right choose a direction, = goes back. Scores tell what changes.
+cl.gauge_dial(dict, mnist.test, { digit = 3 })
 
 -- %% [markdown]
 -- # What next

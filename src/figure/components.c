@@ -263,14 +263,15 @@ Figure *figure_overview(const Figure *f, int most, Err *err)
 {
     Figure *page = figure_page(err);
     bool ok = page && figure_set_title(page, f->title, err) &&
-              figure_set_caption(page, f->caption, err) && add_summary(f, page, err);
+              figure_set_caption(page, f->caption, err) && add_summary(f, page, err) &&
+              add_gallery(f, most, page, err);
     for (int i = 0; ok && i < f->n_parts; i++) {
         if (f->parts[i]->each)
             continue;
         Figure *part = figure_copy(f->parts[i], err);
         ok = part && figure_add_part(page, part, err);
     }
-    if (ok && add_gallery(f, most, page, err) && add_bars(f, most, page, err)) {
+    if (ok && add_bars(f, most, page, err)) {
         page->per_row = f->per_row;
         return page;
     }

@@ -8,7 +8,7 @@
 #include "figure/draw.h"
 
 enum {
-    OVERVIEW = 24, /* components in a set's overview */
+    OVERVIEW = 6,  /* components in a set's overview */
     BESIDE = 20,   /* columns that bars and metrics need at least */
     GUTTER = 2,
     FULL_METRICS = 44 /* columns of a table with null and limit */

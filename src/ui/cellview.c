@@ -319,8 +319,10 @@ static void out_figure(Out *o, const json_t *ev)
             o->row += rows;
         }
         if (rows < g.rows)
-            add_remark(o, "... %d more rows (Space shows them; 4: pages and zoom)",
-                       g.rows - rows);
+            add_remark(o, "... %d more rows (Space shows them; %s)", g.rows - rows,
+                       json_object_get(ev, "control") ? "9 turns it"
+                       : f->kind == FIG_COMPONENTS    ? "8: one by one"
+                                                      : "4: pages and zoom");
     }
     grid_done(&g);
     figure_free(f);

@@ -40,7 +40,8 @@ typedef struct Side {
 } Side;
 typedef struct Part {
     Side side[2];
-    int edges, *tree, *near; /* tree [most + 1]; near [edges] scratch */
+    int edges, *tree; /* tree [right + 1] */
+    int *near;        /* [edges] places of the neighbours of a side's nodes, rising */
     int *try[2];             /* best orders of this start */
     int64_t least;
     void *memory;
@@ -86,15 +87,16 @@ static int rising_int(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The places of v's neighbours, rising, in p->near. */
-static int places(Part *p, int side, int v, int *near)
+/* Fills near for the nodes of a side; good until the other side moves. */
+static void places(Part *p, int side)
 {
     const Side *s = &p->side[side], *o = &p->side[!side];
-    int n = 0;
-    for (int e = s->first[v]; e < s->first[v + 1]; e++)
-        near[n++] = o->pos[s->to[e]];
-    qsort(near, (size_t)n, sizeof *near, rising_int);
-    return n;
+    for (int v = 0; v < s->n; v++) {
+        int at = s->first[v], n = s->first[v + 1] - at;
+        for (int k = 0; k < n; k++)
+            p->near[at + k] = o->pos[s->to[at + k]];
+        qsort(p->near + at, (size_t)n, sizeof *p->near, rising_int);
+    }
 }
 
 static void set_order(Side *s, const int *order)
@@ -126,31 +128,33 @@ static void sort_by_key(Side *s)
 static void sort_side(Part *p, int side, bool median)
 {
     Side *s = &p->side[side];
+    places(p, side);
     for (int v = 0; v < s->n; v++) {
-        int n = places(p, side, v, p->near);
+        const int *near = p->near + s->first[v];
+        int n = s->first[v + 1] - s->first[v];
         double sum = 0;
         for (int k = 0; k < n; k++)
-            sum += p->near[k];
-        s->key[v] = median ? 0.5 * (p->near[(n - 1) / 2] + p->near[n / 2]) : sum / n;
+            sum += near[k];
+        s->key[v] = median ? 0.5 * (near[(n - 1) / 2] + near[n / 2]) : sum / n;
     }
     sort_by_key(s);
 }
 
 /* Crossings of the edges of u and v with u before v, less those with v before u. */
-static int64_t gain(Part *p, int side, int u, int v)
+static int64_t gain(const Part *p, const Side *s, int u, int v)
 {
-    int *a = p->near, *b = a + p->side[side].first[u + 1] - p->side[side].first[u];
-    int n = places(p, side, u, a), m = places(p, side, v, b), k = 0, l = 0;
-    int64_t before = 0, after = 0;
+    const int *a = p->near + s->first[u], *b = p->near + s->first[v];
+    int n = s->first[u + 1] - s->first[u], m = s->first[v + 1] - s->first[v];
+    int k = 0, l = 0;
+    int64_t sum = 0;
     for (int i = 0; i < n; i++) {
         while (k < m && b[k] < a[i])
             k++;
         while (l < m && b[l] <= a[i])
             l++;
-        before += k;
-        after += m - l;
+        sum += k - (m - l);
     }
-    return before - after;
+    return sum;
 }
 
 /* Moves every node of a side to its best place; true if something changed. */
@@ -158,11 +162,12 @@ static bool sift(Part *p, int side)
 {
     Side *s = &p->side[side];
     bool moved = false;
-    for (int v = 0; v < s->n; v++) {
+    places(p, side);
+    for (int v = 0; v < s->n && !intr_pending(); v++) { /* the caller looks, too */
         int at = s->pos[v], to = at;
         int64_t change = 0, best = 0;
         for (int k = at + 1; k < s->n; k++) { /* v goes behind order[k] */
-            change -= gain(p, side, v, s->order[k]);
+            change -= gain(p, s, v, s->order[k]);
             if (change < best) {
                 best = change;
                 to = k;
@@ -170,7 +175,7 @@ static bool sift(Part *p, int side)
         }
         change = 0;
         for (int k = at - 1; k >= 0; k--) {
-            change -= gain(p, side, s->order[k], v);
+            change -= gain(p, s, s->order[k], v);
             if (change < best) {
                 best = change;
                 to = k;

@@ -59,7 +59,7 @@ static void descend(Work *k, double alpha)
             k->w[i] = w;
             most = fmax(most, fabs(step) * sqrt(own));
         }
-        if (most <= k->cfg->tol * k->sd)
+        if (most <= k->cfg->tol * k->sd || intr_pending()) /* the caller looks, too */
             return;
     }
     k->unfinished++;

@@ -44,7 +44,7 @@ local function point(name, make, data, options)
   local scores = { diverged = not ok, acc = 0.1, ce = math.log(10) }
   if ok then
     scores.acc, scores.ce = net:accuracy(mnist.test)
-    scores.val_acc, scores.val_ce = net:accuracy(val)
+    if data == train then scores.val_acc, scores.val_ce = net:accuracy(val) end -- else it was trained on it
     scores.steps = fit.steps
     net:save(path .. ".safetensors")
   end

@@ -41,6 +41,8 @@ study tensor_study profile=full
 study tensor_stability seeds=5
 for name in tensor_parts tensor_frontier tensor_gauge tensor_planted tensor_regulariser; do study $name; done
 study superposition profile=full
+study logit_sae profile=full
+study ffn_sweep profile=full "keep=$runs/ffn"
 study toy_superposition profile=full
 study spd_mnist
 spd=$(ls -d "$runs"/*-spd_mnist-* | tail -n 1)

@@ -91,6 +91,7 @@ function study.methods(k)
   local long = { batch = 64, steps = math.floor(15000 * k), schedule = "cosine", control = "pi", start = "tied" }
   local jump = study.with(study.with(report, long), { clip = 1, sparsity = 0.05 })
   local rect = study.with(jump, { activation = "jumprelu", width = 0.3 })
+  local strong = study.with(jump, { kl = 10, clip = 0, sparsity = 0.5 })
   local top = study.with(jump, { activation = "topk", k = 1, steps = math.floor(15000 * k) })
   return {
     { "report's recipe", "logits", report, 8000 },
@@ -100,15 +101,16 @@ function study.methods(k)
     { "the same, KL 0.3", "logits", study.with(jump, { l0 = 1.63, kl = 0.3 }) },
     { "JumpReLU, L0 1.06", "logits", study.with(rect, { l0 = 1.06 }) },
     { "JumpReLU, L0 1.06, KL 10", "logits", study.with(rect, { l0 = 1.06, kl = 10 }) },
-    { "JumpReLU of log-prob., KL 10", "logprobs", study.with(rect, { l0 = 1.06, kl = 10 }) },
+    { "sigmoid gates, L0 1.06, KL 10", "logits", study.with(strong, { l0 = 1.06 }) },
+    { "the same of log-prob.", "logprobs", study.with(strong, { l0 = 1.06 }) },
     { "BatchTopK 1.06", "logits", study.with(top, { activation = "batchtopk", k = 1.06 }) },
     { "TopK 1", "logits", top },
     { "TopK 1, KL 0.1", "logits", study.with(top, { kl = 0.1 }) },
     { "ours, 32 latents", "logits", study.with(ours, { latents = 32 }) },
     { "ours, 64 latents", "logits", ours },
     { "ours of log-prob.", "logprobs", ours },
-    { "ours of 128 pre-activations", "preact", ours },
-    { "the same, 8 active", "preact", study.with(ours, { k = 8 }) },
+    { "ours of 128 pre-activations", "preact", study.with(ours, { kl = 0 }) },
+    { "the same, 8 active", "preact", study.with(ours, { kl = 0, k = 8 }) },
     { "ours, not trained", "logits", study.with(ours, { steps = 0 }) },
   }
 end

@@ -46,7 +46,12 @@ static int connect_to(const char *path, Err *err)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     struct ucred peer;
+    struct stat st;
     socklen_t n = sizeof peer;
+    if (lstat(path, &st) == 0 && (!S_ISSOCK(st.st_mode) || st.st_uid != geteuid())) {
+        err_set(err, ERR_STATE, "'%s' is no socket of ours; remove it", path);
+        return -1;
+    }
     text_copy(a.sun_path, sizeof a.sun_path, path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a) != 0) {

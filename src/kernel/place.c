@@ -290,6 +290,9 @@ bool session_write_record(const SessionPlace *p, Err *err)
                           clock_wall());
     if (!o)
         return err_set(err, ERR_MEMORY, "out of memory while noting the session");
+    struct stat st;
+    if (lstat(p->record, &st) == 0 && !S_ISREG(st.st_mode))
+        unlink(p->record); /* a link would be written through */
     bool ok = jval_write_file(p->record, o, err);
     json_decref(o);
     return ok;

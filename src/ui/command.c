@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/kern.h"
 #include "base/mem.h"
@@ -15,6 +16,7 @@
 #include "tensor/pool.h"
 #include "ui/keys_man.h"
 #include "ui/session.h"
+#include "ui/style.h"
 
 enum { MAX_NAMES = 32 };
 
@@ -242,6 +244,17 @@ const CommandRow command_rows[] = {
 // clang-format on
 const size_t command_n_rows = ARRAY_LEN(command_rows);
 
+/* A sentence with names from anywhere: a terminal gets it filtered. */
+static void say(FILE *to, const char *before, const char *text)
+{
+    Stream st = {.tty = isatty(fileno(to)) == 1, .utf8 = style_utf8()};
+    Str out;
+    str_init(&out);
+    style_text(&st, text, strlen(text), true, &out);
+    fprintf(to, "%s%s\n", before, out.s ? out.s : "");
+    str_done(&out);
+}
+
 Exit command_fail(Exit code, const char *fmt, ...)
 {
     Err e = {0};
@@ -250,8 +263,18 @@ Exit command_fail(Exit code, const char *fmt, ...)
     err_vset(&e, ERR_OPTION, fmt, ap);
     va_end(ap);
     fflush(stdout);
-    fprintf(stderr, "cleave: %s\n", e.msg);
+    say(stderr, "cleave: ", e.msg);
     return code;
+}
+
+void command_say(const char *fmt, ...)
+{
+    Err e = {0};
+    va_list ap;
+    va_start(ap, fmt);
+    err_vset(&e, ERR_OPTION, fmt, ap);
+    va_end(ap);
+    say(stdout, "", e.msg);
 }
 
 const CommandRow *command_find(const char *name)

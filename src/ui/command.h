@@ -79,6 +79,8 @@ extern const size_t command_n_rows;
 Exit command_main(int argc, char **argv);
 /* Prints "cleave: sentence" on the error stream; returns code. */
 Exit command_fail(Exit code, const char *fmt, ...) ATTR_PRINTF(2, 3);
+/* A line for standard output. */
+void command_say(const char *fmt, ...) ATTR_PRINTF(1, 2);
 /* The overview, or the help of one command, generated from the table. */
 void command_help(const CommandRow *row, Str *out);
 const CommandRow *command_find(const char *name); /* NULL: there is none */

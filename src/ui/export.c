@@ -70,6 +70,6 @@ Exit command_import(const Operands *ops, const void *config)
     str_done(&out);
     if (!ok)
         return command_fail(EXIT_BROKEN, "%s", err.msg);
-    printf("%s\n", path);
+    command_say("%s", path);
     return EXIT_OK;
 }

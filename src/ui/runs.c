@@ -577,7 +577,7 @@ Exit command_runs(const Operands *ops, const void *config)
         if (ops->n > 0)
             return command_fail(EXIT_USAGE, "there are no runs yet: no folder '%s'",
                                 root);
-        printf("no runs yet: there is no folder '%s'\n", root);
+        command_say("no runs yet: there is no folder '%s'", root);
         return EXIT_OK;
     }
     if (!runs_open(root, &r, &err))

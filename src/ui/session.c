@@ -207,14 +207,15 @@ Exit command_kill(const Operands *ops, const void *config)
     json_decref(st);
     json_decref(ok);
     if (ok && wait_until_gone(&info.place, STOP_SECONDS)) {
-        printf("session '%s' ended%s%s\n", info.name,
-               dirty ? "; unsaved edits are in " : "", dirty ? info.place.dir : "");
+        command_say("session '%s' ended%s%s", info.name,
+                    dirty ? "; unsaved edits are in " : "",
+                    dirty ? info.place.dir : "");
         return EXIT_OK;
     }
     if (!session_kill(&info.place, &err))
         return command_fail(EXIT_BROKEN, "%s", err.msg);
-    printf("session '%s' killed; what it recorded is in %s\n", info.name,
-           info.place.dir);
+    command_say("session '%s' killed; what it recorded is in %s", info.name,
+                info.place.dir);
     return EXIT_OK;
 }
 
@@ -261,7 +262,7 @@ Exit command_restart(const Operands *ops, const void *config)
     if (!ok)
         return command_fail(EXIT_BROKEN, "session '%s' could not be restarted%s%s",
                             info.name, err.msg[0] ? ": " : "", err.msg);
-    printf("session '%s' restarted\n", info.name);
+    command_say("session '%s' restarted", info.name);
     return EXIT_OK;
 }
 

@@ -33,7 +33,7 @@ void style_locale(void)
     }
 }
 
-static bool locale_is_utf8(void)
+bool style_utf8(void)
 {
     return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
 }
@@ -67,7 +67,7 @@ static bool light_background(void)
 
 static Stream stream_of(int fd, const TermInfo *t)
 {
-    Stream s = {.fd = fd, .tty = isatty(fd) == 1, .utf8 = locale_is_utf8()};
+    Stream s = {.fd = fd, .tty = isatty(fd) == 1, .utf8 = style_utf8()};
     s.escapes = s.tty && t->known && t->can_reverse;
     return s;
 }

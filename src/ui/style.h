@@ -23,6 +23,7 @@ typedef struct PrintStyle {
  * variables ask for UTF-8 but name a locale that is not installed. Numbers stay in C
  * form. */
 void style_locale(void);
+bool style_utf8(void); /* whether the character type is UTF-8 */
 /* level: NULL or "" to find out, else a name of level_parse(); width 0: the
  * terminal's. */
 bool style_detect(const char *level, int width, PrintStyle *st, Err *err);

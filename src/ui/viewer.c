@@ -313,14 +313,14 @@ static void say_goodbye(const Viewer *v)
     if (v->gone || v->ui->ended || v->ui->next_file)
         return;
     if (v->ui->lost)
-        printf("The kernel of %s has ended; cleave %s starts it again.\n",
-               v->ui->port.session, client_place(v->link.client)->file);
+        command_say("The kernel of %s has ended; cleave %s starts it again.",
+                    v->ui->port.session, client_place(v->link.client)->file);
     else
-        printf("The session of %s goes on; come back with: cleave attach %s\n",
-               v->ui->port.session, v->ui->port.session);
+        command_say("The session of %s goes on; come back with: cleave attach %s",
+                    v->ui->port.session, v->ui->port.session);
     char why[300];
     if (!v->ui->lost && !linger_process(client_pid(v->link.client), why, sizeof why))
-        printf("But %s.\n", why);
+        command_say("But %s.", why);
 }
 
 const char *viewer_hindrance(const PrintStyle *style)

@@ -585,6 +585,125 @@ def stale_sockets_are_healed():
     os.unlink(path)
 
 
+def as_nobody(code):
+    """Runs Python as the user nobody; what it printed."""
+    r = subprocess.run([sys.executable, "-c", "import os, socket; os.setgid(65534); os.setuid(65534)\n" + code],
+                       capture_output=True, text=True, cwd="/", timeout=20)
+    return r.stdout + r.stderr
+
+
+@test
+def other_users_are_refused_on_both_sides():
+    if os.geteuid() != 0:
+        return  # only root can make another user
+    write("a.lua", "-- %%\n")
+    v = Viewer()
+    folder = os.path.dirname(v.socket_path)
+    # a stranger who gets as far as the socket is told nothing and closes nobody's session
+    os.chmod(folder, 0o711)
+    os.chmod(v.socket_path, 0o666)
+    said = as_nobody(f"""
+s = socket.socket(socket.AF_UNIX)
+s.settimeout(5)
+s.connect({v.socket_path!r})
+try:
+    s.sendall(b'\\x1e\\0\\0\\0J' + b'{{"id":1,"req":"hello","proto":1}}'[:30])
+    print('got', s.recv(100))
+except OSError as e:
+    print('closed', e)
+""")
+    assert "got b''" in said or "closed" in said, said
+    assert [e for e in v.events("log") if "another user" in e["text"]], "it is in the journal"
+    same(v.status()["state"], "idle")
+    # and a folder that is open to others is refused from now on, with the way out
+    refused("is open to other users")
+    os.chmod(folder, 0o700)
+    pid = v.pid()
+    v.call("shutdown")
+    until("it ended", lambda: gone(pid) and not os.path.exists(v.socket_path))
+    # somebody else's socket in our place: neither used nor removed
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(v.socket_path)
+    os.chown(v.socket_path, 65534, 65534)
+    s.listen(1)
+    refused("no socket of ours")
+    assert stat.S_ISSOCK(os.lstat(v.socket_path).st_mode)
+    os.unlink(v.socket_path)
+    # nor is a record or a lock that leads elsewhere written through
+    for suffix in (".lock", ".json"):
+        other = v.socket_path[:-5] + suffix
+        if os.path.lexists(other):
+            os.unlink(other)
+        write("victim", "precious")
+        os.symlink(os.path.realpath("victim"), other)
+        cleave("a.lua", text="1\n")
+        same(read("victim"), "precious", suffix)
+        end_sessions()
+        os.unlink(other) if os.path.lexists(other) else None
+
+
+@test
+def a_socket_with_a_wrong_mode_is_made_anew():
+    write("a.lua", "-- %%\n")
+    v = Viewer()
+    pid = v.pid()
+    os.kill(pid, signal.SIGKILL)
+    until("the watcher notes it", lambda: v.events("state")[-1]["state"] == "crashed")
+    os.chmod(v.socket_path, 0o777)
+    w = Viewer()
+    same(os.lstat(w.socket_path).st_mode & 0o777, 0o600)
+
+
+@test
+def hostile_names_stay_text():
+    evil = "x\x1b]0;owned\x07\x9b2J\u202e\u200b.lua"
+    write(evil, "-- %% t\x1b[2J\ncl.metric(1, { ['m\\27]0;o\\7'] = 1 })\nerror('e\\27[2J\\255')\n")
+    v = Viewer(evil)
+    v.call("run")
+    v.idle()
+
+    def clean(args, env=None):
+        """On a terminal; every byte that could steer it is missing."""
+        import pty
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.environ.update({"TERM": "xterm-256color", "NO_COLOR": "1", **(env or {})})
+            os.execv(CLEAVE, ["cleave", *args])
+        out = b""
+        while True:
+            try:
+                more = os.read(fd, 65536)
+            except OSError:
+                break
+            if not more:
+                break
+            out += more
+        os.waitpid(pid, 0)
+        os.close(fd)
+        for bad in (b"\x1b]", b"\x9b", b"\x07", "\u202e".encode(), "\u200b".encode(), b"\x1b[2J", b"\xff"):
+            assert bad not in out, (args, bad, out)
+        return out
+
+    run = os.path.basename(glob.glob("runs/*")[0])
+    shutil.copytree("runs/" + run, "runs/20260101-000000-a\x1b]0;o\x07b-abcdef")
+    clean(["ls"])
+    assert b"owned" in clean(["ls"])
+    out = clean(["runs"])
+    assert b"m\x1b[0;7m^[\x1b[0m]0;o\x1b[0;7m^G" in out, out
+    clean(["runs", "show", run])
+    clean(["runs", "compare", run, run])
+    clean(["run", evil])
+    clean(["export", evil])
+    clean(["export", evil, "-o", "o\x1b]0;x\x07.pdf"])
+    clean(["attach", "no\x1b]0;x\x07"])
+    clean(["run", "nothing\x1b]0;x\x07.lua"])
+    clean(["nothing\x1b]0;x\x07"])
+    clean(["run", "--level", "a\x1b[2J", evil])
+    clean(["help", "a\x1b]0;x\x07"])
+    clean(["import", "a\x1b]0;x\x07"])
+    clean(["kill", os.path.basename(evil)])
+
+
 @test
 def a_removed_socket_comes_back():
     write("a.lua", "-- %%\n")

@@ -43,9 +43,15 @@ for i, weight in ipairs { 0, 1, 2 } do
   local m = d:metrics()
   gauges.x[i], gauges.y[i] = m.locality_7x7, m.similarity
 end
-local function flat(y, name) return { x = { 0.2, 0.8 }, y = { y, y }, name = name } end
+-- %% and two references: the published method, and ours on a network that was not trained
+local banks = cl.decomp.fit(B, { preset = "two banks" }):metrics()
+local random = cl.model.bilinear { seed = cfg.seed + 1000 }:interaction(mnist.train):with_data(mnist.train, cfg.noise)
+local null = cl.decomp.dictionary(random, { components = cfg.components, steps = cfg.steps }):metrics()
+local function point(x, y, name) return { x = { x }, y = { y }, name = name, mark = "points" } end
+local function flat(y, name) return { x = { 0.1, 0.9 }, y = { y, y }, name = name } end
 cl.show(cl.plot({
-  data, plain, gauges, flat(B:limit(cfg.components, "data"), "limit, data metric"),
+  data, plain, gauges, point(banks.locality_7x7, banks.similarity, "two banks, plain metric"),
+  point(null.locality_7x7, null.similarity_data, "untrained network, data metric"), flat(B:limit(cfg.components, "data"), "limit, data metric"),
   flat(B:limit(cfg.components, "plain"), "limit, plain metric"),
   title = "Fidelity against readability", xlabel = "locality (7 by 7)", ylabel = "similarity in its metric",
   caption = ("%d one-class components, all displayed."):format(cfg.components),

@@ -195,13 +195,15 @@ function parts.component_rows(case, n)
   return rows
 end
 
---- digit x component heat map of the n components with the largest mean |value|.
+--- digit x component heat map of the n components with the largest mean |value|; signed unless none is negative.
 function parts.heat(means, n, title)
   local order = parts.order(means:abs():mean { axis = 1 })
   local list, names, digits = {}, {}, {}
   for i = 1, math.min(n, #order) do list[i], names[i] = order[i], "C" .. order[i] end
   for d = 0, 9 do digits[d + 1] = tostring(d) end
-  return cl.heatmap(means:gather(cl.tensor(list, { dtype = "i32" }), 2), { rows = digits, cols = names, title = title })
+  return cl.heatmap(means:gather(cl.tensor(list, { dtype = "i32" }), 2), {
+    rows = digits, cols = names, title = title, signed = means:min():item() < 0,
+  })
 end
 
 --- Ten digits, one of each, and the strongest 20 activations of each as bars: a page.

@@ -31,19 +31,6 @@ static bool can_blank(Lex l, size_t *names_end)
     return true;
 }
 
-static int depth_change(const Lex *l)
-{
-    static const char *const open[] = {"function", "do", "if", "repeat"};
-    static const char *const close[] = {"end", "until"};
-    for (size_t i = 0; l->kind == LEX_KEYWORD && i < ARRAY_LEN(open); i++)
-        if (lex_is(l, open[i]))
-            return 1;
-    for (size_t i = 0; l->kind == LEX_KEYWORD && i < ARRAY_LEN(close); i++)
-        if (lex_is(l, close[i]))
-            return -1;
-    return 0;
-}
-
 bool locals_keep(const char *text, size_t n, Str *out, Err *err)
 {
     Lex l;
@@ -58,7 +45,7 @@ bool locals_keep(const char *text, size_t n, Str *out, Err *err)
     }
     size_t done = l.pos;
     while (lex_next_code(&l)) {
-        depth += depth_change(&l);
+        depth += l.kind == LEX_KEYWORD ? lex_depth(&l) : 0;
         size_t names_end;
         if (depth != 0 || l.kind != LEX_KEYWORD || !lex_is(&l, "local") ||
             !can_blank(l, &names_end))

@@ -202,3 +202,19 @@ bool lex_is(const Lex *l, const char *text)
     size_t n = strlen(text);
     return l->to - l->from == n && memcmp(l->s + l->from, text, n) == 0;
 }
+
+int lex_depth(const Lex *l)
+{
+    static const char *const open[] = {"function", "do", "if", "repeat"};
+    static const char *const close[] = {"end", "until"};
+    for (size_t i = 0; l->kind == LEX_KEYWORD && i < ARRAY_LEN(open); i++)
+        if (lex_is(l, open[i]))
+            return 1;
+    for (size_t i = 0; l->kind == LEX_KEYWORD && i < ARRAY_LEN(close); i++)
+        if (lex_is(l, close[i]))
+            return -1;
+    if (l->kind != LEX_OP || l->to - l->from != 1)
+        return 0;
+    char c = l->s[l->from];
+    return strchr("([{", c) ? 1 : strchr(")]}", c) ? -1 : 0;
+}

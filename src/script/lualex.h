@@ -35,6 +35,8 @@ bool lex_next(Lex *l);
 bool lex_next_code(Lex *l);
 bool lex_is(const Lex *l, const char *text); /* the token's bytes are this text */
 bool lex_keyword(const char *s, size_t n);
+/* How much deeper in blocks and brackets the text is behind this token: 1, 0, -1. */
+int lex_depth(const Lex *l);
 /* Lua's keywords, sorted. */
 extern const char *const lex_keywords[];
 extern const size_t lex_n_keywords;

@@ -16,6 +16,7 @@
 #include "base/intr.h"
 #include "base/mem.h"
 #include "script/lb.h"
+#include "script/lualex.h"
 #include "script/script_int.h"
 
 struct Script {
@@ -306,21 +307,64 @@ static int on_error(lua_State *L)
     return 1;
 }
 
-/* Pushes the chunk or an error text. An expression is tried as `return <text>`
- * first, so that a cell shows its value. */
-static int compile_chunk(lua_State *L, const Str *text, const char *chunk,
-                         bool *is_expression)
+/* Compiles text with "return " put in at a byte; pushes the chunk or an error. */
+static int compile_value(lua_State *L, const Str *text, size_t at, const char *chunk)
 {
     Str *value = lb_push_str(L);
+    str_addn(value, text->s, at);
     str_add(value, "return ");
-    str_addn(value, text->s, text->len);
-    int status = value->oom ? LUA_ERRSYNTAX
-                            : luaL_loadbufferx(L, value->s, value->len, chunk, "t");
+    str_addn(value, text->s + at, text->len - at);
+    int status = LUA_ERRMEM;
+    if (value->oom)
+        lua_pushnil(L); /* in the error's place */
+    else
+        status = luaL_loadbufferx(L, value->s, value->len, chunk, "t");
     str_done(value);
-    *is_expression = status == LUA_OK;
-    if (status == LUA_OK)
+    return status;
+}
+
+/* Where a statement may begin: tokens outside all blocks and brackets that are the
+ * first of their line; the last TAILS of them, a ring. Returns how many there were. */
+enum { TAILS = 8 };
+static int find_tails(const Str *text, size_t tail[TAILS])
+{
+    Lex l;
+    int depth = 0, n = 0;
+    size_t before = 0; /* end of the last token */
+    lex_start(&l, text->s, text->len);
+    while (lex_next_code(&l)) {
+        bool first = n == 0 || memchr(text->s + before, '\n', l.from - before);
+        if (first && depth == 0)
+            tail[n++ % TAILS] = l.from;
+        before = l.to;
+        depth += lex_depth(&l);
+    }
+    return n;
+}
+
+/* Pushes the chunk or an error text. An expression is tried as `return <text>` first, so
+ * that a cell shows its value; one that stands behind statements, as the last of a cell,
+ * does too. */
+static int compile_chunk(lua_State *L, const Str *text, const char *chunk, bool is_cell,
+                         bool *is_expression)
+{
+    size_t tail[TAILS];
+    *is_expression = true;
+    if (compile_value(L, text, 0, chunk) == LUA_OK)
+        return LUA_OK;
+    *is_expression = false;
+    int status = luaL_loadbufferx(L, text->s, text->len, chunk, "t");
+    if (status == LUA_OK || !is_cell)
         return status;
-    return luaL_loadbufferx(L, text->s, text->len, chunk, "t");
+    int n = find_tails(text, tail);
+    for (int i = n - 1; i > 0 && i >= n - TAILS; i--) {
+        if (compile_value(L, text, tail[i % TAILS], chunk) == LUA_OK) {
+            *is_expression = true;
+            return LUA_OK;
+        }
+        lua_pop(L, 2); /* the error and the text */
+    }
+    return status;
 }
 
 /* The error value is on the stack top. */
@@ -376,7 +420,7 @@ static int run_job(lua_State *L)
         job->end = SCRIPT_FAILED;
         return 0;
     }
-    int status = compile_chunk(L, kept, job->chunk, &job->is_expression);
+    int status = compile_chunk(L, kept, job->chunk, job->is_cell, &job->is_expression);
     str_done(kept);
     if (status == LUA_OK) {
         lua_rawgeti(L, LUA_REGISTRYINDEX, lb->env);

@@ -1121,6 +1121,24 @@ return { acc = r.test_acc, steps = r.steps }
 
 
 @test
+def the_expression_that_ends_a_cell_is_its_value():
+    cells = ["local x = 20\nx + 1 -- the value", "local t = {\n  1,\n  2\n}\n#t + x", "x = 1 x + 5",
+             "for i = 1, 3 do\n  x = x + i\nend\n\nx\n-- and a comment", "x = 2", "x = 3\nreturn x"]
+    write("a.lua", "".join(f"-- %%\n{c}\n" for c in cells))
+    v = Viewer()
+    v.call("run", stop_on_error=False)
+    v.idle()
+    same([e["text"].strip() for e in v.events("value")], ["21", "22", "26"])
+    same([v.done(c) for c in range(1, 7)], ["done", "done", "failed", "done", "done", "done"],
+         "a value begins a line of its own")
+    for bad, where in (("if x then\n  y\nend", 3), ("f(\n  x\ny)", 3), ("x = 1\ny z", 2), ("x = 1\nlocal", 2)):
+        cell = v.put(bad)
+        v.idle()
+        same(v.done(cell), "failed", bad)
+        assert f"[{cell}]:{where}:" in v.events("error")[-1]["msg"], v.events("error")[-1]["msg"]
+
+
+@test
 def training_gives_the_same_headless_and_in_a_session():
     write("a.lua", STUDY)
     folder = cleave("run", "--runs", "headless", "a.lua", code=0).stdout.strip().split("\n")[-1]

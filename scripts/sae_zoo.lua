@@ -1,98 +1,159 @@
 --- Which way of being sparse keeps most of a hidden layer at the same L0, and what does it cost?
--- Every activation of the table on one site of one network, same latents, steps and aim, measured on
--- the test set; beside each the same autoencoder untrained (null), and the limits of the site.
+-- Every activation of the table on one site of one network, same latents, steps and aim, all in one pass over the
+-- same batches, three seeds, measured on the test set; beside each the same autoencoder untrained (null), and the
+-- limits of the site. Then: do seeds find the same latents, beyond chance? How many latents tell a class, against
+-- neurons and principal directions? Does reading a second site help (Multi-Input)?
 -- Expect  variance explained well above the null and above keeping the largest neurons; spliced
 --         accuracy within about two points of the network's.
--- Cost    about a minute and a half on two cores.
+-- Cost    under three minutes on two cores.
 -- Dims    D neuron, M latent
 local cl = require "cleave"
+local stats = require "cleave.stats"
+local study = require "cleave.sae_study"
 
 local cfg = cl.config {
-  seed = 1, epochs = 6, hidden = 128, latents = 256, l0 = 8, steps = 2000, site = "hidden", gallery = 8,
+  seed = 1, seeds = 3, epochs = 6, hidden = 128, latents = 256, l0 = 8, steps = 1200, site = "hidden",
 }
 
 -- %% the network and the site
 local mnist = cl.data.mnist()
 local net = cl.model.mlp { hidden = tostring(cfg.hidden), seed = cfg.seed }
-local fit = cl.train(net, mnist, { epochs = cfg.epochs, lr = 1e-3, batch = 128, seed = cfg.seed })
+local fit = cl.train(net, mnist, { epochs = cfg.epochs, lr = 1e-3, batch = 128, seed = cfg.seed, eval_every = 0 })
 local train, test = net:activations(mnist.train, cfg.site), net:activations(mnist.test, cfg.site)
 cl.log(("network: accuracy %.2f %%; site %s, %d values"):format(100 * fit.test_acc, cfg.site, test.shape[2]))
 
 -- %% control: the site itself, only its largest values kept
-local largest = test:topk_gate(cfg.l0)
-local centred = test - test:mean { axis = 1, keep = true }
-local neurons_fve = 1 - ((test - largest):square():sum() / centred:square():sum()):item()
+local neurons_fve = study.fve(test, test:topk_gate(cfg.l0))
 local neurons_acc = net:accuracy(mnist.test, {
   hook = function(site, value) if site == cfg.site then return value:topk_gate(cfg.l0) end end,
 })
 
--- %% every row of the table
-local function make(name, steps)
-  return cl.decomp.sae(train, {
-    activation = name, latents = cfg.latents, k = cfg.l0, l0 = cfg.l0, steps = steps, seed = cfg.seed,
-  })
-end
-
-local rows, best, best_sae = {}, -1, nil
+-- %% every row of the table, and variants of rows
+local variants = {}
 for _, activation in ipairs(cl.decomp.sae_activations()) do
-  local sae, null = make(activation.name, cfg.steps), make(activation.name, 0)
-  local m = sae:metrics(test, { labels = mnist.test.labels })
-  local report, splice = sae:report(), sae:splice(net, mnist.test, cfg.site)
-  local note = ""
-  if math.abs(m.l0 / cfg.l0 - 1) > 0.05 then note = "misses the L0" end
-  if report.edge then note = "calibration at its edge" end
-  if m.none > 0.01 then note = note .. (" %.1f %% empty"):format(100 * m.none) end
-  if m.dead > 0.2 then note = note .. (" %.0f %% dead"):format(100 * m.dead) end
-  local null_m = null:metrics(test)
-  rows[#rows + 1] = {
-    name = activation.name, l0 = m.l0, fve = m.fve, null_fve = null_m.fve, null_l0 = null_m.l0,
-    neurons_fve = neurons_fve, limit_fve = 1, acc = splice.acc, null_acc = splice.acc_mean,
-    neurons_acc = neurons_acc, limit_acc = splice.acc_base, acc_loss = splice.acc_loss, ce = splice.ce,
-    ce_base = splice.ce_base, recovered = splice.recovered, agreement = splice.agreement, dead = m.dead,
-    purity = m.purity, twin = m.twin, bias = m.bias, seconds = report.seconds, note = note,
-  }
-  if math.abs(m.l0 / cfg.l0 - 1) <= 0.05 and m.fve > best then best, best_sae = m.fve, sae end
+  variants[#variants + 1] = { name = activation.name, activation = activation.name }
+end
+variants[#variants + 1] = { name = "topk, no revival", activation = "topk", aux = 0 }
+variants[#variants + 1] = { name = "topk, resampled", activation = "topk", aux = 0, resample = cfg.steps // 8 }
+variants[#variants + 1] = { name = "abstopk, k drawn", activation = "abstopk", k_min = 1 }
+
+local function make(seed, steps)
+  local list = {}
+  for i, v in ipairs(variants) do
+    list[i] = { activation = v.activation, aux = v.aux, resample = v.resample, k_min = v.k_min, seed = seed,
+      latents = cfg.latents, k = cfg.l0, l0 = cfg.l0, steps = steps }
+  end
+  return cl.decomp.saes(train, list)
 end
 
--- %% one table
+local trained, found = {}, {}
+for seed = 1, cfg.seeds do
+  trained[seed] = make(cfg.seed + seed - 1, cfg.steps)
+  for i, sae in ipairs(trained[seed]) do
+    local m = sae:metrics(test, { labels = mnist.test.labels })
+    local splice, report = sae:splice(net, mnist.test, cfg.site), sae:report()
+    found[i] = found[i] or {}
+    found[i][seed] = {
+      l0 = m.l0, fve = m.fve, acc = splice.acc, acc_loss = splice.acc_loss, ce = splice.ce,
+      ce_loss = splice.ce_loss, recovered = splice.recovered, agreement = splice.agreement, dead = m.dead,
+      none = m.none, purity = m.purity, twin = m.twin, bias = m.bias, edge = report.edge and 1 or 0,
+      seconds = report.seconds, null_acc = splice.acc_mean, limit_acc = splice.acc_base, ce_base = splice.ce_base,
+    }
+  end
+end
+local untrained = make(cfg.seed, 0)
+
+local rows, best = {}, nil
+for i, v in ipairs(variants) do
+  local row = { name = v.name, n = cfg.seeds }
+  for key in pairs(found[i][1]) do row[key] = stats.mean(stats.column(found[i], key)) end
+  row.fve_text = stats.text(stats.column(found[i], "fve"), 4)
+  row.lost = stats.text(stats.column(found[i], "acc_loss"), 2, 100)
+  row.dead_text = stats.text(stats.column(found[i], "dead"), 1, 100)
+  row.null_fve = untrained[i]:metrics(test).fve
+  row.neurons_fve, row.neurons_acc, row.limit_fve = neurons_fve, neurons_acc, 1
+  row.on_aim = math.abs(row.l0 / cfg.l0 - 1) <= 0.05
+  local notes = {}
+  if not row.on_aim then notes[#notes + 1] = "misses the L0" end
+  if row.edge > 0 then notes[#notes + 1] = "calibration at its edge" end
+  if row.none > 0.01 then notes[#notes + 1] = ("%.1f %% empty"):format(100 * row.none) end
+  row.note = table.concat(notes, ", ")
+  if cfg.seeds > 1 then
+    local match = trained[1][i]:match(trained[2][i], test)
+    row.mmcs, row.mmcs_chance, row.alike, row.alike_chance = match.mmcs, match.chance, match.alike, match.alike_chance
+  end
+  rows[i] = row
+  if row.on_aim and (not best or row.fve > rows[best].fve) then best = i end
+end
+
+-- %% tables
 local summary = cl.table(rows, {
-  columns = {
-    "name", "l0", "fve", "null_fve", "neurons_fve", "limit_fve", "acc", "null_acc", "neurons_acc", "limit_acc",
-    "ce", "agreement", "dead", "purity", "note",
-  },
-  title = ("All activations on '%s', %d latents, L0 %g"):format(cfg.site, cfg.latents, cfg.l0),
-  caption = "fve: variance explained on the test set. null_fve: the same autoencoder untrained. neurons_: only "
-    .. "the largest values of the site kept. null_acc: the site's mean in place. limit: nothing lost. acc, ce, "
-    .. "agreement: the network with the reconstruction in place. One seed: differences in accuracy below 0.3 "
-    .. "points are noise.",
+  columns = { "name", "l0", "fve_text", "null_fve", "neurons_fve", "lost", "ce_loss", "agreement", "dead_text",
+    "note" },
+  title = ("All activations on '%s', %d latents, L0 %g, %d seeds"):format(cfg.site, cfg.latents, cfg.l0, cfg.seeds),
+  caption = "fve: variance explained on the test set, mean and 95 % interval over seeds (the limit is 1). null_fve: "
+    .. "the same untrained. neurons_fve: only the site's largest values kept. lost: points of accuracy with the "
+    .. ("reconstruction in place (%.1f with only the largest values, %.1f with the site's mean). dead: %%."):format(
+      100 * (fit.test_acc - neurons_acc), 100 * (fit.test_acc - rows[1].null_acc)),
 })
 cl.show(summary, "zoo")
+local likeness = cl.table(rows, {
+  columns = { "name", "purity", "twin", "mmcs", "mmcs_chance", "alike", "alike_chance" },
+  title = "What the latents are like, and whether another seed finds them",
+  caption = "purity: largest share of one digit among a latent's images, mean. twin: cosine with the nearest other "
+    .. "latent. mmcs: mean largest cosine with the latents of another seed, and what random directions give. alike: "
+    .. "correlation of codes, matched one to one, and with the images of one seed shuffled.",
+})
+cl.show(likeness, "likeness")
 
--- %% what the latents of the best one respond to
-local gallery
-if best_sae then
-  gallery = best_sae:gallery(mnist.test, test, {
-    n = cfg.gallery, title = "Strongest latents: number, share of images, strongest images and codes",
-  })
+-- %% the latents of the best one, and how few tell a digit
+local gallery, probe_table, split
+if best then
+  local sae = trained[1][best]
+  local reads = cl.matmul(sae:features(), net:parameters()["fc1.weight"] * 1)
+  gallery = study.dashboard(sae, mnist.test, test, { title = rows[best].name .. ": what latents write, seen in pixels",
+    picture = reads, top = 48 })
   cl.show(gallery, "latents")
+  local codes = { sae:encode(train), sae:encode(test) }
+  local probes = study.probes(codes, { train, test }, mnist.train, mnist.test, { 1, 2, 5 })
+  probe_table = cl.table(probes, { columns = { "name", "f1_1", "f1_2", "f1_5" },
+    title = "Telling one digit from the rest with 1, 2 or 5 features: F1 on the test set",
+    caption = "Features chosen by the difference of their means on the training set; mean over digits." })
+  cl.show(probe_table, "probes")
+  split = study.splitting(codes, mnist.train, mnist.test, 5)
+  cl.log(("a digit takes %d latent%s (one more raises F1 by less than 0.03)"):format(split, split > 1 and "s" or ""))
 end
 
+-- %% a second site
+local pixels, pixels_test = net:activations(mnist.train, "fc1.in"), net:activations(mnist.test, "fc1.in")
+local context, verdict = study.context({ train, test }, { pixels, pixels_test }, {
+  seeds = cfg.seeds, latents = cfg.latents, k = cfg.l0, steps = cfg.steps // 2,
+})
+cl.log(verdict)
+local context_table = cl.table(context, { columns = { "name", "seed", "l0", "fve", "dead" },
+  title = "Multi-Input: latents that also read the pixels, which come before the site", caption = verdict })
+cl.show(context_table, "context")
+
 -- %% expectations
-local above_null, above_neurons, on_aim = true, true, 0
+local above_null, above_neurons, on_aim, above_chance = true, true, 0, true
 for _, row in ipairs(rows) do
-  if math.abs(row.l0 / cfg.l0 - 1) <= 0.05 then
+  if row.on_aim then
     on_aim = on_aim + 1
     above_null = above_null and row.fve > row.null_fve
     above_neurons = above_neurons and row.fve > neurons_fve
+    above_chance = above_chance and (not row.alike or row.alike > row.alike_chance)
   end
 end
-cl.check("at least six activations end within 5 % of the L0", on_aim >= 6)
+cl.check("at least nine rows end within 5 % of the L0", on_aim >= 9)
 cl.check("these explain more than untrained ones", above_null)
 cl.check("these explain more than the site's own largest values", above_neurons)
-cl.check("the best explains at least .90", best >= 0.90)
+cl.check("two seeds agree beyond chance on which images a latent is for", above_chance)
+cl.check("the best explains at least .90", best and rows[best].fve >= 0.90)
 cl.report {
   "# Sparse autoencoders, all on one site",
-  ("Network: %d hidden units, test accuracy %.2f %%."):format(cfg.hidden, 100 * fit.test_acc), summary, gallery,
+  ("Network: %d hidden units, test accuracy %.2f %%."):format(cfg.hidden, 100 * fit.test_acc), summary, likeness,
+  gallery, probe_table, context_table,
 }
+rows[#rows + 1] = { name = "context", verdict = verdict, list = context, split = split }
 rows[#rows + 1] = { name = "checks", list = cl.checks }
 return rows

@@ -81,10 +81,13 @@ function study.context(primary, context, o)
     gain.shuffled[seed] = found["with context"] - found.shuffled
     gain.alone[seed] = found["with context"] - found.alone
   end
-  local sign = stats.sign(gain.shuffled)
-  local verdict = ("context %s: with it %s more variance explained than with shuffled context, %s than without"):format(
-    sign > 0 and "helps" or sign < 0 and "hurts" or "makes no difference that these seeds show",
-    stats.text(gain.shuffled, 4), stats.text(gain.alone, 4))
+  local over, without = stats.sign(gain.shuffled), stats.sign(gain.alone)
+  local sign = over > 0 and without > 0 and 1 or without < 0 and -1 or 0
+  local words = sign > 0 and "helps" or sign < 0 and "hurts"
+    or over > 0 and "is read, but these seeds show no gain over the primary alone"
+    or "makes no difference that these seeds show"
+  local verdict = ("context %s: variance explained %s above that with shuffled context, %s above that without"):format(
+    words, stats.text(gain.shuffled, 4), stats.text(gain.alone, 4))
   if o.downstream then
     verdict = verdict .. "; the context is computed from the primary, so a gain would be a leak, not better features"
   end

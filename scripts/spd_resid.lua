@@ -92,10 +92,12 @@ local layers = cl.table(truth.layers, {
 cl.show(layers, "layers")
 local runs = cl.table(rows, {
   columns = {
-    "name", "seed", "try", "recovered", "error", "error_loose", "alive", "relative", "recon", "importance", "loss",
-    "steps_s",
+    "name", "seed", "try", "recovered", "error", "error_loose", "alive", "relative", "left", "recon", "importance",
+    "loss", "steps_s",
   },
   title = "Every run, and the same measures before any step (null)",
+  caption = "relative: |W - V U| / |W|; left: |(W - V U) x| / |W x| on inputs, by layer. Both are large where Adam "
+    .. "moved weights along directions of the residual stream that no input reaches or no output reads: recon is not.",
 })
 cl.show(runs, "runs")
 local lines = cl.table(fits, { columns = { "layer", "correlation", "slope", "limit" }, title = "Neuron contributions" })

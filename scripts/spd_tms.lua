@@ -45,7 +45,8 @@ local runs = cl.table(rows, {
   title = "Every run, and the same measures before any step (null)",
   caption = "recovered: the importances of single features are exactly the known pattern (error 0, tolerance 0.1) "
     .. "and components are the encoder's columns. mmcs, ml2r: as published, over all components; filtered: over "
-    .. "those that are not negligible. alive: density above 0.1 %, by layer; alive_norm: by size, as published.",
+    .. "those that are not negligible. alive: density above 0.1 %, by layer; alive_norm: by size, as published. "
+    .. "relative: |W - V U| / |W|; left: the same on the inputs, by layer.",
 })
 cl.show(runs, "runs")
 
@@ -69,6 +70,10 @@ for _, s in ipairs(summary) do
 end
 local cosine = known.worst_cosine(rows)
 if cosine then cl.log(("the highest cosine among failed runs is %.4f"):format(cosine)) end
+local agree, several = known.loss_agrees(rows)
+if several > 0 then
+  cl.log(("of %d seeds with restarts, the try of lowest loss is a recovered one in %d"):format(several, agree))
+end
 local parts = { "# Toy models of superposition, decomposed", runs, rates }
 table.move(shown, 1, #shown, #parts + 1, parts)
 cl.report(parts)

@@ -40,6 +40,10 @@ study() {
 study tensor_study profile=full
 study tensor_stability seeds=5
 for name in tensor_parts tensor_frontier tensor_gauge tensor_planted tensor_regulariser; do study $name; done
+study spd_tms profile=all
+study spd_resid profile=full
+study spd_resid profile=full depth=2
+study spd_resid profile=full depth=3
 study superposition profile=full
 study logit_sae profile=full
 study ffn_sweep profile=full "keep=$runs/ffn"

@@ -41,9 +41,9 @@ function known.decompose(toy, cfg, name, seed)
   return spd
 end
 
-local function counts(truth, field)
+local function counts(layers, field, form)
   local out = {}
-  for _, layer in ipairs(truth.layers) do out[#out + 1] = tostring(layer[field]) end
+  for _, layer in ipairs(layers) do out[#out + 1] = (form or "%d"):format(layer[field]) end
   return table.concat(out, "/")
 end
 
@@ -53,8 +53,9 @@ function known.row(toy, spd, name, seed, try)
   return {
     name = name, seed = seed, try = try, recovered = truth.recovered, error = truth.error,
     error_loose = truth.error_loose, mmcs = truth.mmcs, ml2r = truth.ml2r, mmcs_filtered = truth.mmcs_filtered,
-    ml2r_filtered = truth.ml2r_filtered, alive = counts(truth, "alive"), alive_ever = counts(truth, "alive_ever"),
-    alive_norm = counts(truth, "alive_norm"), relative = truth.relative, recon = m.losses.recon,
+    ml2r_filtered = truth.ml2r_filtered, alive = counts(truth.layers, "alive"),
+    alive_ever = counts(truth.layers, "alive_ever"), alive_norm = counts(truth.layers, "alive_norm"),
+    relative = truth.relative, left = counts(m.layers, "left", "%.2g"), recon = m.losses.recon,
     layerwise = m.losses.layerwise, importance = m.losses.importance, loss = report.loss,
     seconds = report.seconds, steps_s = report.steps_per_second, why = truth.why,
   }
@@ -107,6 +108,27 @@ function known.worst_cosine(rows)
   return top
 end
 
+--- Of seeds with several tries: how often the try with the lowest loss is the one that was recovered, and how
+-- many such seeds there are. The loss knows no truth, so it could choose among restarts where none is known.
+function known.loss_agrees(rows)
+  local best, agree, n = {}, 0, 0
+  for _, row in ipairs(rows) do
+    if row.loss then
+      local key = row.name .. row.seed
+      local b = best[key]
+      if not b then best[key] = { loss = row.loss, recovered = row.recovered, tries = 1 }
+      else
+        b.tries = b.tries + 1
+        if row.loss < b.loss then b.loss, b.recovered = row.loss, row.recovered end
+      end
+    end
+  end
+  for _, b in pairs(best) do
+    if b.tries > 1 then n, agree = n + 1, agree + (b.recovered and 1 or 0) end
+  end
+  return agree, n
+end
+
 --- Importances of single features, columns in the order that the truth asks for.
 function known.heat(toy, spd, layer)
   local m = spd:single(layer.name)
@@ -122,7 +144,7 @@ end
 
 known.run_columns = {
   "name", "seed", "try", "recovered", "error", "error_loose", "mmcs", "ml2r", "mmcs_filtered", "ml2r_filtered",
-  "alive", "alive_norm", "relative", "recon", "importance", "loss", "steps_s",
+  "alive", "alive_norm", "relative", "left", "recon", "importance", "loss", "steps_s",
 }
 
 return known

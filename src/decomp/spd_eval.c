@@ -38,6 +38,7 @@ typedef struct Eval {
     Tensor idx; /* i32 [B], zeroed when the target draws its batches */
     Tensor input[1];
     Arena *arena;
+    double whole[SPD_MAX_LAYERS]; /* |W x|^2 so far; `left` is |D x|^2 until the end */
 } Eval;
 
 /* ---- the graph ------------------------------------------------------------------- */
@@ -89,6 +90,18 @@ static void add_full(Eval *e, SpdForm *f)
     }
 }
 
+/* The network's layer against all components of it, on its own inputs. */
+static void add_left(SpdForm *f, int l)
+{
+    Graph *g = f->g;
+    const SpdSeen *y = &f->seen[l];
+    const Tensor *bias = &f->s->target.layer[l].bias;
+    Val whole = bias->data ? g_sub(g, y->rows, graph_const(g, bias)) : y->rows;
+    Val parts = g_matmul(g, y->a, y->U, false, false);
+    put(g, "left", l, g_sum(g, g_square(g, g_sub(g, whole, parts))));
+    put(g, "whole", l, g_sum(g, g_square(g, whole)));
+}
+
 static void add_weights(Eval *e, Graph *g)
 {
     for (int l = 0; l < e->s->target.n_layers && graph_ok(g); l++) {
@@ -114,6 +127,7 @@ static bool make_plan(Eval *e, Err *err)
         for (int l = 0; l < t->n_layers; l++) {
             put(g, "g", l, f.seen[l].g);
             put(g, "z", l, f.seen[l].z);
+            add_left(&f, l);
         }
         add_weights(e, g);
         if (t->labels)
@@ -207,6 +221,8 @@ static void add_batch(Eval *e)
         SpdLayerEval *y = &o->layer[l];
         count_ci(y, got(e, "g", l), e->s->cfg.batch, e->s->cfg.tau);
         count_pre(y, got(e, "z", l));
+        y->left += tensor_item(got(e, "left", l));
+        e->whole[l] += tensor_item(got(e, "whole", l));
         if (e->cfg->full)
             y->agreement += share_equal(got(e, "alone", l), got(e, "out", 0));
     }
@@ -263,6 +279,7 @@ static void finish_layer(Eval *e, int l, double *delta, double *weight, double *
     double n = (double)(e->s->part[l].d_in * e->s->part[l].d_out);
     y->faithfulness = d / n;
     y->relative = sqrt(d / (w > 0 ? w : 1));
+    y->left = sqrt(y->left / (e->whole[l] > 0 ? e->whole[l] : 1));
     y->agreement = e->cfg->full ? y->agreement / (double)o->batches : (double)NAN;
     *delta += d;
     *weight += w;

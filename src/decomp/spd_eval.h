@@ -24,6 +24,7 @@ typedef struct SpdLayerEval {
     int64_t hist_ci[SPD_BINS];       /* of g in [0,1] */
     int64_t hist_ci_image[SPD_BINS];
     int64_t hist_pre[SPD_BINS + 2]; /* of z in [-2,3], then under, over */
+    double left; /* |D x| / |W x| over the batches: what inputs do not reach is not seen */
     double agreement; /* argmax as the target's with this layer alone masked */
 } SpdLayerEval;
 typedef struct SpdEval {

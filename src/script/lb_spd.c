@@ -434,6 +434,7 @@ static void push_layer(lua_State *L, LSpd *u, int l, const SpdLayerEval *y)
     put_number(L, "l0_image", y->l0_image);
     put_number(L, "faithfulness", y->faithfulness);
     put_number(L, "relative", y->relative);
+    put_number(L, "left", y->left);
     put_number(L, "alive_ever", (double)y->ever);
     put_number(L, "alive", (double)y->dense);
     put_number(L, "alive_norm", (double)y->normed);
@@ -563,7 +564,8 @@ const LbFn lb_spd_fns[] = {
     {"spd:metrics",          "({ batches = 10, full = true, ... })",
      "On fresh batches: losses, recon, accuracy and ce under each kind of mask, "
      "faithfulness (mean squared difference of weights), relative (|W - V U| / |W|), "
-     "and layers, each with l0, alive (density above 0.1 %), alive_ever, alive_norm, "
+     "and layers, each with left (|(W - V U) x| / |W x| on the inputs), l0, alive "
+     "(density above 0.1 %), alive_ever, alive_norm, "
      "agreement, and tensors density, mean_ci, norm [C], hist_ci [100] of 0..1, "
      "hist_raw [102] of -2..3 with what is below and above; *_image are of the largest "
      "importance over positions.",                                                                                                                      spd_metrics_fn,     metrics_options, &n_metrics_options,

@@ -63,7 +63,7 @@ def losses_agree(ours, theirs):
     """Of cleave's spans of steps, the one the peer ended in; and whether they agree."""
     steps = (WARM_UP + WINDOWS * float(WINDOW)) * 1e6 / statistics.median(t["us"] for t in theirs)
     spans = ours[-1]["losses"]
-    span = max((s for s in spans if s["from"] <= steps), key=lambda s: s["from"])
+    span = max((s for s in spans if s["from"] <= steps), key=lambda s: s["from"], default=spans[0])
     mean = statistics.mean(t["loss"] for t in theirs)
     error = 4 * span["sd"] / math.sqrt(len(theirs))
     return span["mean"], mean, abs(mean - span["mean"]) <= error

@@ -7,7 +7,7 @@ local questions = {}
 --- Ways of reaching an L0, all with the report's budget: 8,000 examples, three passes. Each gives an autoencoder
 -- and whether it says itself that it did not bracket the target.
 function questions.controls()
-  local base = study.report
+  local base = study.with(study.report, { warn = false })
   local function trained(more)
     return function(x, _, target, seed)
       local o = study.with(base, { seed = seed, calibrate = false })
@@ -64,7 +64,7 @@ end
 
 --- The changes that the report, or its readers, expect to help; each beside the recipe on the same network and seed.
 function questions.claims(k)
-  local report = study.report
+  local report = study.with(study.report, { warn = false })
   local function changed(more) return study.with(report, more) end
   return {
     { "penalty 0.12", changed { sparsity = 0.12 }, 8000 },

@@ -81,6 +81,8 @@ const OptRow sae_options[] = {
         "write both; the others read and write the second's. 0: no layers."),
     OPT(OPT_INT, split_in, "0", 0, 1000000, "Input dimensions of the first layer."),
     OPT(OPT_INT, split_out, "0", 0, 1000000, "Target dimensions of the first layer."),
+    OPT(OPT_BOOL, warn, "true", 0, 0,
+        "A line in the log for each way in which the result is not what it seems."),
     OPT(OPT_BOOL, calibrate, "true", 0, 0,
         "Afterwards thresholds are set so that L0 on the activations is the aim."),
     OPT(OPT_INT, steps, "3000", 0, 10000000, "Adam steps; 0 keeps the start."),

@@ -21,7 +21,7 @@ typedef struct SaeCfg {
     double k, l0, sparsity, theta, width, aux, kl, lr;
     double theta_share, theta_end, width_end, clip;
     int64_t k_min, resample, split_in, split_out, split_latents;
-    bool unit, skip, calibrate;
+    bool unit, skip, calibrate, warn;
 } SaeCfg;
 extern const OptRow sae_options[];
 extern const size_t sae_n_options;

@@ -132,6 +132,21 @@ static void push_search(lua_State *L, const SaeSearchCfg *c, const SaeSearch *r)
     lua_setfield(L, -2, "bracketed");
 }
 
+/* An answer at the edge is no answer: it is said where nobody looks at the flag. */
+static void warn_search(lua_State *L, const SaeSearchCfg *c, const SaeSearch *r)
+{
+    if (!r->found.edge)
+        return;
+    lua_pushfstring(L,
+                    "warning, search: the weight %f is the end of what was tried, L0 %f "
+                    "is not the target %f",
+                    r->found.weight, r->l0, c->target);
+    size_t n;
+    const char *text = lua_tolstring(L, -1, &n);
+    lb_log(L, text, n);
+    lua_pop(L, 1);
+}
+
 static int decomp_sae_search(lua_State *L)
 {
     Err err;
@@ -149,6 +164,8 @@ static int decomp_sae_search(lua_State *L)
     if (!(out->s = sae_search(&cfg, &search, x, val, &hooks, &found, &err)))
         return lb_raise(L, &err);
     out->report = found.report;
+    if (cfg.warn)
+        warn_search(L, &search, &found);
     lb_pace(L);
     push_search(L, &search, &found);
     return 2;

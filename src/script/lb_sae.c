@@ -77,7 +77,7 @@ static int decomp_sae(lua_State *L)
     if (!(out->s = sae_new(&cfg, x, target, &err)) ||
         !fit_sae(out->s, &hooks, &out->report, &out->cal, &err))
         return lb_raise(L, &err);
-    if (!out->report.interrupted && out->report.steps > 0)
+    if (cfg.warn && !out->report.interrupted && out->report.steps > 0)
         lb_sae_warn(L, out);
     lb_pace(L);
     return lb_interrupted_after(L, &out->report);

@@ -241,11 +241,14 @@ json_t *look_complete(Session *k, const json_t *q, Err *err)
     } else if (!in_comment && find_path(text, pos, &from, path, sizeof path) &&
                pos - from < sizeof w.prefix) {
         memcpy(w.prefix, text + from, pos - from);
-        if (path[0] || !add_options(&w, text, from, false))
+        bool words = !path[0] && w.prefix[0];
+        if (!path[0] && add_options(&w, text, from, false))
+            words = false;
+        else
             add_fields(k, &w, path, deadline);
-        for (size_t i = 0; !path[0] && i < lex_n_keywords && w.prefix[0]; i++)
+        for (size_t i = 0; words && i < lex_n_keywords; i++)
             add_way(&w, lex_keywords[i], "keyword");
-        for (int i = 0; !path[0] && w.prefix[0] && i < k->doc->n; i++)
+        for (int i = 0; words && i < k->doc->n; i++)
             add_words(&w, k->doc->cell[i]->text, deadline);
     }
     json_t *ok = json_pack("{s:I,s:o,s:b,s:b}", "from", (json_int_t)from, "items",

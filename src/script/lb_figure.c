@@ -391,12 +391,28 @@ static void push_name_value_rows(lua_State *L, int arg)
     lua_remove(L, names);
 }
 
+/* Networks and the like say what they are, as print() has it. What has no words of its
+ * own is left: Lua would give its address, which no two runs share. */
+static void describe_object(lua_State *L, int arg)
+{
+    int top = lua_gettop(L);
+    if (lua_isuserdata(L, arg) && !lb_peek_tensor(L, arg) &&
+        luaL_getmetafield(L, arg, "__name") == LUA_TSTRING &&
+        strncmp(lua_tostring(L, -1), "cleave.", 7) == 0 &&
+        luaL_getmetafield(L, arg, "__tostring") != LUA_TNIL) {
+        luaL_tolstring(L, arg, NULL);
+        lua_replace(L, arg);
+    }
+    lua_settop(L, top);
+}
+
 static int show_value(lua_State *L, int arg)
 {
     Lb *lb = lb_of(L);
     Err err;
     if (!lb->run)
         return 0;
+    describe_object(L, arg);
     Str s;
     str_init(&s);
     lb_format(L, arg, &s); /* raises nothing */

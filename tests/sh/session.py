@@ -1131,7 +1131,7 @@ def the_expression_that_ends_a_cell_is_its_value():
     same([e["text"].strip() for e in v.events("value")], ["21", "22", "26"])
     same([v.done(c) for c in range(1, 7)], ["done", "done", "failed", "done", "done", "done"],
          "a value begins a line of its own")
-    for bad, where in (("if x then\n  y\nend", 3), ("f(\n  x\ny)", 3), ("x = 1\ny z", 2), ("x = 1\nlocal", 2)):
+    for bad, where in (("if x then\n  y\nend", 3), ("f(\n  x\ny)", 3), ("x = 1\ny z", 2), ("x = 1\nx =", 2)):
         cell = v.put(bad)
         v.idle()
         same(v.done(cell), "failed", bad)

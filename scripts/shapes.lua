@@ -4,8 +4,8 @@
 -- component by an analysis of variance whether it is one value of one attribute or a combination. Beside it the
 -- network's own units and components that were never trained; shuffled labels are the null of every verdict.
 -- Expect  every head near 100 %; colour as atoms in all layers, shape and size less so; few combinations.
--- Cost    about 3 minutes a seed on two cores (10,000 steps); profile=quick a minute; profile=full three seeds;
---         profile=published the settings of the published experiment, which take days.
+-- Cost    about 3 minutes a seed on two cores (10,000 steps); profile=quick half a minute; profile=full three
+--         seeds; profile=published the settings of the published experiment, which take days.
 -- Resume  resume=RUN goes on from the files of that run: what is finished is loaded, what is not goes on.
 -- Dims    R component, N image
 local cl = require "cleave"
@@ -17,8 +17,8 @@ local cfg = cl.config {
   checkpoint_every = 1000, stop_at = 0, resume = "", live = true, images = 3, most = 12,
   profiles = {
     quick = {
-      train = 2000, test = 500, epochs = 12, steps = 300, batch = 16, eval_every = 100, checkpoint_every = 100,
-      layers = "conv1=12,conv2=16,fc1=16,fc2=12", images = 2, most = 6,
+      test = 1000, epochs = 8, steps = 1200, eval_every = 400, checkpoint_every = 400,
+      layers = "conv1=24,conv2=32,fc1=32,fc2=18", images = 2, most = 6,
     },
     full = { seeds = 3 },
     published = {

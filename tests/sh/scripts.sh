@@ -44,4 +44,9 @@ run_script superposition seeds=2 long=1200 cell_steps=20 samples=100000
 all_hold superposition 5
 run_script toy_superposition grid=3 restarts=2 many=40 dims=4 densities=3
 check 'toy_superposition.lua states expectations' [ "$(jq '.result.checks | length' "$run/run.json")" -ge 5 ]
+run_script shapes profile=quick live=false
+all_hold shapes 3
+check 'shapes.lua answers' [ "$(jq -r '.result.answer | length' "$run/run.json")" -ge 8 ]
+check 'and its own answers are the nine atoms' same \
+  "$(jq '[.result.seeds[0].verdicts[] | select(.parts == "answers") | .values] | add' "$run/run.json")" 9
 plan_end

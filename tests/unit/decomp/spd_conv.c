@@ -321,6 +321,86 @@ static void test_pooling(void **state)
     net_done(&n);
 }
 
+/* A network of one layer: a 1x1 convolution on images of one pixel, or a matrix. */
+typedef struct One {
+    bool conv;
+    Tensor weight, x;
+} One;
+enum { ONE_IN = 7, ONE_OUT = 4 };
+
+static Val one_forward(void *ctx, Graph *g, Val x)
+{
+    One *o = ctx;
+    int64_t rows = graph_spec(g, x).dim[0];
+    if (o->conv)
+        x = g_reshape(g, x, 4, DIMS(rows, ONE_IN, 1, 1));
+    x = graph_site(g, "one.in", x);
+    Val w = graph_const(g, &o->weight);
+    Val y = o->conv ? g_conv2d(g, x, w, VAL_NONE, 1, 0, 1) : g_linear(g, x, w, VAL_NONE);
+    return g_reshape(g, graph_site(g, "one.pre", y), 2, DIMS(rows, ONE_OUT));
+}
+
+static Val one_batch(void *ctx, Graph *g, Val idx, int64_t rows, const char *stream)
+{
+    (void)rows, (void)stream;
+    return g_binary(g, "gather", graph_const(g, &((One *)ctx)->x), idx);
+}
+
+static Spd *one_make(One *o)
+{
+    Err err = {0};
+    SpdCfg cfg;
+    SpdTarget t = {.ctx = o,
+                   .forward = one_forward,
+                   .batch = one_batch,
+                   .n_examples = B,
+                   .n_layers = 1};
+    assert_ok(opt_defaults(spd_options, spd_n_options, &cfg, &err), err);
+    strcpy(cfg.ci, "mlp");
+    cfg.batch = B;
+    cfg.subset = 1;
+    t.layer[0] = (SpdLayer){.name = "one",
+                            .kind = spd_kind_for(&o->weight),
+                            .weight = o->weight,
+                            .tied = -1,
+                            .components = C1,
+                            .stride = 1,
+                            .dilation = 1};
+    Spd *s = spd_new(&cfg, &t, &err);
+    if (!s)
+        fail_msg("%s", err.msg);
+    return s;
+}
+
+static void test_dense(void **state)
+{
+    (void)state;
+    Err err = {0};
+    One conv = {true, drawn(5, 4, DIMS(ONE_OUT, ONE_IN, 1, 1)),
+                drawn(6, 2, DIMS(B, ONE_IN))},
+        dense = {.x = conv.x};
+    assert_ok(tensor_reshape(&conv.weight, 2, DIMS(ONE_OUT, ONE_IN), &dense.weight,
+                             &err),
+              err);
+    Spd *a = one_make(&conv), *b = one_make(&dense);
+    near(loss_of(a, "total"), loss_of(b, "total"));
+    near(loss_of(a, "subset"), loss_of(b, "subset"));
+    for (int m = SPD_MASK_ONES; m < SPD_MASK_COUNT; m++) {
+        Tensor y, z;
+        assert_ok(spd_outputs(a, &conv.x, (SpdMask)m, ~0u, 3, &y, &err), err);
+        assert_ok(spd_outputs(b, &conv.x, (SpdMask)m, ~0u, 3, &z, &err), err);
+        for (int64_t i = 0; i < B * ONE_OUT; i++)
+            near(at(&y, i), at(&z, i));
+        tensor_release(&y);
+        tensor_release(&z);
+    }
+    spd_free(a);
+    spd_free(b);
+    tensor_release(&conv.weight);
+    tensor_release(&dense.weight);
+    tensor_release(&conv.x);
+}
+
 static void test_refuses(void **state)
 {
     (void)state;
@@ -385,6 +465,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_components), cmocka_unit_test(test_denominators),
         cmocka_unit_test(test_routing),    cmocka_unit_test(test_pooling),
+        cmocka_unit_test(test_dense),
         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_allocations),
     };

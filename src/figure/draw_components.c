@@ -8,8 +8,8 @@
 #include "figure/draw.h"
 
 enum {
-    OVERVIEW = 6,  /* components in a set's overview */
-    BESIDE = 20,   /* columns that bars and metrics need at least */
+    OVERVIEW = 6, /* components in a set's overview */
+    BESIDE = 20,  /* columns that bars and metrics need at least */
     GUTTER = 2,
     FULL_METRICS = 44 /* columns of a table with null and limit */
 };
@@ -64,7 +64,8 @@ static void choose(const Canvas *c, int rows, Plan *p)
     for (int i = -1; i < 2 * (int)ARRAY_LEN(sizes); i++) {
         int size = i < 0 ? 2 * at_least(own, 28) : sizes[i / 2];
         int across = i >= 0 && i % 2 == 1 && c->width >= 60 ? 2 : 1;
-        int high = (size * f->h / own + 1) / 2 + label_rows(f);
+        int high = (size * f->h / own + 1) / 2 + label_rows(f) +
+                   (f->is_signed && style.level == LEVEL_MONO);
         style.width = at_least(room, 20);
         if (1 + high + rows_below(p, across) > rows ||
             figure_row_at(f, &style, size) < f->n)

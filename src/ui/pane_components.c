@@ -210,13 +210,14 @@ int components_take(Ui *u, const json_t *ev, const char *dir)
 {
     Components *m = state_of(u);
     bool dropped = false;
+    Follow f = pictures_follow(&m->list, m->at, m->follow, ev);
     const char *kind = jval_get(ev, "kind", "");
     if (strcmp(jval_get(ev, "ev", ""), "figure") != 0 ||
         strcmp(kind, figure_kind_name(FIG_COMPONENTS)) != 0 ||
         json_object_get(ev, "control") || !pictures_add(&m->list, ev, dir, &dropped))
         return 0;
     m->at -= dropped && m->at > 0;
-    if (m->follow)
+    if (f != FOLLOW_NOT)
         show(m, m->list.n - 1);
     return 1;
 }

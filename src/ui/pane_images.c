@@ -120,17 +120,19 @@ static bool is_picture(const json_t *ev)
 static void event(Ui *u, const json_t *ev)
 {
     Images *m = state_of(u);
-    View *v = active(u);
+    Follow f[2];
     if (!is_picture(ev))
         return;
-    bool first = m->list.n == 0;
-    const char *was = first ? "" : picture_name(&m->list.pic[v->at]);
+    for (int i = 0; i < 2; i++)
+        f[i] = pictures_follow(&m->list, m->view[i].at, m->follow && !m->split, ev);
     add(m, ev, jreader_dir(u->reader));
-    bool same = !first && was[0] && strcmp(was, jval_get(ev, "name", "")) == 0;
-    if (m->follow && same)
-        show_same(m, v, m->list.n - 1);
-    else if (m->follow && !m->split)
-        show(m, v, m->list.n - 1);
+    for (int i = 0; i < 2; i++) {
+        bool seen = m->split || i == m->active;
+        if (seen && f[i] == FOLLOW_SAME)
+            show_same(m, &m->view[i], m->list.n - 1);
+        else if (seen && f[i] == FOLLOW_NEW)
+            show(m, &m->view[i], m->list.n - 1);
+    }
 }
 
 /* Every picture of a run, behind those that are there; the first is shown. */

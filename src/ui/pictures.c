@@ -71,6 +71,23 @@ int pictures_step(const Pictures *p, int at, int step, bool same_name)
     return -1;
 }
 
+/* Of two series that one cell draws in turn, the one looked at stays. */
+Follow pictures_follow(const Pictures *p, int at, bool newest, const json_t *event)
+{
+    if (at >= p->n)
+        return FOLLOW_NEW;
+    const Picture *now = &p->pic[at];
+    const char *name = picture_name(now);
+    bool last = pictures_step(p, at, 1, true) < 0;
+    bool series = name[0] && pictures_step(p, at, -1, true) >= 0;
+    if (name[0] && last && strcmp(name, jval_get(event, "name", "")) == 0)
+        return FOLLOW_SAME;
+    if (series && last &&
+        jval_get_int(now->event, "cell", -1) == jval_get_int(event, "cell", -2))
+        return FOLLOW_NOT;
+    return newest ? FOLLOW_NEW : FOLLOW_NOT;
+}
+
 static bool has(const char *s, const char *text)
 {
     return text_find(s, strlen(s), text) < strlen(s);

@@ -26,6 +26,14 @@ void pictures_done(Pictures *p);
 int pictures_step(const Pictures *p, int at, int step, bool same_name);
 /* The next from `at` on in steps whose title or name has the text; -1: none. */
 int pictures_find(const Pictures *p, int at, int step, const char *text);
+/* What a view at `at` does when the event comes, before it is added. */
+typedef enum Follow {
+    FOLLOW_NOT,  /* stays: it looks at something earlier, or at another series */
+    FOLLOW_SAME, /* the figure was made again: the same place in the new one */
+    FOLLOW_NEW,  /* shows it */
+} Follow;
+/* newest: the view is at the last figure of all, where new ones are shown. */
+Follow pictures_follow(const Pictures *p, int at, bool newest, const json_t *event);
 const char *picture_name(const Picture *p);  /* "" where it was shown without one */
 const char *picture_title(const Picture *p); /* title, else name, else id */
 bool picture_is(const Picture *p, FigKind kind);

@@ -120,7 +120,9 @@ static void draw_masks(Job *j, int64_t first, int64_t n)
         if (j->kind == 2)
             rng_uniform_f64(key, first * j->R, n * j->R, 0, 1, m);
         for (int64_t k = 0; k < n * j->R; k++)
-            m[k] = j->kind == 0 || !g ? 1 : j->kind == 1 ? g[k] : g[k] + (1 - g[k]) * m[k];
+            m[k] = j->kind == 0 || !g ? 1
+                   : j->kind == 1     ? g[k]
+                                      : g[k] + (1 - g[k]) * m[k];
     }
 }
 

@@ -59,7 +59,7 @@ typedef enum CausalCause {
 } CausalCause;
 extern const char *const causal_cause_names[N_CAUSES];
 typedef struct CausalSigns {
-    int64_t pairs, against; /* pairs with all signs; those that contradict the weights */
+    int64_t pairs, against; /* pairs with all signs; those against the weights */
     int64_t skipped;        /* pairs where some link is exactly 0 */
     struct {
         int64_t turns; /* pairs whose sign it turns */

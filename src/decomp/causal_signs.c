@@ -8,7 +8,7 @@
 #include "decomp/causal.h"
 #include "tensor/blas.h"
 
-#define DIMS(...) ((int64_t[]){__VA_ARGS__})
+#define DIMS(...)   ((int64_t[]){__VA_ARGS__})
 #define TINY_COLUMN 1e-6
 
 const char *const causal_cause_names[N_CAUSES] = {"gauge", "selection", "gates",
@@ -24,8 +24,10 @@ static bool check(const Tensor *t, const char *what, int ndim, Err *err)
     char shape[96];
     if (t->dtype != F64 || t->ndim != ndim || !tensor_contiguous(t) ||
         tensor_count(t) < 1)
-        return err_set(err, ERR_SHAPE, "%s is %s, it must be f64%s with at least one "
-                       "value", what, tensor_format_shape(t, shape),
+        return err_set(err, ERR_SHAPE,
+                       "%s is %s, it must be f64%s with at least one "
+                       "value",
+                       what, tensor_format_shape(t, shape),
                        ndim == 2 ? "[rows,columns]" : "[rows]");
     if (!tensor_finite(t))
         return err_set(err, ERR_NUMERIC, "%s has values that are not finite", what);
@@ -147,8 +149,8 @@ bool causal_alive(const Tensor *v, const char *by, double tau, double limit,
     memset(out, 0, sizeof *out);
     bool mean = strcmp(by, "mean") == 0, ever = strcmp(by, "ever") == 0;
     if (!mean && !ever && strcmp(by, "density") != 0)
-        return err_set(err, ERR_OPTION,
-                       "by is '%s', it must be mean, density or ever", by);
+        return err_set(err, ERR_OPTION, "by is '%s', it must be mean, density or ever",
+                       by);
     if (!check(v, "the values", 2, err))
         return false;
     int64_t N = v->dim[0], R = v->dim[1], n = 0;
@@ -205,7 +207,8 @@ bool causal_gauge(const Tensor *V, const Tensor *a, const Tensor *ci, double tau
     if (a->dim[1] != V->dim[1] || !tensor_same_shape(a, ci))
         return err_set(err, ERR_SHAPE,
                        "activations and causal importances must both be [rows, %lld], "
-                       "a column for each of V", (long long)V->dim[1]);
+                       "a column for each of V",
+                       (long long)V->dim[1]);
     if (!tensor_new(F64, 1, DIMS(V->dim[1]), s, err))
         return false;
     for (int64_t c = 0; c < V->dim[1]; c++)
@@ -301,8 +304,10 @@ bool causal_pair_map(const Tensor *p, const Tensor *q, const Tensor *y, int64_t 
         return false;
     int64_t N = p->dim[0];
     if (q->dim[0] != N || y->dim[0] != N)
-        return err_set(err, ERR_SHAPE, "predictors and values have %lld, %lld and %lld "
-                       "rows", (long long)N, (long long)q->dim[0], (long long)y->dim[0]);
+        return err_set(err, ERR_SHAPE,
+                       "predictors and values have %lld, %lld and %lld "
+                       "rows",
+                       (long long)N, (long long)q->dim[0], (long long)y->dim[0]);
     if (bins < 1 || bins > 1000)
         return err_set(err, ERR_OPTION, "bins must be 1 to 1000");
     double *buf = mem_array((size_t)N, sizeof *buf, err);

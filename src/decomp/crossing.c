@@ -241,8 +241,8 @@ static bool at_random(Part *p, int64_t seed, int64_t start, Err *err)
 {
     for (int k = 0; k < 2; k++) {
         Side *s = &p->side[k];
-        RngKey key = {(uint64_t)seed, rng_stream(k ? "crossing.right" : "crossing.left"),
-                      (uint64_t)start};
+        const char *stream = k ? "crossing.right" : "crossing.left";
+        RngKey key = {(uint64_t)seed, rng_stream(stream), (uint64_t)start};
         int32_t *shuffled = mem_array((size_t)s->n, sizeof *shuffled, err);
         if (!shuffled)
             return false;

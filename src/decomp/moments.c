@@ -17,7 +17,8 @@ static bool check(const Tensor *t, const char *name, Err *err)
     if (t->dtype != F64 || t->ndim != 2 || !tensor_contiguous(t) || t->dim[1] < 1)
         return err_set(err, ERR_SHAPE,
                        "%s is %s, it must be f64[rows,columns] with at least one "
-                       "column", name, tensor_format_shape(t, shape));
+                       "column",
+                       name, tensor_format_shape(t, shape));
     if (!tensor_finite(t))
         return err_set(err, ERR_NUMERIC, "%s has values that are not finite", name);
     return true;
@@ -33,7 +34,8 @@ static bool check_both(const Tensor *X, const Tensor *Y, int64_t folds, Err *err
     if (X->dim[0] < 2 || X->dim[0] < folds)
         return err_set(err, ERR_SHAPE,
                        "%lld rows are too few for %lld folds: one row in each is the "
-                       "least, and two in all", (long long)X->dim[0], (long long)folds);
+                       "least, and two in all",
+                       (long long)X->dim[0], (long long)folds);
     return true;
 }
 
@@ -112,9 +114,11 @@ bool folds_new(const Tensor *X, const Tensor *Y, int64_t folds, bool standardise
     size_t one = (size_t)(n * d + d + m);
     double *z = mem_array((size_t)(N * d), sizeof *z, err);
     out->fold = z ? mem_array((size_t)folds, sizeof *out->fold, err) : NULL;
-    out->memory = out->fold ? mem_zalloc(sizeof(double) * ((size_t)(folds + 1) * one +
-                                                           (size_t)(d + n)), err)
-                            : NULL;
+    out->memory =
+        out->fold
+            ? mem_zalloc(sizeof(double) * ((size_t)(folds + 1) * one + (size_t)(d + n)),
+                         err)
+            : NULL;
     bool ok = out->memory != NULL;
     if (ok) {
         double *at = place(&out->all, out->memory, n, m);

@@ -1,8 +1,8 @@
 /* regress.h -- which few columns of X [N,n] predict the columns of Y [N,m]: the lasso
  * (Tibshirani 1996) by coordinate descent with cross-validation, and forward stepwise
- * least squares. Both work on moments of contiguous folds of the rows: 1 to N, the first
- * N mod folds one row longer. Everything f64, contiguous, finite; intercepts are free.
- * A column that does not vary is never chosen. */
+ * least squares. Both work on moments of contiguous folds of the rows, the first N mod
+ * folds of them one row longer. Everything f64, contiguous, finite; intercepts are
+ * free. A column that does not vary is never chosen. */
 #ifndef CLEAVE_DECOMP_REGRESS_H
 #define CLEAVE_DECOMP_REGRESS_H
 #include "base/option.h"

@@ -201,7 +201,7 @@ static int causal_signs_fn(lua_State *L)
     return 1;
 }
 
-/* --- what is kept, what lives ------------------------------------------------------ */
+/* --- what is kept, what lives ----------------------------------------------------- */
 
 static int causal_keep_fn(lua_State *L)
 {
@@ -509,14 +509,15 @@ static int causal_graph_fn(lua_State *L)
 
 const LbFn lb_causal_fns[] = {
     {"cl.causal.effects", "({ a =, U1 =, b1 =, V2 =, ci2 =, ci1 =, extra =, ... })",
-     "What component i of one layer does to component j of the next, by taking it away: "
-     "mean of o_j = relu(a U1 + b1 + extra) V2[:,j] with i at its natural value less "
-     "without it, over the rows where the causal importance of j is above tau. a [N,R1] "
-     "are activations x V1, ci1 [N,R1] and ci2 [N,R2] causal importances, extra [N,H] "
-     "the weight delta's output. inputs and outputs list components from 0 (all). "
-     "Gives effect, se (its standard error), path (through the gates as they stand), "
-     "weight (U1 V2), mean activation, all f64 [inputs, outputs]; rows used for each "
-     "output; interaction: the share that comes from gates that change.",
+     "What component i of one layer does to component j of the next, by taking it "
+     "away: mean of o_j = relu(a U1 + b1 + extra) V2[:,j] with i at its natural "
+     "value less without it, over the rows where the causal importance of j is above"
+     " tau. a [N,R1] are activations x V1, ci1 [N,R1] and ci2 [N,R2] causal "
+     "importances, extra [N,H] the weight delta's output. inputs and outputs list "
+     "components from 0 (all). Gives effect, se (its standard error), path (through "
+     "the gates as they stand), weight (U1 V2), mean activation, all f64 [inputs, "
+     "outputs]; rows used for each output; interaction: the share that comes from "
+     "gates that change.",
      causal_effects_fn, causal_options, &causal_n_options,
      "e = cl.causal.effects { a = cl.rng(1):normal { 50, 4 }, U1 = cl.rng(2):normal { "
      "4, 8 }, b1 = cl.zeros { 8 }, V2 = cl.rng(3):normal { 8, 3 }, ci2 = cl.ones { 50, "
@@ -556,22 +557,23 @@ const LbFn lb_causal_fns[] = {
      "local p, q = cl.rng(1):normal { 500 }, cl.rng(2):normal { 500 } "
      "cl.show(cl.images(cl.causal.pair_map(p, q, p * q, 8)))"},
     {"cl.causal.lasso", "(X, Y, { alpha = 0, ... })",
-     "For each column of Y [N,m] the lasso on the columns of X [N,n], |y - X w - b|^2 / "
-     "2N + alpha |w|: coef [m,n], intercept, alpha (by cross-validation on contiguous "
-     "folds if 0), r2 of the whole fit, top (i32 [m,2]: the two largest |w|) and "
-     "r2_top2, of least squares on those. unfinished: fits out of sweeps.",
+     "For each column of Y [N,m] the lasso on the columns of X [N,n], |y - X w - "
+     "b|^2 / 2N + alpha |w|: coef [m,n], intercept, alpha (by cross-validation on "
+     "contiguous folds if 0), r2 of the whole fit, top (i32 [m,2]: the two largest "
+     "|w|) and r2_top2, of least squares on those. unfinished: fits out of sweeps.",
      causal_lasso_fn, lasso_options, &lasso_n_options,
      "cl.causal.lasso(cl.rng(1):normal { 60, 4 }, cl.rng(2):normal { 60, 2 }).r2"},
     {"cl.causal.stepwise", "(X, Y, { most = 10, enough = 0.9, folds = 3 })",
-     "Forward selection of columns of X for each column of Y by the mean R2 of least "
-     "squares over held-out folds: chosen i32 [m,most] (-1: none), r2 [m,most], needed, "
-     "reached.",
+     "Forward selection of columns of X for each column of Y by the mean R2 of least"
+     " squares over held-out folds: chosen i32 [m,most] (-1: none), r2 [m,most], "
+     "needed, reached.",
      causal_stepwise_fn, stepwise_options, &stepwise_n_options,
-     "cl.causal.stepwise(cl.rng(1):normal { 60, 4 }, cl.rng(2):normal { 60, 2 }).needed"},
+     "cl.causal.stepwise(cl.rng(1):normal { 60, 4 }, cl.rng(2):normal { 60, 2 "
+     "}).needed"},
     {"cl.decomp.match", "(score, method = \"hungarian\")",
-     "One-to-one matching of the rows and columns of a matrix of scores: i32 [n] with "
-     "the column of each row (-1: none), and the mean of the matched scores. hungarian: "
-     "the largest sum; greedy: the largest score left, again and again.",
+     "One-to-one matching of the rows and columns of a matrix of scores: i32 [n] "
+     "with the column of each row (-1: none), and the mean of the matched scores. "
+     "hungarian: the largest sum; greedy: the largest score left, again and again.",
      decomp_match_fn, NULL, NULL,
      "local column, mean = cl.decomp.match(cl.rng(1):uniform { 3, 4 })"},
     {"cl.causal.layout", "(weights, { restarts = 50, ... })",

@@ -27,8 +27,8 @@ static void point(Case *c, int64_t n, int64_t m)
         c->input[i] = i;
     for (int i = 0; i < R2; i++)
         c->output[i] = i;
-    c->net = (CausalNet){&c->a, &c->U1, &c->b1, &c->V2, &c->ci1, &c->ci2, &c->extra,
-                         c->input, c->output, n, m};
+    c->net = (CausalNet){&c->a,     &c->U1,   &c->b1,    &c->V2, &c->ci1, &c->ci2,
+                         &c->extra, c->input, c->output, n,      m};
     c->cfg = defaults();
 }
 
@@ -134,7 +134,10 @@ static double output(const Case *c, int64_t r, int64_t i, double m, bool ci, boo
     for (int64_t h = 0; h < H; h++) {
         double p = at(&c->extra, r, h);
         for (int64_t q = 0; q < R1; q++)
-            p += at(&c->a, r, q) * (q == i ? m : ci ? at(&c->ci1, r, q) : 1) *
+            p += at(&c->a, r, q) *
+                 (q == i ? m
+                  : ci   ? at(&c->ci1, r, q)
+                         : 1) *
                  at(&c->U1, q, h);
         double b = t_at(&c->b1, h);
         o += (after ? relu(p) + b : relu(p + b)) * at(&c->V2, h, k);
@@ -285,8 +288,8 @@ static void test_blocks_and_lists(void **state)
     CausalEffects e = effects(&c), f = effects(&big);
     for (int i = 0; i < 2; i++)
         for (int k = 0; k < 2; k++)
-            assert_near(at(&f.effect, i, k),
-                        at(&e.effect, big.input[i], big.output[k]), 1e-12);
+            assert_near(at(&f.effect, i, k), at(&e.effect, big.input[i], big.output[k]),
+                        1e-12);
     causal_done(&f);
     c.cfg.min_rows = 1000;
     f = effects(&c);
@@ -354,8 +357,7 @@ static void test_memory(void **state)
 static void test_keep(void **state)
 {
     (void)state;
-    static double v[5 * 3] = {3,  1e-8, 1, -2, 0, 0, 1, 0, 0,
-                              -.5, 0,   0, .5, 0, 0};
+    static double v[5 * 3] = {3, 1e-8, 1, -2, 0, 0, 1, 0, 0, -.5, 0, 0, .5, 0, 0};
     Tensor t = tensor_wrap(F64, 2, DIMS(5, 3), v), keep;
     Err err = {0};
     int64_t n[3];
@@ -397,8 +399,9 @@ static void test_gauge(void **state)
 {
     (void)state;
     static double V[2 * 3] = {3, 0, -2, -4, 0, 0}, a[2 * 3] = {-1, 1, 1, -3, 1, 1},
-                  ci[2 * 3] = {1, 1, 0, 0, 1, 0};
-    Tensor tv = tensor_wrap(F64, 2, DIMS(2, 3), V), ta = tensor_wrap(F64, 2, DIMS(2, 3), a),
+                        ci[2 * 3] = {1, 1, 0, 0, 1, 0};
+    Tensor tv = tensor_wrap(F64, 2, DIMS(2, 3), V),
+           ta = tensor_wrap(F64, 2, DIMS(2, 3), a),
            tc = tensor_wrap(F64, 2, DIMS(2, 3), ci), s;
     Err err = {0};
     assert_ok(causal_gauge(&tv, &ta, &tc, 0.1, &s, &err), err);
@@ -411,7 +414,8 @@ static void test_gauge(void **state)
 static void test_correlation(void **state)
 {
     (void)state;
-    Tensor a = t_random(1, F64, 2, DIMS(50, 3), 0, 1), b = t_make(F64, 2, DIMS(50, 3)), out;
+    Tensor a = t_random(1, F64, 2, DIMS(50, 3), 0, 1), b = t_make(F64, 2, DIMS(50, 3)),
+           out;
     Err err = {0};
     for (int64_t r = 0; r < 50; r++) {
         ((double *)b.data)[r * 3] = -7 * at(&a, r, 0) + 2;

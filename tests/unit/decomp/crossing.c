@@ -127,7 +127,8 @@ static void test_counts(void **state)
         for (int64_t k = 0; k < 45; k++)
             if (fabs(t_at(&w, k)) < 0.5)
                 ((double *)w.data)[k] = k % 2 ? 0 : NAN; /* neither is an edge */
-        Tensor tl = tensor_wrap(I32, 1, DIMS(9), l), tr = tensor_wrap(I32, 1, DIMS(5), r);
+        Tensor tl = tensor_wrap(I32, 1, DIMS(9), l),
+               tr = tensor_wrap(I32, 1, DIMS(5), r);
         assert_ok(crossing_count(&w, &tl, &tr, &n, &err), err);
         for (int64_t k = 0; k < 45; k++)
             if (isnan(t_at(&w, k)))
@@ -141,7 +142,12 @@ static void test_complete(void **state)
 {
     (void)state;
     CrossingCfg c = defaults();
-    static const int64_t size[][3] = {{3, 3, 9}, {2, 2, 1}, {5, 3, 30}, {1, 7, 0}};
+    static const int64_t size[][3] = {
+        {3, 3, 9 },
+        {2, 2, 1 },
+        {5, 3, 30},
+        {1, 7, 0 }
+    };
     for (int k = 0; k < 4; k++) {
         Tensor w = t_random(1, F64, 2, DIMS(size[k][0], size[k][1]), 1, 2);
         Crossing x = minimise(&w, &c);
@@ -197,7 +203,8 @@ static void test_typical(void **state)
     Crossing x = minimise(&w, &c), again = minimise(&w, &c);
     assert_int_equal(x.edges, 70);
     assert_true(x.crossings < x.by_index / 2);
-    assert_true(t_same_bits(&x.left, &again.left) && t_same_bits(&x.right, &again.right));
+    assert_true(t_same_bits(&x.left, &again.left) &&
+                t_same_bits(&x.right, &again.right));
     bare.sift = bare.spectral = false;
     Crossing y = minimise(&w, &bare);
     assert_true(x.crossings <= y.crossings);
@@ -239,7 +246,8 @@ static void test_wrong_orders(void **state)
     int64_t n;
     int32_t twice[2] = {1, 1}, outside[1] = {4};
     Tensor w = t_make(F64, 2, DIMS(4, 3));
-    Tensor a = tensor_wrap(I32, 1, DIMS(2), twice), b = tensor_wrap(I32, 1, DIMS(1), outside);
+    Tensor a = tensor_wrap(I32, 1, DIMS(2), twice),
+           b = tensor_wrap(I32, 1, DIMS(1), outside);
     assert_false(crossing_count(&w, &a, NULL, &n, &err));
     assert_has(err.msg, "left order has 1 twice");
     assert_false(crossing_count(&w, NULL, &b, &n, &err));

@@ -40,7 +40,12 @@ static LassoFit fit(const Tensor *X, const Tensor *Y, const LassoCfg *c)
 static void test_lasso_golden(void **state)
 {
     (void)state;
-    static const double signs[4][2] = {{1, 1}, {1, -1}, {-1, 1}, {-1, -1}};
+    static const double signs[4][2] = {
+        {1,  1 },
+        {1,  -1},
+        {-1, 1 },
+        {-1, -1}
+    };
     Tensor X = t_make(F64, 2, DIMS(40, 2)), Y = t_make(F64, 2, DIMS(40, 1));
     for (int64_t r = 0; r < 40; r++) {
         for (int k = 0; k < 2; k++)
@@ -244,7 +249,8 @@ static double dense_score(const Tensor *X, const Tensor *Y, int64_t y,
     double sum = 0;
     for (int64_t f = 0; f < folds; f++) {
         int64_t n = N / folds + (f < N % folds), row = 0;
-        Tensor A = t_make(F64, 2, DIMS(N - n, k + 1)), b = t_make(F64, 1, DIMS(N - n)), w;
+        Tensor A = t_make(F64, 2, DIMS(N - n, k + 1)), b = t_make(F64, 1, DIMS(N - n)),
+               w;
         for (int64_t r = 0; r < N; r++) {
             if (r >= first && r < first + n)
                 continue;

@@ -30,6 +30,10 @@ int shards_row_shape(const Shards *s, int64_t dim[MAX_DIM]); /* returns ndim */
 /* The next batch, a new f32 tensor [n, ...]; n = 0 and a zeroed tensor at the end of an
  * epoch, after which the next one begins. Interruptible. */
 bool shards_next(Shards *s, Tensor *out, int64_t *n, Err *err);
+/* The first `rows` of a whole epoch as one tensor f32 [rows, ...], fewer if there are
+ * not so many (a shuffled epoch lacks the tail); the next batch is from another epoch.
+ * rows 0: all. Memory that is not there is an error. */
+bool shards_load(Shards *s, int64_t rows, Tensor *out, Err *err);
 int64_t shards_epoch(const Shards *s);    /* that the next batch is from, from 0 */
 int64_t shards_position(const Shards *s); /* rows of it already handed out */
 bool shards_seek(Shards *s, int64_t epoch, int64_t position, Err *err);

@@ -328,6 +328,10 @@ const LbFn lb_data_fns[] = {
      "The next batch f32 [batch, ...]; nil at the end of an epoch, after which the "
      "next begins.",
      lb_shards_next, NULL, NULL, NULL},
+    {"shards:load", "(rows = all)",
+     "The first rows of a whole epoch as one tensor in memory, for what needs them "
+     "together, such as cl.decomp.sae.",
+     lb_shards_load, NULL, NULL, "x = cl.data.shards(\"acts\"):load(50000)"},
     {"shards:batches", "()", "A loop over one whole epoch; one that was begun is left.",
      lb_shards_batches, NULL, NULL, NULL},
     {"shards:seek", "(epoch, position)",

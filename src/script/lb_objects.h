@@ -30,6 +30,7 @@ void lb_push_param(lua_State *L, const TensorSet *set, int i);
 int lb_data_shards(lua_State *L);
 int lb_shards_next(lua_State *L);
 int lb_shards_batches(lua_State *L);
+int lb_shards_load(lua_State *L);
 int lb_shards_seek(lua_State *L);
 void lb_open_shards(lua_State *L);
 /* f64 second moment of a data set plus the noise of training: E[x x^T] + share std^2 I, pushed as

@@ -52,6 +52,19 @@ int lb_shards_next(lua_State *L)
     return n > 0;
 }
 
+int lb_shards_load(lua_State *L)
+{
+    Err err;
+    Shards *s = check_shards(L, 1);
+    lua_Integer rows = luaL_optinteger(L, 2, 0);
+    luaL_argcheck(L, rows >= 0, 2, "a number of rows");
+    LTensor *out = lb_push_tensor(L);
+    if (!shards_load(s, rows, &out->t, &err))
+        return lb_raise(L, &err);
+    lb_pace(L);
+    return 1;
+}
+
 static int next_batch(lua_State *L)
 {
     lua_settop(L, 1); /* the state of the loop: the shards */

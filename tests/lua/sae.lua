@@ -117,3 +117,70 @@ test("settings that cannot work are named", function()
   raises(function() train { latent = 4 } end, "latents")
   raises(function() cl.decomp.sae(cl.zeros { 5, 2 }, { k = 1 }) end, "all alike")
 end)
+
+test("several in one pass are those of one alone", function()
+  local options = { latents = 16, k = 3, steps = 60, batch = 50 }
+  local function with(name) return { activation = name, latents = 16, k = 3, l0 = 3, steps = 60, batch = 50 } end
+  local list = cl.decomp.saes(x, { with "topk", with "jumprelu", with "stochastic" })
+  equal(#list, 3)
+  for i, name in ipairs { "topk", "jumprelu", "stochastic" } do
+    equal(difference(list[i]:encode(x), cl.decomp.sae(x, with(name)):encode(x)), 0, name)
+  end
+  options.batch = 20
+  raises(function() cl.decomp.saes(x, { options, with "topk" }) end, "in one pass these are common")
+  raises(function() cl.decomp.saes(x, {}) end, "1 to 64 option tables")
+end)
+
+test("matching names its chance level, and says when there is no more", function()
+  local a, b = train { steps = 0, seed = 1 }, train { steps = 0, seed = 2 }
+  near(a:match(a, x).mmcs, 1, 1e-5)
+  local m = a:match(b, x)
+  assert(m.by_chance and m.mmcs < m.chance + 0.1 and m.alike > m.alike_chance - 0.3)
+end)
+
+test("folders of other programs", function()
+  local folder = cl.run_dir() .. "/other"
+  local sae = train { activation = "batchtopk" }
+  for _, layout in ipairs { "saelens", "dictionary_learning" } do
+    sae:export(folder .. layout, layout)
+    near(difference(cl.decomp.sae_import(folder .. layout):reconstruct(x), sae:reconstruct(x)), 0, 1e-4, layout)
+  end
+  raises(function() train({ activation = "abstopk" }):export(folder) end, "no activation like abstopk")
+  raises(function() cl.decomp.sae_import(folder .. "nowhere") end, "neither cfg.json")
+end)
+
+test("warnings hold what they say", function()
+  local sae = train { activation = "jumprelu", steps = 0, theta = 50, width = 1e-6 }
+  local seen = {}
+  for _, w in ipairs(sae:warnings(x)) do seen[w.name] = w.text end
+  assert(seen.empty and seen.kernel and seen.dead)
+  assert(seen.empty:find("100.0 %% of the examples have no active latent"))
+  equal(#train({ activation = "relu", steps = 0 }):warnings(x), 0)
+end)
+
+test("activations from files train an autoencoder", function()
+  local folder = cl.run_dir()
+  cl.save(folder .. "/acts-1.npy", cl.slice(x, 1, 1, 120))
+  cl.save(folder .. "/acts-2.npy", cl.slice(x, 1, 121, 300))
+  local shards = cl.data.shards(folder .. "/acts-*.npy", { batch = 50, shuffle = false })
+  local stored = shards:load()
+  equal(difference(stored, x), 0)
+  equal(difference(shards:load(130), cl.slice(x, 1, 1, 130)), 0)
+  local o = { latents = 16, k = 3, steps = 30, batch = 50 }
+  equal(difference(cl.decomp.sae(stored, o):encode(x), cl.decomp.sae(x, o):encode(x)), 0)
+end)
+
+test("a study says whether a second site helps", function()
+  local study = require "cleave.sae_study"
+  local more = rng:normal { 300, 4 }
+  local o = { seeds = 2, latents = 16, k = 3, steps = 40, batch = 50 }
+  local rows, verdict, sign = study.context({ x, x }, { more, more }, o)
+  equal(#rows, 6)
+  assert(verdict:find("context") and sign >= -1 and sign <= 1)
+  o.downstream = true
+  local _, leak = study.context({ x, x }, { more, more }, o)
+  assert(leak:find("a leak"))
+  local y = cl.matmul(x, rng:normal { 6, 5 })
+  local linear = study.linear(x, y, x, y, { 2, 5 })
+  assert(linear[2] < linear.full and linear[5] > 0.99 and linear.full > 0.99)
+end)

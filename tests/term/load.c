@@ -185,7 +185,7 @@ static void many_lines(long lines)
     pid_t kernel = kernel_of("many.lua");
     ok(kernel > 0 && memory_is_bounded("kernel", kernel, KERNEL_MB),
        "the kernel stays below %d MiB", KERNEL_MB);
-    f = popen(
+    FILE *f = popen(
         "awk '$2 != NR { bad++ } END { print NR - bad }' .cleave/many.lua/out-1*.log",
         "r");
     if (f && fscanf(f, "%63s", answer) != 1)

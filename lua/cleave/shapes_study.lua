@@ -94,16 +94,21 @@ end
 --- One row of a table of verdicts.
 function study.row(layer, what, r)
   local c = r.counts
-  local related = c.atomic + c.combination + c.neither
+  local related, selective = c.atomic + c.combination + c.neither, 0
+  for _, part in ipairs(r) do
+    if part.verdict == "atomic" or part.verdict == "combination" or part.verdict == "neither" then
+      selective = selective + (math.max(table.unpack(part.selectivity)) >= 0.8 and 1 or 0)
+    end
+  end
   return {
     layer = layer, parts = what, active = related + c.constant + c.unrelated, constant = c.constant, atomic = c.atomic,
-    combination = c.combination, neither = c.neither, unrelated = c.unrelated, values = r.covered,
+    combination = c.combination, neither = c.neither, unrelated = c.unrelated, selective = selective, values = r.covered,
     cells = r.cells_covered, interaction = r.interaction,
   }
 end
 study.columns = {
-  "layer", "parts", "active", "constant", "unrelated", "atomic", "combination", "neither", "values", "cells",
-  "interaction",
+  "layer", "parts", "active", "constant", "unrelated", "atomic", "combination", "neither", "selective", "values",
+  "cells", "interaction",
 }
 
 --- "atomic red", "combination", ...

@@ -412,7 +412,9 @@ def interrupt_soon(name, lua):
         until(name + " stopped", lambda: len(v.events("done")) > n, 5)
         took = time.monotonic() - at
         same(v.done(cell), "stopped", name)
-        assert took < 0.5, f"{name} took {took:.2f} s"
+        # half a second of a processor that nobody else wants
+        most = 0.5 * max(1, os.getloadavg()[0] / os.cpu_count())
+        assert took < most, f"{name} took {took:.2f} s of {most:.2f}"
         print(f"# {name}: {took * 1e3:.0f} ms")
         same(v.starts(behind), 0, "what waited behind " + name)
         same(v.status()["queue"], [], "the queue behind " + name)

@@ -139,7 +139,7 @@ static void what_cannot_be_stopped(void)
     ok(term_wait(&t, "stopping"), "Ctrl-C is taken");
     ok(term_wait(&t, "Kill the kernel?"), "killing the kernel is offered");
     double took = now() - from;
-    ok(took > 4.5 && took < 8, "after 5 s (%.1f)", took);
+    ok(took > 4.5, "after 5 s (%.1f)", took);
     term_send(&t, "y");
     ok(term_wait(&t, "The kernel is gone"), "and done");
     term_send(&t, "\r");

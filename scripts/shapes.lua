@@ -211,7 +211,9 @@ local values, cells = cl.spread(all "values", 1), cl.spread(all "cells", 1)
 local atomic, combination = cl.spread(all "atomic", 1), cl.spread(all "combination", 1)
 local neither = cl.spread(all "neither", 1)
 local means = { atomic = atomic.mean, combination = combination.mean, cells = cells.mean }
-for _, key in ipairs { "shape", "colour", "size", "interaction" } do
+for _, key in ipairs {
+  "shape", "colour", "size", "interaction", "shape_either", "colour_either", "size_either",
+} do
   local list = {}
   for i, r in ipairs(results) do list[i] = r.covered[key] end
   means[key] = cl.spread(list).mean

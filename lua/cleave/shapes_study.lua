@@ -79,7 +79,8 @@ function study.finding(mean, sizes)
     if mean[name] >= 0.9 * dims[i] then
       whole[#whole + 1] = name
     else
-      rest[#rest + 1] = ("%s (%.1f of %d values)"):format(name, mean[name], dims[i])
+      rest[#rest + 1] = ("%s (atoms for %.1f of %d values, %.1f with those for all but one)"):format(name, mean[name],
+        dims[i], mean[name .. "_either"])
     end
   end
   local n, cells = 6 + sizes, 9 * sizes
@@ -128,25 +129,26 @@ function study.reading(r)
   return "mixed"
 end
 
---- Counts over layers; values are those that an atom of any layer stands for, cells those of the best layer.
+--- Counts over layers. values: for how many an atom of any layer stands, of each attribute too; either: also where
+-- it stands for all values but this one. cells are those of the best layer.
 function study.totals(layers)
-  local t, seen = { atomic = 0, combination = 0, neither = 0, values = 0, cells = 0, shape = 0, colour = 0, size = 0 }, {}
-  local variance, part = 0, 0
+  local t = { atomic = 0, combination = 0, neither = 0, values = 0, either = 0, cells = 0 }
+  local plain, either, variance, part = {}, {}, 0, 0
+  for _, name in ipairs(attributes) do t[name], t[name .. "_either"] = 0, 0 end
+  local function count(seen, p, key, of)
+    local id = p.attribute * 100 + p.value
+    if not seen[id] then seen[id], t[key], t[of] = true, t[key] + 1, t[of] + 1 end
+  end
   for _, r in ipairs(layers) do
-    for _, key in ipairs { "atomic", "combination", "neither" } do t[key] = t[key] + r.counts[key] end
     t.cells = math.max(t.cells, r.cells_covered)
-    for attribute, values in ipairs(r.covers) do
-      for value, count in ipairs(values) do
-        local key = attribute * 100 + value
-        if count > 0 and not seen[key] then
-          seen[key], t.values = true, t.values + 1
-          t[attributes[attribute]] = t[attributes[attribute]] + 1
-        end
-      end
-    end
     for _, p in ipairs(r) do
-      if p.verdict == "atomic" or p.verdict == "combination" or p.verdict == "neither" then
-        variance, part = variance + p.variance, part + p.variance * p.interaction
+      if t[p.verdict] then
+        t[p.verdict], variance, part = t[p.verdict] + 1, variance + p.variance, part + p.variance * p.interaction
+      end
+      if p.verdict == "atomic" then
+        local name = attributes[p.attribute]
+        count(either, p, "either", name .. "_either")
+        if not p.inverted then count(plain, p, "values", name) end
       end
     end
   end

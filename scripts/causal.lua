@@ -108,6 +108,9 @@ cl.show(causes.show_regressions(all, r, rows), "regression_figures")
 cl.show(causes.show_chosen(all, r, rows), "stepwise")
 local connectivity = causes.connectivity(all, r)
 if connectivity then cl.show(connectivity, "connectivity") end
+cl.show(cl.heatmap(r.fixed.coef:cast("f32"), {
+  rows = causes.names(all.outputs), cols = causes.names(all.inputs), scale = "p99", title = "Lasso at alpha 0.5",
+}), "lasso_coefficients")
 
 -- %% paths and correlations
 local weight, ci = causes.show_paths(case, ours)

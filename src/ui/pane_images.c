@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "figure/clean.h"
 #include "lab/jval.h"
 #include "ui/act.h"
 #include "ui/pictures.h"
@@ -215,11 +216,21 @@ static void draw_view(Ui *u, View *v, Area a)
     paint_grid(&u->paint, a, 0, 0, &v->grid, v->top, a.rows);
 }
 
-static void view_title(const Images *m, const View *v, Str *out)
+/* A long title is cut on a narrow screen, so that the place in it is seen. */
+static void add_title(const char *title, int cols, Str *out)
+{
+    int used;
+    size_t skip, n = clean_line(title, cols, &used, &skip);
+    str_addn(out, title, n);
+    if (title[n])
+        str_addc(out, '~');
+}
+
+static void view_title(const Images *m, const View *v, int cols, Str *out)
 {
     const Picture *p = &m->list.pic[v->at];
     const Figure *f = v->loaded.event == p->event ? v->loaded.figure : NULL;
-    str_add(out, picture_title(p));
+    add_title(picture_title(p), cols < WIDE ? 26 : WIDE, out);
     if (is_gallery(f)) {
         int first = v->zoomed ? v->page.selected + 1 : v->page.first + 1;
         int last = v->zoomed ? first : v->page.first + v->page.on_page;
@@ -247,7 +258,7 @@ static Area half(Ui *u, int k, Area a)
     Str t;
     str_init(&t);
     str_addf(&t, "%c ", k == m->active ? '>' : ' ');
-    view_title(m, &m->view[k], &t);
+    view_title(m, &m->view[k], h.cols, &t);
     if (m->linked)
         str_add(&t, "  linked");
     paint_rule(&u->paint, h, 0, t.s, k == m->active ? ROLE_TITLE_FOCUS : ROLE_TITLE);
@@ -278,7 +289,7 @@ static void title(Ui *u, Str *out)
 {
     const Images *m = state_of(u);
     if (m->list.n > 0)
-        view_title(m, active(u), out);
+        view_title(m, active(u), u->grid.cols, out);
 }
 
 /* --- two views -------------------------------------------------------------------- */
@@ -315,6 +326,18 @@ static void follow_link(Ui *u)
     share_limit(m);
 }
 
+/* What is worth seeing beside a figure: the newest one of another name, else the one
+ * before. */
+static int beside(const Images *m, int at)
+{
+    const char *name = picture_name(&m->list.pic[at]);
+    for (int i = m->list.n - 1; i >= 0; i--) {
+        if (i != at && strcmp(picture_name(&m->list.pic[i]), name) != 0)
+            return i;
+    }
+    return at > 0 ? at - 1 : at;
+}
+
 void act_images_split(Ui *u, const char *arg)
 {
     Images *m = state_of(u);
@@ -328,7 +351,7 @@ void act_images_split(Ui *u, const char *arg)
     v->old = true;
     if (!m->split)
         return;
-    show(m, w, v->at > 0 ? v->at - 1 : v->at);
+    show(m, w, beside(m, v->at));
     ui_say(u, ROLE_DIM,
            "two figures: Space changes sides, J and K the figure, L links "
            "them");

@@ -74,7 +74,7 @@ static const OptRow measure_options[] = {
     {"samples", OPT_INT, offsetof(MeasureCfg, samples), "200000", 1, 1e10, NULL,
      "Examples drawn."                                              },
     {"seed",    OPT_INT, offsetof(MeasureCfg, seed),    "12345",  0, 0, NULL,
-     "Of these examples."                                           },
+     "Seed of these examples."                                         },
 };
 static const size_t n_measure_options = ARRAY_LEN(measure_options);
 
@@ -234,8 +234,8 @@ typedef struct TheoryCfg {
 #name, type, offsetof(TheoryCfg, name), dflt, lo, hi, NULL, doc                \
     }
 static const OptRow theory_options[] = {
-    THEORY(OPT_INT, features, "100", 1, 1e9, "N."),
-    THEORY(OPT_INT, neurons, "10", 1, 1e9, "n."),
+    THEORY(OPT_INT, features, "100", 1, 1e9, "N, number of features."),
+    THEORY(OPT_INT, neurons, "10", 1, 1e9, "n, number of neurons."),
     THEORY(OPT_INT, power, "4", 2, 4, "q of the loss: 2 or 4."),
     THEORY(OPT_NUM, density, "0.02", 1e-9, 1, "Probability that a feature is active."),
     THEORY(OPT_NUM, k, "0", 0, 1e9,

@@ -15,10 +15,8 @@
 #include "graph/families.h"
 #include "tensor/pool.h"
 
-enum {
-    GROUPS = 32,
-    SLOT = 16
-}; /* scratch pieces start at multiples of SLOT elements */
+/* Scratch pieces start at multiples of SLOT elements. */
+enum { GROUPS = 32, GROUPS_LEAST = 4, SLOT = 16, ROOM = 1 << 24 };
 
 /* ---- geometry -------------------------------------------------------------------- */
 
@@ -114,9 +112,13 @@ static int64_t slots(int64_t n)
     return (n + SLOT - 1) / SLOT * SLOT;
 }
 
-static int64_t groups_of(const Planes *p)
+/* As many as have work and, when images are large, as fit into ROOM elements; at least
+ * a few. */
+static int64_t groups_of(const Planes *p, int64_t group)
 {
-    return p->g.images < GROUPS ? p->g.images : GROUPS;
+    int64_t most = group > 0 ? ROOM / group : GROUPS;
+    most = most > GROUPS ? GROUPS : most < GROUPS_LEAST ? GROUPS_LEAST : most;
+    return p->g.images < most ? p->g.images : most;
 }
 
 /* ---- moving images --------------------------------------------------------------- */
@@ -313,7 +315,7 @@ static size_t scratch_of(const ConvGeo *g, ConvKind kind, size_t size)
     Planes p = planes_of(g);
     int64_t packed, group;
     sizes(&p, kind, &packed, &group);
-    return (size_t)(packed + group * groups_of(&p)) * size + tables_size(&p);
+    return (size_t)(packed + group * groups_of(&p, group)) * size + tables_size(&p);
 }
 
 /* Taps sorted by phase (stable): at, tap, first, phase. A forward pass measures from
@@ -386,7 +388,7 @@ static bool run_conv(const OpArgs *x, const ConvGeo *g, ConvKind kind,
     r.j.y = y->data;
     r.j.bias = bias ? bias->data : NULL;
     sizes(&r.j.p, kind, &r.j.packed, &r.j.group);
-    r.groups = groups_of(&r.j.p);
+    r.groups = groups_of(&r.j.p, r.j.group);
     char *tables = x->scratch;
     r.j.scratch = tables + (tables_size(&r.j.p) + 63) / 64 * 64;
     fill_tables(&r.j, kind, x->scratch);

@@ -14,7 +14,7 @@ local study = require "cleave.sae_study"
 
 local cfg = cl.config { profile = "quick", seeds = 3, latents = 500, steps = 0, epochs = 0, lr = 2e-3, batch = 128 }
 local full = cfg.profile == "full"
-local steps = cfg.steps > 0 and cfg.steps or full and 16000 or 6000
+local steps = cfg.steps > 0 and cfg.steps or full and 20000 or 10000
 local epochs = cfg.epochs > 0 and cfg.epochs or full and 50 or 10
 
 -- %% the network and its layer

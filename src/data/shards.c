@@ -453,6 +453,12 @@ bool shards_seek(Shards *s, int64_t epoch, int64_t position, Err *err)
     return true;
 }
 
+/* Leaves an epoch that was begun. */
+static bool restart(Shards *s, Err *err)
+{
+    return shards_position(s) == 0 || shards_seek(s, shards_epoch(s) + 1, 0, err);
+}
+
 static bool load_rows(Shards *s, int64_t want, Tensor *all, int64_t *got, Err *err)
 {
     int64_t n = 1, row = want ? tensor_count(all) / want : 0;
@@ -476,14 +482,13 @@ bool shards_load(Shards *s, int64_t rows, Tensor *out, Err *err)
     Tensor all = {0}, view = {0};
     int ndim = shards_row_shape(s, dim + 1);
     dim[0] = rows > 0 && rows < total ? rows : total;
-    bool ok = (shards_position(s) == 0 || shards_seek(s, shards_epoch(s) + 1, 0, err)) &&
-              tensor_new(F32, ndim + 1, dim, &all, err) &&
+    bool ok = restart(s, err) && tensor_new(F32, ndim + 1, dim, &all, err) &&
               load_rows(s, dim[0], &all, &got, err) &&
               (got > 0 || err_set(err, ERR_SHAPE,
                                   "the files hold fewer rows than a batch")) &&
               tensor_slice(&all, 0, 0, got, 1, &view, err) &&
               tensor_contiguous_of(&view, out, err) &&
-              (shards_position(s) == 0 || shards_seek(s, shards_epoch(s) + 1, 0, err));
+              restart(s, err);
     tensor_release(&view);
     tensor_release(&all);
     return ok;

@@ -185,9 +185,8 @@ static bool class_sums(Work *j, double *n, Err *err)
     }
     for (int64_t c = 0; c < j->C; c++)
         if (n[c] < 1 || n[c] == (double)j->N)
-            return err_set(err, ERR_SHAPE,
-                           "class %lld has %s of the training examples", (long long)c,
-                           n[c] < 1 ? "none" : "all");
+            return err_set(err, ERR_SHAPE, "class %lld has %s of the training examples",
+                           (long long)c, n[c] < 1 ? "none" : "all");
     return true;
 }
 
@@ -198,8 +197,15 @@ bool probe_sparse(const Tensor *x, const Tensor *labels, const Tensor *xt,
     *out = (Probe){0};
     if (!check(x, labels, xt, test_labels, C, k, err))
         return false;
-    Work j = {.x = x, .xt = xt, .label = labels->data, .test = test_labels->data,
-              .N = x->dim[0], .T = xt->dim[0], .F = x->dim[1], .C = C, .k = k};
+    Work j = {.x = x,
+              .xt = xt,
+              .label = labels->data,
+              .test = test_labels->data,
+              .N = x->dim[0],
+              .T = xt->dim[0],
+              .F = x->dim[1],
+              .C = C,
+              .k = k};
     j.sum = mem_zalloc(sizeof *j.sum * (size_t)((C + 1) * j.F + C), err);
     double *n = j.sum ? j.sum + (C + 1) * j.F : NULL;
     bool ok = j.sum && class_sums(&j, n, err) &&

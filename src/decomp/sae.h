@@ -88,7 +88,8 @@ typedef struct SaeCalibration {
     bool edge; /* the target could not be met: too few positive pre-activations */
 } SaeCalibration;
 bool sae_calibrate(Sae *s, const Tensor *x, double l0, SaeCalibration *out, Err *err);
-/* Weight of the penalty where the controller has brought it; else that of the settings. */
+/* Weight of the penalty where the controller has brought it; else that of the
+ * settings. */
 double sae_weight(const Sae *s);
 /* L0 that training aimed at: k, the target, or 0 for none. */
 double sae_aim(const Sae *s);
@@ -104,8 +105,7 @@ bool sae_fold(Sae *s, Err *err);
  * them. ERR_OPTION: settings that do not fit. */
 Sae *sae_blank(const SaeCfg *cfg, int64_t D, int64_t O, bool own_target, Err *err);
 bool sae_is_transcoder(const Sae *s);
-/* Scale of data sets, f32 [D] and [O]: x' = (x - shift) gain. NULL for targets: those of
- * inputs. */
+/* Scale of the data, f32 [D] of inputs and [O] of targets: x' = (x - shift) gain. */
 typedef struct SaeScale {
     const float *shift_in, *gain_in, *shift_out, *gain_out;
 } SaeScale;

@@ -60,7 +60,10 @@ static Val power_now(Sae *s, Graph *g)
     double steps = fmax(1, power_until * (double)s->cfg.steps);
     Val clock = graph_state(g, "clock", tset_get(s->states, "clock"));
     Val part = g_scale(g, clock, 1 / steps);
-    part = g_call(g, "clamp", &part, 1, &(OpAttr){.f = {0, 1}});
+    part = g_call(g, "clamp", &part, 1,
+                  &(OpAttr){
+                      .f = {0, 1}
+    });
     return g_shift(g, g_scale(g, part, last_power - first_power), first_power);
 }
 
@@ -81,11 +84,11 @@ void sae_train_stochastic(SaeForm *t)
         .f = {1e-8, 0.01, 0}
     };
     Val in[2] = {z, power_now(t->s, g)};
-    t->penalty = g_scale(g, g_sum(g, g_call(g, "spd_power", in, 2, &squash)),
-                         1 / (double)t->B);
-    t->extra = g_add(
-        g, g_scale(g, squared(t, sae_write(t->s, g, t->code, t->x)), also_low),
-        g_scale(g, squared(t, sae_write(t->s, g, t->u, t->x)), also_all));
+    t->penalty =
+        g_scale(g, g_sum(g, g_call(g, "spd_power", in, 2, &squash)), 1 / (double)t->B);
+    t->extra =
+        g_add(g, g_scale(g, squared(t, sae_write(t->s, g, t->code, t->x)), also_low),
+              g_scale(g, squared(t, sae_write(t->s, g, t->u, t->x)), also_all));
 }
 
 Val sae_infer_stochastic(Sae *s, Graph *g, Val u)
@@ -101,7 +104,7 @@ void sae_resample(Sae *s, Graph *g)
     Val in[4 + 9];
     OpAttr a = {
         .i = {s->cfg.resample, (int64_t)(share_of_steps * (double)s->cfg.steps)},
-        .f = {0, 0, (double)s->cfg.dead_after}
+        .f = { 0,              0,                        (double)s->cfg.dead_after}
     };
     in[0] = graph_state(g, "clock", tset_get(s->states, "clock"));
     in[1] = graph_state(g, "silence", tset_get(s->states, "silence"));

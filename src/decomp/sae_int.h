@@ -12,7 +12,14 @@ typedef enum SaeNorm {
     NORM_ZSCORE,      /* every dimension mean 0, std 1 */
 } SaeNorm;
 
-enum { ACT_K = 1, ACT_TRAINED = 2, ACT_SHARED = 4, ACT_SIGNED = 8, ACT_COUNTS = 16, ACT_DRAWN = 32 };
+enum {
+    ACT_K = 1,
+    ACT_TRAINED = 2,
+    ACT_SHARED = 4,
+    ACT_SIGNED = 8,
+    ACT_COUNTS = 16,
+    ACT_DRAWN = 32
+};
 
 /* A forward in training. Values of the graph; VAL_NONE where there is none. */
 typedef struct SaeForm {
@@ -22,7 +29,7 @@ typedef struct SaeForm {
     Val x, y; /* normalised */
     Val enc, enc_b, dec, dec_b, theta;
     Val u, f, out;
-    Val code; /* as at inference, where f is not that: what is counted */
+    Val code;    /* as at inference, where f is not that: what is counted */
     Val penalty; /* per example, summed over latents: mean over the batch */
     Val extra;   /* in the units of the squared error */
 } SaeForm;
@@ -45,7 +52,7 @@ struct Sae {
     Tensor x, y;
     Tensor theta; /* f32 [M]; also among the params when it is trained */
     Tensor shift_in, gain_in, shift_out, gain_out; /* f32: x' = (x - shift) gain */
-    double variance; /* total, of the normalised targets */
+    double variance;          /* total, of the normalised targets */
     Tensor mask_in, mask_out; /* f32 [M,D] [M,O]; empty unless there are layers */
     char prefix[16];          /* of its parameters' names in the graph's moments */
     uint64_t graph;           /* of the last loss, and of that what resampling reads */
@@ -92,7 +99,8 @@ SaeScaled sae_norm_in(Sae *s, Graph *g, Val x);
 Val sae_norm_target(Sae *s, Graph *g, const SaeScaled *in, Val y);
 Val sae_norm_back(Sae *s, Graph *g, const SaeScaled *in, Val y);
 
-/* Whether codes are so sparse by construction that work should go with what is active. */
+/* Whether codes are so sparse by construction that work should go with what is
+ * active. */
 bool sae_few(const Sae *s);
 Val sae_param(Sae *s, Graph *g, const char *name);
 /* f [B,m] times rows [m,O] plus b [O] (VAL_NONE: 0). */

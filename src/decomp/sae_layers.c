@@ -33,7 +33,8 @@ bool sae_split(Sae *s, Err *err)
                        "split_latents, split_in and split_out must leave something to "
                        "both layers of %lld latents, %lld inputs, %lld targets",
                        (long long)s->M, (long long)s->D, (long long)s->O);
-    if (!make_mask(s->M, s->D, c->split_latents, c->split_in, false, &s->mask_in, err) ||
+    if (!make_mask(s->M, s->D, c->split_latents, c->split_in, false, &s->mask_in,
+                   err) ||
         !make_mask(s->M, s->O, c->split_latents, c->split_out, true, &s->mask_out, err))
         return false;
     sae_split_apply(s);

@@ -99,7 +99,8 @@ static Val bar(SaeForm *t)
     OpAttr all = {
         .i = {OP_AXIS_NONE, 0}
     };
-    Val in[3] = {above(g, f, 0), f, g_num(g, f, 1e30)}, kept = g_call(g, "where", in, 3, NULL);
+    Val in[3] = {above(g, f, 0), f, g_num(g, f, 1e30)},
+        kept = g_call(g, "where", in, 3, NULL);
     return clamp(g, g_call(g, "min", &kept, 1, &all), 0, 1e4);
 }
 
@@ -159,7 +160,8 @@ static Val controlled(SaeForm *t, Val l0, Val clock)
     Val total =
         g_add(g, sum, g_scale(g, e, fmax(pi_i, pi_travel / (double)s->cfg.steps)));
     Val power = g_exp(g, g_add(g, total, g_scale(g, e, pi_p)));
-    Val lambda = clamp(g, g_scale(g, power, s->cfg.sparsity), least_weight, most_weight);
+    Val lambda =
+        clamp(g, g_scale(g, power, s->cfg.sparsity), least_weight, most_weight);
     graph_assign(g, mean, now);
     graph_assign(g, sum, total);
     return lambda;
@@ -208,7 +210,12 @@ static void begin(SaeForm *t, Sae *s, Graph *g, Val idx, SaeScaled *in, Val *raw
     Val x = g_binary(g, "gather", graph_const(g, &s->x), idx);
     *raw = s->own_target ? g_binary(g, "gather", graph_const(g, &s->y), idx) : x;
     *in = sae_norm_in(s, g, x);
-    *t = (SaeForm){.s = s, .g = g, .x = in->x, .penalty = VAL_NONE, .extra = VAL_NONE, .code = VAL_NONE};
+    *t = (SaeForm){.s = s,
+                   .g = g,
+                   .x = in->x,
+                   .penalty = VAL_NONE,
+                   .extra = VAL_NONE,
+                   .code = VAL_NONE};
     t->B = graph_ok(g) ? graph_spec(g, x).dim[0] : 1;
     t->y = s->own_target ? sae_norm_target(s, g, in, *raw) : in->x;
     t->dec = sae_param(s, g, "decoder");
@@ -263,9 +270,9 @@ void sae_adjust(void *ctx, Graph *g, OptimParam *p, int n)
     }
     for (int i = 0; s->mask_in.data && i < n; i++)
         if (!strcmp(p[i].name, "encoder") || !strcmp(p[i].name, "decoder"))
-            p[i].grad = g_mul(g, p[i].grad,
-                              graph_const(g, p[i].name[0] == 'e' ? &s->mask_in
-                                                                 : &s->mask_out));
+            p[i].grad =
+                g_mul(g, p[i].grad,
+                      graph_const(g, p[i].name[0] == 'e' ? &s->mask_in : &s->mask_out));
 }
 
 void sae_after(void *ctx, Graph *g)

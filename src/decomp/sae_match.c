@@ -98,10 +98,11 @@ static bool take(Sae *s, const Tensor *codes, Tensor *rows, Tensor *columns, Err
         used[i % M] |= f[i] != 0;
     for (int64_t m = 0; used && m < M; m++)
         n += used[m];
-    bool ok = used &&
-              (n > 0 || err_set(err, ERR_NUMERIC, "no latent is active on any example")) &&
-              tensor_new(F32, 2, (int64_t[]){n, O}, rows, err) &&
-              tensor_new(F32, 2, (int64_t[]){n, N}, columns, err);
+    bool ok =
+        used &&
+        (n > 0 || err_set(err, ERR_NUMERIC, "no latent is active on any example")) &&
+        tensor_new(F32, 2, (int64_t[]){n, O}, rows, err) &&
+        tensor_new(F32, 2, (int64_t[]){n, N}, columns, err);
     for (int64_t m = 0, at = 0; ok && m < M; m++) {
         double mean = 0;
         if (!used[m])
@@ -188,11 +189,11 @@ bool sae_match(Sae *a, Sae *b, const Tensor *x, int64_t seed, SaeMatch *out, Err
     if (a->O != b->O)
         return err_set(err, ERR_SHAPE, "one writes %lld values, the other %lld",
                        (long long)a->O, (long long)b->O);
-    bool ok = open_side(a, x, &ra, &ca, err) && open_side(b, x, &rb, &cb, err) &&
-              scores(&ra, &rb, size, &cosine, err) && scores(&ca, &cb, size, &corr, err) &&
-              matched_mean(&cosine, &out->matched, err) &&
-              matched_mean(&corr, &out->alike, err) &&
-              chance(&ra, &rb, size, seed, out, err);
+    bool ok =
+        open_side(a, x, &ra, &ca, err) && open_side(b, x, &rb, &cb, err) &&
+        scores(&ra, &rb, size, &cosine, err) && scores(&ca, &cb, size, &corr, err) &&
+        matched_mean(&cosine, &out->matched, err) &&
+        matched_mean(&corr, &out->alike, err) && chance(&ra, &rb, size, seed, out, err);
     if (ok) {
         shuffle(&cb);
         ok = scores(&ca, &cb, size, &none, err) &&

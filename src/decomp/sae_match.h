@@ -7,13 +7,13 @@
 #include "decomp/sae.h"
 
 typedef struct SaeMatch {
-    double alive, other_alive;    /* latents that take part */
-    double mmcs, forward, back;   /* mean of the largest cosine of decoder rows */
-    double chance, chance_sd;     /* of mmcs: random directions, over draws */
+    double alive, other_alive;      /* latents that take part */
+    double mmcs, forward, back;     /* mean of the largest cosine of decoder rows */
+    double chance, chance_sd;       /* of mmcs: random directions, over draws */
     double matched, matched_chance; /* one to one (Hungarian), of |pairs| */
-    double alike, alike_chance;   /* correlation of codes, one to one; chance: examples
+    double alike, alike_chance; /* correlation of codes, one to one; chance: examples
                                      of one of them shuffled */
-    bool by_chance;               /* mmcs is within three deviations of chance */
+    bool by_chance;             /* mmcs is within three deviations of chance */
 } SaeMatch;
 typedef struct SaeMatchRow {
     const char *name, *doc;

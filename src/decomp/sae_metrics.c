@@ -33,14 +33,14 @@ const SaeMetricRow sae_metric_rows[] = {
     ROW(length_ratio, "Mean length of the output over that of the target."),
     ROW(bias, "E|y'|^2 / E[y.y']: 1 is unbiased, below 1 is shrinkage."),
     ROW(dead, "Share of latents that are active on no example."),
-    ROW(rare, "Share of latents active on fewer than one example in a thousand, dead ones "
-              "left out."),
+    ROW(rare, "Share of latents active on fewer than one example in a thousand, but "
+              "on one."),
     ROW(dense, "Share of latents active on more than half of the examples."),
     ROW(twin, "Mean over latents of the largest cosine with another decoder row."),
     ROW(purity, "Mean over live latents of the largest share of one label among the "
                 "examples they are active on."),
-    ROW(kernel, "Share of pre-activations within the kernel that trains thresholds, where "
-                "there are such."),
+    ROW(kernel, "Share of pre-activations within the kernel that trains thresholds, "
+                "where there are such."),
     ROW(worst, "Index of the example with the largest error, from 0."),
 };
 const size_t sae_n_metric_rows = ARRAY_LEN(sae_metric_rows);
@@ -182,7 +182,8 @@ static double mean_twin(const Sae *s)
 
 static void finish(const Sums *t, SaeMetrics *m)
 {
-    double n = (double)t->N, values = n * (double)t->s->O, dead = 0, rare = 0, dense = 0;
+    double n = (double)t->N, values = n * (double)t->s->O;
+    double dead = 0, rare = 0, dense = 0;
     for (int64_t k = 0; k < t->s->M; k++) {
         dead += t->fired[k] == 0;
         rare += t->fired[k] > 0 && (double)t->fired[k] < rare_below * n;

@@ -16,7 +16,7 @@ enum { ROWS = 8192 };
 static const double ridge = 0.01; /* of the mean variance of an input */
 
 typedef struct Map {
-    Tensor x, y; /* f32 [n,D] [n,O], normalised and centred */
+    Tensor x, y;      /* f32 [n,D] [n,O], normalised and centred */
     Tensor xx, xy, a; /* f64 [D,D] [D,O] [D,O] */
     double *mean;
 } Map;

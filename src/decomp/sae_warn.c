@@ -48,7 +48,8 @@ static void on_sparsity(List *l, const Sae *s, const SaeMetrics *m,
             c->sparsity, weight, reached, c->l0);
     if (m->kernel < kernel_share)
         add(l, "kernel",
-            "only %.3g %% of the pre-activations are within the kernel (width %.3g), so "
+            "only %.3g %% of the pre-activations are within the kernel (width %.3g), "
+            "so "
             "thresholds hardly train: a wider one would see more",
             100 * m->kernel, c->width_end > 0 ? c->width_end : c->width);
 }

@@ -11,7 +11,14 @@
 #include "graph/families.h"
 #include "graph/sparse_kern.h"
 
-enum { CHUNK = 65536, DENSE_SHARE = 6, USED_GRAIN = 256, SAMPLE = 7, ROWS_GRAIN = 64, SLACK = 16 };
+enum {
+    CHUNK = 65536,
+    DENSE_SHARE = 6,
+    USED_GRAIN = 256,
+    SAMPLE = 7,
+    ROWS_GRAIN = 64,
+    SLACK = 16
+};
 
 typedef struct Rows {
     const SparseTable *k;
@@ -86,8 +93,8 @@ static size_t topk_scratch(const Spec *in, int n_in, const OpAttr *a)
     (void)n_in;
     if (!a->i[1])
         return 0;
-    return (size_t)(chunks_of(n) * (SPARSE_BINS + 1 + SLACK) + n) * sizeof(int32_t) + 64 +
-           (size_t)n * dtype_size(in[0].dtype);
+    return (size_t)(chunks_of(n) * (SPARSE_BINS + 1 + SLACK) + n) * sizeof(int32_t) +
+           64 + (size_t)n * dtype_size(in[0].dtype);
 }
 
 /* The bin from which on there are surely enough, going by the sample. */
@@ -122,7 +129,8 @@ static void topk_all(Rows *j, void *scratch)
     j->bins = scratch;
     j->found = j->bins + chunks * SPARSE_BINS;
     j->place = j->found + chunks;
-    char *key = (char *)(((uintptr_t)(j->place + n + chunks * SLACK) + 63) & ~(uintptr_t)63);
+    char *key =
+        (char *)(((uintptr_t)(j->place + n + chunks * SLACK) + 63) & ~(uintptr_t)63);
     memset(j->bins, 0, (size_t)(chunks * SPARSE_BINS) * sizeof *j->bins);
     for_ranges(n, CHUNK, bins_chunk, j);
     j->bin = find_bin(j->bins, chunks, j->top);
@@ -206,7 +214,7 @@ static bool grad_pass(Graph *g, OpGrad *d)
     return graph_ok(g);
 }
 
-/* ---- columns in use ----------------------------------------------------------------- */
+/* ---- columns in use --------------------------------------------------------------- */
 
 static bool shape_used(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err *err)
 {
@@ -333,7 +341,8 @@ static void dw_strips(int64_t first, int64_t count, void *ctx)
 {
     const Rows *j = ctx;
     for (int64_t s = first; s < first + count; s++) {
-        int64_t m = s * SPARSE_STRIP, n = j->M - m < SPARSE_STRIP ? j->M - m : SPARSE_STRIP;
+        int64_t m = s * SPARSE_STRIP,
+                n = j->M - m < SPARSE_STRIP ? j->M - m : SPARSE_STRIP;
         j->k->dw(j->B, j->M, j->O, j->f, j->x, j->b, m, n, j->y);
     }
 }
@@ -503,7 +512,7 @@ static bool shape_unit(const Spec *in, int n_in, const OpAttr *a, Spec *out, Err
     return need_float(in, 0, err) && need_ndim(in, 0, 2, err);
 }
 
-// clang-format off: a table
+// clang-format off
 const OpRow ops_sparse[] = {
     {.name = "sparse_topk",
      .sig = "u, limit?, n:i, batch:b=false, signed:b=false",

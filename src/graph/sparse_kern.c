@@ -61,8 +61,8 @@ static int64_t candidates(int64_t first, int64_t n, const void *xp, int sign, in
         __m512i u = _mm512_loadu_si512(x + i);
         u = sign ? _mm512_and_si512(u, _mm512_set1_epi32(0x7fffffff))
                  : _mm512_max_epi32(u, _mm512_setzero_si512());
-        found += put_places(_mm512_cmpge_epi32_mask(u, _mm512_set1_epi32(least)), (int)i,
-                            place + found);
+        found += put_places(_mm512_cmpge_epi32_mask(u, _mm512_set1_epi32(least)),
+                            (int)i, place + found);
     }
 #endif
     for (; i < first + n; i += RUN) {

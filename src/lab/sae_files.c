@@ -94,8 +94,8 @@ static void fold_decoder(Sae *s, Plain *p)
         for (int64_t m = 0; m < p->M; m++)
             ((float *)p->W.data)[m * p->O + o] = (float)((double)W[m * p->O + o] / g);
         for (int64_t d = 0; p->S.data && d < p->D; d++) {
-            double w = (double)((float *)skip->data)[o * p->D + d] *
-                       (double)k.gain_in[d] / g;
+            double w =
+                (double)((float *)skip->data)[o * p->D + d] * (double)k.gain_in[d] / g;
             ((float *)p->S.data)[o * p->D + d] = (float)w;
             bias -= w * (double)k.shift_in[d];
         }
@@ -246,25 +246,25 @@ static bool write_saelens(Sae *s, Plain *p, const char *folder, Err *err)
         rescale(p, sqrt((double)p->D));
     TensorSet *set = tset_new(err);
     char path[PATH_CAP];
-    bool ok = set && add(set, "W_enc", &p->E, err) && add(set, "W_dec", &p->W, err) &&
-              add(set, "b_dec", &p->b, err) &&
-              add(set, gated ? "b_gate" : "b_enc", &p->e, err) &&
-              (!gated || (add_vector(set, "r_mag", param(s, "log_gain"), p->M, err) &&
-                          add_vector(set, "b_mag", param(s, "magnitude_bias"), p->M,
-                                     err))) &&
-              (strncmp(arch, "jump", 4) ||
-               add_vector(set, "threshold", sae_theta_data(s), p->M, err)) &&
-              (!p->S.data || add(set, "W_skip", &p->S, err)) &&
-              in_folder(path, folder, "sae_weights.safetensors", err) &&
-              safetensors_save(path, set, err);
+    bool ok =
+        set && add(set, "W_enc", &p->E, err) && add(set, "W_dec", &p->W, err) &&
+        add(set, "b_dec", &p->b, err) &&
+        add(set, gated ? "b_gate" : "b_enc", &p->e, err) &&
+        (!gated || (add_vector(set, "r_mag", param(s, "log_gain"), p->M, err) &&
+                    add_vector(set, "b_mag", param(s, "magnitude_bias"), p->M, err))) &&
+        (strncmp(arch, "jump", 4) ||
+         add_vector(set, "threshold", sae_theta_data(s), p->M, err)) &&
+        (!p->S.data || add(set, "W_skip", &p->S, err)) &&
+        in_folder(path, folder, "sae_weights.safetensors", err) &&
+        safetensors_save(path, set, err);
     tset_free(set);
     if (!ok)
         return false;
-    json_t *j = json_pack("{s:s,s:I,s:I,s:s,s:s,s:b,s:s,s:s,s:{}}", "architecture", arch,
-                          "d_in", (json_int_t)p->D, "d_sae", (json_int_t)p->M, "dtype",
-                          "float32", "device", "cpu", "apply_b_dec_to_input", !own,
-                          "normalize_activations", norm, "reshape_activations", "none",
-                          "metadata");
+    json_t *j = json_pack("{s:s,s:I,s:I,s:s,s:s,s:b,s:s,s:s,s:{}}", "architecture",
+                          arch, "d_in", (json_int_t)p->D, "d_sae", (json_int_t)p->M,
+                          "dtype", "float32", "device", "cpu", "apply_b_dec_to_input",
+                          !own, "normalize_activations", norm, "reshape_activations",
+                          "none", "metadata");
     if (j && own)
         json_object_set_new(j, "d_out", json_integer(p->O));
     if (j && !strcmp(arch, "topk")) {
@@ -297,8 +297,8 @@ static bool dl_tensors(Sae *s, Plain *p, const Name *n, TensorSet *set, Err *err
     bool shared = !strcmp(n->dl, "BatchTopKSAE");
     return add(set, "b_dec", &p->b, err) &&
            add_number(set, "k", I32, round(sae_cfg(s)->k), err) &&
-           add_number(set, "threshold", F32,
-                      shared ? (double)sae_theta_data(s)[0] : -1, err);
+           add_number(set, "threshold", F32, shared ? (double)sae_theta_data(s)[0] : -1,
+                      err);
 }
 
 static bool write_dl(Sae *s, Plain *p, const char *folder, Err *err)
@@ -369,8 +369,8 @@ static const Tensor *need(const TensorSet *set, const char *name, int ndim, Err 
     }
     if (t->dtype == F32 && t->ndim == ndim && tensor_finite(t))
         return t;
-    err_set(err, ERR_FORMAT, "'%s' must be finite f32 of %d dimension%s, it is %s", name,
-            ndim, ndim > 1 ? "s" : "", tensor_format_shape(t, is));
+    err_set(err, ERR_FORMAT, "'%s' must be finite f32 of %d dimension%s, it is %s",
+            name, ndim, ndim > 1 ? "s" : "", tensor_format_shape(t, is));
     return NULL;
 }
 
@@ -458,9 +458,11 @@ static bool saelens_settings(Found *f, const json_t *j, const char *arch, Err *e
                        "fold it there first");
     if (topk && jval_get_int(j, "k", 0) < 1)
         return err_set(err, ERR_FORMAT, "cfg.json: k is missing");
-    if (!set_activation(f, jump    ? "jumprelu"
-                           : topk  ? "topk"
-                           : !strcmp(arch, "gated") ? "gated" : "relu",
+    if (!set_activation(f,
+                        jump                     ? "jumprelu"
+                        : topk                   ? "topk"
+                        : !strcmp(arch, "gated") ? "gated"
+                                                 : "relu",
                         topk ? (double)jval_get_int(j, "k", 0) : 0, err))
         return false;
     f->cfg.skip = !strcmp(arch, "skip_transcoder");
@@ -479,8 +481,9 @@ static bool saelens_settings(Found *f, const json_t *j, const char *arch, Err *e
 
 static bool read_saelens(const char *folder, Found *f, Err *err)
 {
-    static const char *const known[] = {"standard", "topk", "jumprelu", "gated",
-                                        "transcoder", "skip_transcoder",
+    static const char *const known[] = {"standard",           "topk",
+                                        "jumprelu",           "gated",
+                                        "transcoder",         "skip_transcoder",
                                         "jumprelu_transcoder"};
     char path[PATH_CAP], arch[64] = "";
     json_t *j = NULL;
@@ -504,13 +507,17 @@ static bool read_saelens(const char *folder, Found *f, Err *err)
 static bool dl_linear(Found *f, const char *class, Err *err)
 {
     const Tensor *E = need(f->set, "encoder.weight", 2, err);
-    bool gated = !strcmp(class, "GatedAutoEncoder"), topk = strstr(class, "TopK") != NULL;
+    bool gated = !strcmp(class, "GatedAutoEncoder"),
+         topk = strstr(class, "TopK") != NULL;
     if (!E || !plain_new(&f->p, E->dim[1], E->dim[1], E->dim[0], false, err) ||
         !take(f->set, "encoder.weight", true, &f->p.E, err) ||
         !take(f->set, "decoder.weight", true, &f->p.W, err) ||
         !take(f->set, gated ? "gate_bias" : "encoder.bias", false, &f->p.e, err) ||
-        !take(f->set, gated ? "decoder_bias" : topk ? "b_dec" : "bias", false, &f->p.b,
-              err))
+        !take(f->set,
+              gated  ? "decoder_bias"
+              : topk ? "b_dec"
+                     : "bias",
+              false, &f->p.b, err))
         return false;
     f->p.subtract = true;
     return !gated || (borrow(f->set, "r_mag", f->p.M, &f->log_gain, err) &&
@@ -535,7 +542,8 @@ static bool dl_class(Found *f, const char *class, double k, Err *err)
     if (!strcmp(class, "JumpReluAutoEncoder"))
         return saelens_shape(f, "jumprelu", err) &&
                set_activation(f, "jumprelu", 0, err) &&
-               (f->n_theta = f->p.M, borrow(f->set, "threshold", f->p.M, &f->theta, err));
+               (f->n_theta = f->p.M,
+                borrow(f->set, "threshold", f->p.M, &f->theta, err));
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (!strcmp(names[i].dl, class))
             return dl_linear(f, class, err) &&
@@ -555,8 +563,8 @@ static bool read_dl(const char *folder, Found *f, Err *err)
         text_copy(class, sizeof class, jval_get(t, "dict_class", ""));
         k = jval_to_number(json_object_get(t, "k"), 0);
     }
-    ok = ok && in_folder(path, folder, "ae.pt", err) && torch_load(path, &f->set, err) &&
-         dl_class(f, class, k, err);
+    ok = ok && in_folder(path, folder, "ae.pt", err) &&
+         torch_load(path, &f->set, err) && dl_class(f, class, k, err);
     json_decref(j);
     return ok;
 }
@@ -575,8 +583,8 @@ static Sae *from_plain(Found *f, Err *err)
     Tensor flat = {0};
     bool own = f->transcoder;
     if (!own && p->D != p->O) {
-        err_set(err, ERR_FORMAT, "it reads %lld values and writes %lld", (long long)p->D,
-                (long long)p->O);
+        err_set(err, ERR_FORMAT, "it reads %lld values and writes %lld",
+                (long long)p->D, (long long)p->O);
         return NULL;
     }
     if (!own)

@@ -10,7 +10,7 @@
 
 /* layout NULL: "saelens". The folder is made when it is not there. */
 bool sae_export(Sae *s, const char *folder, const char *layout, Err *err);
-/* The layout is known by its files. What is loaded has no examples: it is used, measured
- * and calibrated, not trained. */
+/* The layout is known by its files. What is loaded has no examples: it is used,
+ * measured and calibrated, not trained. */
 Sae *sae_import(const char *folder, Err *err);
 #endif

@@ -96,7 +96,8 @@ bool sae_many_job(SaeMany *m, Sae *const *s, int n, TrainJob *job, TrainCfg *cfg
 {
     *m = (SaeMany){.s = s, .n = n};
     if (n < 1 || n > SAE_MANY_MAX)
-        return err_set(err, ERR_OPTION, "1 to %d autoencoders, not %d", SAE_MANY_MAX, n);
+        return err_set(err, ERR_OPTION, "1 to %d autoencoders, not %d", SAE_MANY_MAX,
+                       n);
     if (!alike(s, n, err) || !sae_job(s[0], job, cfg, err) ||
         !(m->params = tset_new(err)) || !(m->states = tset_new(err)))
         return false;

@@ -1,6 +1,6 @@
 /* sae_many.h -- several autoencoders on one stream of activations, in one pass: every
- * batch is gathered and normalised once and seen by all, so comparisons are paired. What
- * comes out of each has the bits that it would have alone. */
+ * batch is gathered and normalised once and seen by all, so comparisons are paired.
+ * What comes out of each has the bits that it would have alone. */
 #ifndef CLEAVE_LAB_SAE_MANY_H
 #define CLEAVE_LAB_SAE_MANY_H
 #include "lab/sae_fit.h"

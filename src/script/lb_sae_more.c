@@ -100,7 +100,8 @@ static int decomp_saes(lua_State *L)
     for (int i = 0; i < n; i++) {
         SaeCfg cfg;
         lua_rawgeti(L, 2, i + 1);
-        lb_options(L, lua_gettop(L), "cl.decomp.saes", sae_options, sae_n_options, &cfg);
+        lb_options(L, lua_gettop(L), "cl.decomp.saes", sae_options, sae_n_options,
+                   &cfg);
         LSae *one = lb_push_sae(L);
         if (!(one->s = sae_new(&cfg, x, y, &err)))
             return lb_raise(L, &err);
@@ -133,8 +134,9 @@ static int sae_export_fn(lua_State *L)
     Err err;
     LSae *s = lb_check_sae(L, 1);
     const char *folder = luaL_checkstring(L, 2);
-    return sae_export(s->s, folder, luaL_optstring(L, 3, NULL), &err) ? 0
-                                                                      : lb_raise(L, &err);
+    return sae_export(s->s, folder, luaL_optstring(L, 3, NULL), &err)
+               ? 0
+               : lb_raise(L, &err);
 }
 
 static int decomp_sae_import(lua_State *L)
@@ -232,7 +234,7 @@ static int decomp_probe(lua_State *L)
     return 1;
 }
 
-// clang-format off: a table
+// clang-format off
 const LbFn lb_sae_more_fns[] = {
     {"cl.decomp.saes", "(activations, { { ... }, { ... }, target = tensor })",
      "Several autoencoders (options of cl.decomp.sae) on one stream of activations in one "

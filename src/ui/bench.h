@@ -67,8 +67,8 @@ typedef struct BenchLoss {
     void *ctx;
 } BenchLoss;
 /* Times steps of Adam on it; bytes of the result are those of the weights. */
-bool bench_fit(const Bench *b, TensorSet *params, const BenchLoss *l, int64_t n_examples,
-               int64_t batch, double lr, BenchResult *out, Err *err);
+bool bench_fit(const Bench *b, TensorSet *params, const BenchLoss *l,
+               int64_t n_examples, int64_t batch, double lr, BenchResult *out, Err *err);
 /* Median and best seconds of a step over 7 windows, after steps that do not count. */
 bool bench_time(const Bench *b, BenchStep *step, void *ctx, double *median,
                 double *best, Err *err);

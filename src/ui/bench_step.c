@@ -148,8 +148,8 @@ static double weights_of(const TensorSet *params)
     return n;
 }
 
-bool bench_fit(const Bench *b, TensorSet *params, const BenchLoss *l, int64_t n_examples,
-               int64_t batch, double lr, BenchResult *out, Err *err)
+bool bench_fit(const Bench *b, TensorSet *params, const BenchLoss *l,
+               int64_t n_examples, int64_t batch, double lr, BenchResult *out, Err *err)
 {
     Step s = {.result = out};
     bool ok = step_init(&s, params, l, 0, n_examples, batch, lr, err) &&

@@ -56,7 +56,11 @@ static void test_limits(void **state)
     assert_non_null(s);
     Graph *g = graph_new(&err);
     Val in[2] = {graph_const(g, &u), sae_draw_limits(s, g, ROWS)};
-    graph_output(g, "code", g_call(g, "sparse_topk", in, 2, &(OpAttr){.i = {64, 0, 1}}));
+    graph_output(g, "code",
+                 g_call(g, "sparse_topk", in, 2,
+                        &(OpAttr){
+                            .i = {64, 0, 1}
+    }));
     Plan *p = plan_new(g, 1, &err);
     assert_non_null(p);
     static double count[ROWS * STEPS];
@@ -132,7 +136,7 @@ static void test_warnings(void **state)
     assert_true(warned(s, m, ok, "dense"));
     set_state(s, "clock", 1000);
     set_state(s, "l0", 4);
-    set_state(s, "integral", 8); /* e^8 times the start */
+    set_state(s, "integral", 8);                    /* e^8 times the start */
     assert_false(warned(s, fine, ok, "saturated")); /* far, but it is there */
     cal = ok, cal.before = 9;
     assert_true(warned(s, fine, cal, "saturated"));
@@ -259,7 +263,8 @@ static void test_start_of_a_transcoder(void **state)
     (void)state;
     Err err = {0};
     enum { ROWS = 2000, IN = 6, OUT = 4 };
-    Tensor x = normals(1, ROWS, IN), map = normals(2, OUT, IN), y = normals(3, ROWS, OUT);
+    Tensor x = normals(1, ROWS, IN), map = normals(2, OUT, IN),
+           y = normals(3, ROWS, OUT);
     for (int64_t i = 0; i < ROWS; i++)
         for (int64_t o = 0; o < OUT; o++) {
             double sum = 0;

@@ -96,7 +96,10 @@ static void test_not_a_number_is_kept(void **state)
     Tensor u = t_random(3, F32, 2, (int64_t[]){2, 50}, 0, 1);
     const Tensor *in = &u;
     ((float *)u.data)[30] = NAN;
-    Tensor y = run_op("sparse_topk", &in, 1, &(OpAttr){.i = {1, 1, 0}});
+    Tensor y = run_op("sparse_topk", &in, 1,
+                      &(OpAttr){
+                          .i = {1, 1, 0}
+    });
     assert_true(isnan(t_at(&y, 30))); /* so a diverged encoder shows in the loss */
     tensor_release(&y);
     tensor_release(&u);
@@ -192,7 +195,10 @@ static void test_gradient_through_a_selection(void **state)
     Tensor w = t_random(10, F64, 2, (int64_t[]){24, 5}, -1, 1);
     Graph *g = graph_new(NULL);
     Val uv = graph_state(g, "u", &u), wv = graph_state(g, "w", &w), d[2];
-    Val f = g_call(g, "sparse_topk", &uv, 1, &(OpAttr){.i = {8, 1, 0}});
+    Val f = g_call(g, "sparse_topk", &uv, 1,
+                   &(OpAttr){
+                       .i = {8, 1, 0}
+    });
     Val loss = g_sum(g, g_square(g, g_binary(g, "sparse_decode", f, wv)));
     graph_grad(g, loss, (Val[]){uv, wv}, 2, d);
     graph_output(g, "loss", loss);
@@ -260,7 +266,9 @@ static void test_refusals(void **state)
     Err err = {0};
     Tensor u = t_random(1, F32, 2, (int64_t[]){2, 3}, -1, 1), out;
     const Tensor *in[2] = {&u, &u};
-    OpAttr a = {.i = {4, 0, 0}};
+    OpAttr a = {
+        .i = {4, 0, 0}
+    };
     assert_false(op_eager(op_find("sparse_topk"), in, 1, &a, NULL, &out, &err));
     assert_non_null(strstr(err.msg, "n is 4, there are 3 elements"));
     assert_false(op_eager(op_find("sparse_decode"), in, 2, NULL, NULL, &out, &err));

@@ -56,7 +56,8 @@ static void same_tensors(const TensorSet *a, const TensorSet *b, const char *wha
 {
     assert_int_equal(tset_count(a), tset_count(b));
     for (int i = 0; i < tset_count(a); i++)
-        if (memcmp(tset_at(a, i)->data, tset_at(b, i)->data, tensor_bytes(tset_at(a, i))))
+        if (memcmp(tset_at(a, i)->data, tset_at(b, i)->data,
+                   tensor_bytes(tset_at(a, i))))
             fail_msg("%s: '%s' has other bits", what, tset_name(a, i));
 }
 
@@ -174,8 +175,8 @@ static void test_resume_is_bitwise(void **state)
     snprintf(half, sizeof half, "%s/b-last.safetensors", dir);
     for (int i = 0; i < 8; i++) {
         bool own = i == 6;
-        SaeCfg c = own ? settings("batchtopk", SET("split_latents", "12", "split_in", "4",
-                                                  "split_out", "3"))
+        SaeCfg c = own ? settings("batchtopk", SET("split_latents", "12", "split_in",
+                                                   "4", "split_out", "3"))
                        : variant(i);
         if (i == 7) {
             save_many(&x, a, "", 0);
@@ -273,7 +274,8 @@ static void nudge(Sae *s)
             ((float *)t.data)[k] += 0.2f * (float)rng_unit(key, k);
     }
     for (int64_t m = 0; m < M; m++)
-        sae_theta_data(s)[m] = 0.3f + (sae_cfg(s)->activation[0] == 'j' ? 0.01f * (float)m : 0);
+        sae_theta_data(s)[m] =
+            0.3f + (sae_cfg(s)->activation[0] == 'j' ? 0.01f * (float)m : 0);
 }
 
 static void check_trip(const char *dir, const char *activation, const char *normalise,
@@ -315,13 +317,14 @@ static void test_files_go_round(void **state)
     char dir[64];
     Tensor x = values(1, D), y = values(2, O);
     scratch_make(dir);
-    static const char *const kinds[] = {"relu", "topk", "batchtopk", "matryoshka",
-                                        "jumprelu", "gated"};
+    static const char *const kinds[] = {"relu",       "topk",     "batchtopk",
+                                        "matryoshka", "jumprelu", "gated"};
     static const char *const scales[] = {"none", "rms", "length", "zscore"};
     for (size_t k = 0; k < ARRAY_LEN(kinds); k++)
         for (size_t n = 0; n < ARRAY_LEN(scales); n++) {
             check_trip(dir, kinds[k], scales[n], "saelens", &x, NULL, false);
-            check_trip(dir, kinds[k], scales[n], "dictionary_learning", &x, NULL, false);
+            check_trip(dir, kinds[k], scales[n], "dictionary_learning", &x, NULL,
+                       false);
         }
     check_trip(dir, "relu", "unit", "saelens", &x, NULL, false);
     check_trip(dir, "jumprelu", "standardise", "saelens", &x, NULL, false);

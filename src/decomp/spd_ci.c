@@ -191,7 +191,7 @@ static Val apply_vector(Spd *s, Graph *g, int l, Val x, Val a)
     int64_t P = graph_ok(g) ? graph_spec(g, x).dim[0] : 0;
     H[n] = 1;
     Val w = g_reshape(g, value(s, g, l, "w1"), 2, (int64_t[]){C * H[0], D});
-    Val h = g_reshape(g, g_linear(g, x, w, VAL_NONE), 3, (int64_t[]){P, C, H[0]});
+    Val h = g_reshape(g, g_product(g, x, w, true), 3, (int64_t[]){P, C, H[0]});
     h = g_add(g, h, value(s, g, l, "b1"));
     for (int k = 1; k <= n; k++) {
         h = g_einsum(g, "bci,coi->bco", g_gelu(g, h),
@@ -223,8 +223,8 @@ static Val apply_shared(Spd *s, Graph *g, int l, Val x, Val a)
     char w[16], b[16];
     (void)a;
     for (int k = 0; k <= n; k++) {
-        x = g_linear(g, x, value(s, g, l, numbered(w, "w", k)),
-                     value(s, g, l, numbered(b, "b", k)));
+        x = g_product(g, x, value(s, g, l, numbered(w, "w", k)), true);
+        x = g_add(g, x, value(s, g, l, numbered(b, "b", k)));
         x = k < n ? g_gelu(g, x) : x;
     }
     return x;

@@ -163,6 +163,11 @@ static bool parse_layers(SpdNet *net, const char *s, SpdTarget *t, Err *err)
         if (!add_layer(net, t, name, C, err))
             return false;
     }
+    for (int l = 0; l < t->n_layers; l++)
+        if (tied_decoder(net, t->layer[l].name) && find(t, "linear1") > l)
+            return err_set(err, ERR_OPTION,
+                           "linear2 is linear1 transposed: name linear1 first, so that "
+                           "they stay tied");
     return true;
 }
 

@@ -49,4 +49,10 @@ all_hold shapes 3
 check 'shapes.lua answers' [ "$(jq -r '.result.answer | length' "$run/run.json")" -ge 8 ]
 check 'and its own answers are the nine atoms' same \
   "$(jq '[.result.seeds[0].verdicts[] | select(.parts == "answers") | .values] | add' "$run/run.json")" 9
+
+run_script spd_tms steps=300 restarts=0 live=false
+first() { jq ".result[0].$1" "$run/run.json"; }
+check 'a decomposition cut short is called failed' same "$(first recovered)" false
+check 'although its directions agree' above "$(first mmcs)" 0.9
+check 'and it says why' test -n "$(first why)"
 plan_end

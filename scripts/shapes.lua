@@ -12,7 +12,7 @@ local cl = require "cleave"
 local study = require "cleave.shapes_study"
 
 local cfg = cl.config {
-  seed = 1, seeds = 1, sizes = 3, noise = 0, train = 10000, test = 2000, epochs = 20, steps = 10000, batch = 16,
+  seed = 1, seeds = 1, sizes = 3, noise = 0.0, train = 10000, test = 2000, epochs = 20, steps = 10000, batch = 16,
   importance = 0.1, layerwise = 0, ci = "linear", layers = "conv1=40,conv2=60,fc1=60,fc2=30", eval_every = 1000,
   checkpoint_every = 1000, stop_at = 0, resume = "", live = true, images = 3, most = 12,
   profiles = {

@@ -302,6 +302,46 @@ static void test_start_of_a_transcoder(void **state)
     tensor_release(&map);
 }
 
+/* ---- memory ---------------------------------------------------------------------- */
+
+static bool probed_and_matched(void *ctx, Err *err)
+{
+    const Tensor *const *t = ctx; /* features, labels */
+    SaeCfg c = settings("relu", 8);
+    Probe p;
+    SaeMatch m;
+    Tensor chosen = {0};
+    Sae *s = sae_new(&c, t[0], NULL, err);
+    bool ok = s && probe_sparse(t[0], t[1], t[0], t[1], C, 2, &p, &chosen, err) &&
+              sae_match(s, s, t[0], 1, &m, err);
+    tensor_release(&chosen);
+    sae_free(s);
+    return ok;
+}
+
+static bool transcoder_with_layers(void *ctx, Err *err)
+{
+    const Tensor *const *t = ctx;
+    SaeCfg c = settings("batchtopk", 8);
+    c.k = 2;
+    c.split_in = c.split_out = c.split_latents = 3;
+    Sae *s = sae_new(&c, t[0], t[0], err);
+    sae_free(s);
+    return s != NULL;
+}
+
+static void test_every_allocation_may_fail(void **state)
+{
+    (void)state;
+    Tensor x, label;
+    planted(1, &x, &label);
+    const Tensor *both[2] = {&x, &label};
+    assert_true(fail_each_alloc(probed_and_matched, both) > 40);
+    assert_true(fail_each_alloc(transcoder_with_layers, both) > 15);
+    tensor_release(&x);
+    tensor_release(&label);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +351,7 @@ int main(void)
         cmocka_unit_test(test_probe),
         cmocka_unit_test(test_match),
         cmocka_unit_test(test_start_of_a_transcoder),
+        cmocka_unit_test(test_every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

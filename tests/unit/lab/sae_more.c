@@ -401,6 +401,70 @@ static void test_torch_goes_round(void **state)
     scratch_remove(dir);
 }
 
+/* ---- memory ---------------------------------------------------------------------- */
+
+typedef struct Life {
+    const Tensor *x, *y;
+    const char *dir;
+} Life;
+
+static bool trained_together(void *ctx, Err *err)
+{
+    const Life *l = ctx;
+    SaeCfg a = settings("topk", SET("steps", "3", "resample", "2")),
+           b = settings("stochastic", SET("steps", "3"));
+    Sae *s[2] = {sae_new(&a, l->x, NULL, err), NULL};
+    SaeCalibration cal[2];
+    TrainReport r;
+    s[1] = s[0] ? sae_new(&b, l->x, NULL, err) : NULL;
+    bool ok = s[1] && fit_saes(s, 2, NULL, &r, cal, err);
+    sae_free(s[0]);
+    sae_free(s[1]);
+    return ok;
+}
+
+static bool there_and_back(void *ctx, Err *err)
+{
+    const Life *l = ctx;
+    SaeCfg c = settings("relu", SET("split_latents", "0", "normalise", "zscore"));
+    c.skip = true;
+    Sae *s = sae_new(&c, l->x, l->y, err), *back = NULL;
+    bool ok = s && sae_export(s, l->dir, "saelens", err) &&
+              (back = sae_import(l->dir, err));
+    sae_free(back);
+    sae_free(s);
+    return ok;
+}
+
+static bool torch_and_back(void *ctx, Err *err)
+{
+    const Life *l = ctx;
+    char path[160];
+    SaeCfg c = settings("gated", NULL);
+    Sae *s = sae_new(&c, l->x, NULL, err), *back = NULL;
+    snprintf(path, sizeof path, "%s/dl", l->dir);
+    bool ok = s && sae_export(s, path, "dictionary_learning", err) &&
+              (back = sae_import(path, err));
+    sae_free(back);
+    sae_free(s);
+    return ok;
+}
+
+static void test_every_allocation_may_fail(void **state)
+{
+    (void)state;
+    char dir[64];
+    Tensor x = values(1, D), y = values(2, O);
+    Life l = {&x, &y, dir};
+    scratch_make(dir);
+    assert_true(fail_each_alloc(trained_together, &l) > 100);
+    assert_true(fail_each_alloc(there_and_back, &l) > 50);
+    assert_true(fail_each_alloc(torch_and_back, &l) > 50);
+    scratch_remove(dir);
+    tensor_release(&x);
+    tensor_release(&y);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -412,6 +476,7 @@ int main(void)
         cmocka_unit_test(test_files_go_round),
         cmocka_unit_test(test_files_refuse),
         cmocka_unit_test(test_torch_goes_round),
+        cmocka_unit_test(test_every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -142,6 +142,30 @@ function known.heat(toy, spd, layer)
   })
 end
 
+--- In a plane: the encoder's columns, and what each component that is not negligible makes of each feature.
+function known.vectors(toy, spd, layer)
+  local w = toy:net():parameters()[layer .. ".weight"]
+  if w.shape[1] ~= 2 then return nil end
+  local W, V, U = w:totable(), spd:V(layer):totable(), spd:U(layer):totable()
+  local parts, count = { name = "components", x = {}, y = {} }, 0
+  for c = 1, #U do
+    local size, length = 0, math.sqrt(U[c][1] ^ 2 + U[c][2] ^ 2)
+    for j = 1, #V do size = size + math.abs(V[j][c]) * length end
+    if size > 0.017 then
+      count = count + 1
+      for j = 1, #V do
+        parts.x[#parts.x + 1], parts.y[#parts.y + 1] = V[j][c] * U[c][1], V[j][c] * U[c][2]
+      end
+    end
+  end
+  return cl.scatter {
+    { name = "columns of the encoder", x = W[1], y = W[2] }, parts,
+    title = ("%s: the encoder and its components"):format(toy:info().name), xlabel = "h1", ylabel = "h2",
+    caption = ("%d components that are not negligible, a point for each feature: one far from 0 each, where a "
+      .. "column is, when every component is one feature."):format(count),
+  }
+end
+
 known.run_columns = {
   "name", "seed", "try", "recovered", "error", "error_loose", "mmcs", "ml2r", "mmcs_filtered", "ml2r_filtered",
   "alive", "alive_norm", "relative", "left", "recon", "importance", "loss", "steps_s",

@@ -402,7 +402,7 @@ static void draw(Ui *u, Area a, bool focus)
         else if (r->filter && r->all > 0)
             str_add(&t, "no run fits the filter");
         else
-            str_addf(&t, "no runs in %s/: cleave run and cleave sweep make them",
+            str_addf(&t, "no runs in %s/: cleave run, sweep and cells with metrics make some",
                      r->root);
         paint_cut(&u->paint, a, 0, 1, t.s, a.cols - 2,
                   r->trouble[0] ? ROLE_ERROR : ROLE_DIM);

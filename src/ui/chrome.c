@@ -50,10 +50,12 @@ static void draw_tabs(Ui *u)
     if (first != PANE_NOTEBOOK && pane_rows[first]->title)
         pane_rows[first]->title(u, &what);
     int want = clean_width(what.s ? what.s : "");
-    bool brief = full + (want > 0 ? want + 3 : 0) + name > a.cols;
+    bool brief = full + (want > 0 ? want + 3 + name : 0) > a.cols;
     int col = put_tabs(u, brief, true);
     if (end >= col)
         paint_str(&u->paint, a, 0, end, t.s, ROLE_BAR);
+    else if (a.cols - col > 4)
+        paint_cut(&u->paint, a, 0, col, t.s, a.cols - col, ROLE_BAR);
     int room = end - col - 2;
     if (what.len > 0 && room > 4)
         paint_cut(&u->paint, a, 0, want < room ? end - 1 - want : col + 1, what.s, room,

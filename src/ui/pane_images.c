@@ -242,30 +242,35 @@ static void view_title(const Images *m, const View *v, int cols, Str *out)
     str_addf(out, "  figure %d/%d", v->at + 1, m->list.n);
 }
 
-/* A rule above each half says what it is; the one that keys move is marked. */
-static Area half(Ui *u, int k, Area a)
+/* The place of a half, its rule included. */
+static Area half(Area a, int k)
 {
-    const Images *m = state_of(u);
-    bool beside = a.cols >= WIDE;
     Area h = a;
-    if (beside) {
+    if (a.cols >= WIDE) {
         h.cols = (a.cols - 1) / 2;
         h.col += k * (h.cols + 1);
     } else {
         h.rows = a.rows / 2;
         h.row += k * h.rows;
     }
+    return h;
+}
+
+/* A half below its rule, which says what it is when that is known; the one that keys
+ * move is marked. */
+static void draw_half(Ui *u, int k, Area a)
+{
+    const Images *m = state_of(u);
+    Area h = half(a, k), in = {h.row + 1, h.col, h.rows - 1, h.cols};
     Str t;
     str_init(&t);
+    draw_view(u, &state_of(u)->view[k], in);
     str_addf(&t, "%c ", k == m->active ? '>' : ' ');
     view_title(m, &m->view[k], h.cols, &t);
     if (m->linked)
         str_add(&t, "  linked");
     paint_rule(&u->paint, h, 0, t.s, k == m->active ? ROLE_TITLE_FOCUS : ROLE_TITLE);
     str_done(&t);
-    h.row++;
-    h.rows--;
-    return h;
 }
 
 static void draw(Ui *u, Area a, bool focus)
@@ -282,7 +287,7 @@ static void draw(Ui *u, Area a, bool focus)
         return;
     }
     for (int k = 0; k < 2; k++)
-        draw_view(u, &m->view[k], half(u, k, a));
+        draw_half(u, k, a);
 }
 
 static void title(Ui *u, Str *out)

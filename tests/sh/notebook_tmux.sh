@@ -10,7 +10,7 @@ opened=0
 t() { tmux -f /dev/null -S "$scratch/tmux$opened" "$@"; }
 leave() {
   t kill-server 2>/dev/null
-  for s in book run dead; do "$cleave" kill $s >/dev/null 2>&1; done
+  for s in book run dead parts; do "$cleave" kill $s >/dev/null 2>&1; done
   rm -rf "$scratch"
 }
 trap leave EXIT
@@ -95,4 +95,32 @@ keys 0 0
 check 'it is started again' sees 'new kernel'
 keys r
 check 'and runs' sees '[1]'
+
+cat >parts.lua <<'L'
+-- %% parts
+local w = cl.rng(1):normal({ 9, 2, 14, 14 })
+cl.show(cl.components { title = "nine parts", { images = w }, metrics = { { name = "size", values = { 1, 2, 3, 4, 5, 6, 7, 8, 9 } } } })
+cl.control("dial", { { name = "turn" } }, function(v) return cl.plot({ v.turn, 1 }, { title = "at " .. v.turn }) end)
+cl.show(cl.images(w:select(2, 1), { title = "first" }), "one")
+cl.show(cl.images(w:select(2, 2), { title = "second" }), "two")
+L
+open 80 24 parts.lua
+sees '?:keys' >/dev/null
+keys r
+check 'panes that have something get a tab' sees '9:dial'
+keys 8
+check '8 shows the components by their first metric' sees '1/9 by size'
+keys Right Right Enter
+check 'Enter tells all about one' sees '#7'
+keys -
+check 'the order turns round' sees '1/9 by size, ris'
+keys 9 Right Right Right
+check 'arrow keys turn a control' sees 'at 0.3'
+keys =
+check 'and back' sees 'turn < 0 >'
+keys 4 L
+check 'two galleries side by side' sees 'first  1-5 of 9  figure 1/2  linked'
+keys ]
+check 'page together' sees 'first  6-9 of 9  figure 1/2  linked'
+keys D
 plan_end

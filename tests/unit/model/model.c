@@ -91,8 +91,10 @@ static void rows_are_complete(void **state)
         }
         Model *m = model_new(r, NULL, &err);
         assert_non_null(m);
-        assert_int_equal(model_in(m), 784);
-        assert_int_equal(model_out(m), 10);
+        /* the toys of superposition have features, all others are for digits */
+        bool toy = !strcmp(r->name, "tms") || !strcmp(r->name, "resid");
+        assert_true(toy ? model_in(m) == model_out(m) : model_in(m) == 784);
+        assert_true(toy || model_out(m) == 10);
         model_free(m);
     }
     assert_null(model_row("transformer"));

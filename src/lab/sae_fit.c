@@ -54,12 +54,24 @@ bool fit_calibrate(Sae *s, SaeCalibration *cal, Err *err)
 bool fit_sae(Sae *s, const TrainHooks *hooks, TrainReport *out, SaeCalibration *cal,
              Err *err)
 {
+    return fit_sae_keeping(s, &(SaeKeep){0}, hooks, out, cal, err);
+}
+
+bool fit_sae_keeping(Sae *s, const SaeKeep *keep, const TrainHooks *hooks,
+                     TrainReport *out, SaeCalibration *cal, Err *err)
+{
     TrainJob job;
     TrainCfg cfg;
     memset(out, 0, sizeof *out);
     *cal = (SaeCalibration){0};
     if (!sae_job(s, &job, &cfg, err))
         return false;
+    if (!text_copy(cfg.checkpoint, sizeof cfg.checkpoint,
+                   keep->checkpoint ? keep->checkpoint : "") ||
+        !text_copy(cfg.resume, sizeof cfg.resume, keep->resume ? keep->resume : ""))
+        return err_set(err, ERR_OPTION, "the path of a checkpoint is too long");
+    cfg.checkpoint_every = keep->every;
+    cfg.stop_at = keep->stop_at;
     if (cfg.steps > 0 && !train_run(&job, &cfg, hooks, out, err))
         return false;
     return out->interrupted || fit_calibrate(s, cal, err);

@@ -12,6 +12,13 @@
  * with out->interrupted when it was stopped; then nothing is calibrated. */
 bool fit_sae(Sae *s, const TrainHooks *hooks, TrainReport *out, SaeCalibration *cal,
              Err *err);
+/* The same with checkpoints: those fields of the trainer's settings (lab/train.h). */
+typedef struct SaeKeep {
+    const char *checkpoint, *resume; /* NULL: none */
+    int64_t every, stop_at;
+} SaeKeep;
+bool fit_sae_keeping(Sae *s, const SaeKeep *keep, const TrainHooks *hooks,
+                     TrainReport *out, SaeCalibration *cal, Err *err);
 /* The calibration of that fit alone. */
 bool fit_calibrate(Sae *s, SaeCalibration *cal, Err *err);
 /* The job and settings of that fit, for checkpoints and tests. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/intr.h"
 #include "base/mem.h"
 #include "decomp/sae_metrics.h"
 #include "script/lb_sae.h"
@@ -64,23 +65,46 @@ LSae *lb_push_sae(lua_State *L)
 
 /* ---- making ---------------------------------------------------------------------- */
 
+/* Takes a text or a whole number out of the options at arg; the text stays pushed. */
+static const char *take_text(lua_State *L, int arg, const char *key)
+{
+    lb_take_option(L, arg, key);
+    if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TSTRING)
+        lb_error(L, ERR_OPTION, "cl.decomp.sae: %s must be a path", key);
+    return lua_tostring(L, -1);
+}
+
+static int64_t take_count(lua_State *L, int arg, const char *key)
+{
+    int whole = 1;
+    lb_take_option(L, arg, key);
+    int64_t n = lua_isnil(L, -1) ? 0 : lua_tointegerx(L, -1, &whole);
+    if (!whole || n < 0)
+        lb_error(L, ERR_OPTION, "cl.decomp.sae: %s must be a number of steps", key);
+    return n;
+}
+
 static int decomp_sae(lua_State *L)
 {
     Err err;
     SaeCfg cfg;
     lua_settop(L, 2);
+    const SaeKeep keep = {take_text(L, 2, "checkpoint"), take_text(L, 2, "resume"),
+                          take_count(L, 2, "checkpoint_every"),
+                          take_count(L, 2, "stop_at")};
     const Tensor *x = lb_push_f32(L, 1, "the activations");
     const Tensor *target = lb_take_f32(L, 2, "target");
     lb_options(L, 2, "cl.decomp.sae", sae_options, sae_n_options, &cfg);
     LSae *out = lb_push_sae(L);
     TrainHooks hooks = lb_fit_hooks(L);
     if (!(out->s = sae_new(&cfg, x, target, &err)) ||
-        !fit_sae(out->s, &hooks, &out->report, &out->cal, &err))
+        !fit_sae_keeping(out->s, &keep, &hooks, &out->report, &out->cal, &err))
         return lb_raise(L, &err);
     if (cfg.warn && !out->report.interrupted && out->report.steps > 0)
         lb_sae_warn(L, out);
     lb_pace(L);
-    return lb_interrupted_after(L, &out->report);
+    bool stopped = out->report.interrupted && !intr_pending(); /* by stop_at */
+    return stopped ? 1 : lb_interrupted_after(L, &out->report);
 }
 
 static int decomp_sae_load(lua_State *L)
@@ -438,7 +462,8 @@ const LbFn lb_sae_fns[] = {
      "tensor); with a target [N,O] it is a transcoder. The loss is the fraction of "
      "variance unexplained plus sparsity, auxiliary and KL terms. Afterwards, where "
      "there are thresholds and an L0 to aim at, they are set so that the mean L0 on "
-     "the activations (at most the first 16,384) is that; sae:report() tells.",                                               decomp_sae,         sae_options,     &sae_n_options,
+     "the activations (at most the first 16,384) is that; sae:report() tells. "
+     "checkpoint, checkpoint_every, resume and stop_at are those of cl.train.",                                               decomp_sae,         sae_options,     &sae_n_options,
      "sae = cl.decomp.sae(net:activations(mnist.train, \"hidden\"), { latents = 32, k "
      "= "
      "2, steps = 20 })"                                                                                                                                                                                                         },

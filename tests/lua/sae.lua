@@ -184,3 +184,20 @@ test("a study says whether a second site helps", function()
   local linear = study.linear(x, y, x, y, { 2, 5 })
   assert(linear[2] < linear.full and linear[5] > 0.99 and linear.full > 0.99)
 end)
+
+test("a training that was stopped goes on to the same bits", function()
+  local path = cl.run_dir() .. "/stopped"
+  local function o(more)
+    local all = { activation = "batchtopk", latents = 16, k = 3, steps = 40, batch = 50 }
+    for key, value in pairs(more or {}) do all[key] = value end
+    return all
+  end
+  local whole = cl.decomp.sae(x, o())
+  cl.decomp.sae(x, o { checkpoint = path, stop_at = 17 })
+  local again = cl.decomp.sae(x, o { resume = path .. "-last.safetensors" })
+  equal(difference(whole:features(), again:features()), 0)
+  equal(difference(whole:encode(x), again:encode(x)), 0)
+  raises(function() cl.decomp.sae(x, o { resume = path .. "-last.safetensors", batch = 30 }) end, "batch")
+  raises(function() cl.decomp.sae(x, o { checkpoint = 3 }) end, "must be a path")
+  raises(function() cl.decomp.sae(x, o { stop_at = -1 }) end, "must be a number of steps")
+end)

@@ -180,7 +180,8 @@ local function one_seed(seed)
     covered = found, interaction = found.interaction, null_atomic = untrained.atomic,
     null_combination = untrained.combination, null_values = untrained.values,
     null_interaction = untrained.interaction, unit_values = units.values, unit_interaction = units.interaction,
-    readings = parts.readings, layers = layers, verdicts = parts.rows,
+    share = found.share, null_share = untrained.share, unit_share = units.share, readings = parts.readings,
+    layers = layers, verdicts = parts.rows,
   }, verdicts, pages
 end
 
@@ -226,7 +227,12 @@ local sentence = ("Answer: %s. %s of %d values have an atomic component (untrain
   .. "of the variance between cells (untrained: %s; one component for each cell: %.3f); %d seed%s."):format(answer,
   values.text, n_values, null_values.text, cells.text, n_cells, atomic.text, combination.text, neither.text,
   interaction.text, null_interaction.text, study.cell_interaction(cfg.sizes), #results, #results == 1 and "" or "s")
+local share, null_share, unit_share = cl.spread(all "share"), cl.spread(all "null_share"), cl.spread(all "unit_share")
+local against = ("Of the components that follow the attributes %s are atomic, of untrained ones %s, of the network's "
+  .. "units %s: training makes them %s atomic than untrained ones."):format(share.text, null_share.text,
+  unit_share.text, study.compare(share, null_share))
 cl.log(sentence)
+cl.log(against)
 for _, result in ipairs(results) do
   local text = {}
   for _, name in ipairs(study.layers) do text[#text + 1] = name .. " " .. (result.readings[name] or "-") end
@@ -243,6 +249,6 @@ cl.check("every network is right in all heads on at least 99 % of test images", 
 cl.check("components at their importance keep at least 95 % of the answers", faithful)
 cl.check("and at least ten times what no components keep", sparse)
 report[#report + 1] = summary
-report[#report + 1] = sentence
+report[#report + 1] = sentence .. " " .. against
 cl.report(report)
 return { name = "shapes", answer = answer, seeds = results, checks = cl.checks }

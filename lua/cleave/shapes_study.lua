@@ -53,8 +53,7 @@ function study.units(net, test, site)
     v = v:reshape { v.shape[1], v.shape[2], v.shape[3] * v.shape[4] }:max { axis = 3 }
   end
   local low = v:min { axis = 1, keep = true }
-  local range = v:max { axis = 1, keep = true } - low
-  return cl.attributes((v - low) / range:maximum(cl.full({ 1 }, 1e-9)), test)
+  return cl.attributes((v - low) / (v:max { axis = 1, keep = true } - low):maximum(cl.full({ 1 }, 1e-9)), test)
 end
 
 --- The network's answers, probabilities within each head: what atoms look like.
@@ -92,6 +91,12 @@ function study.finding(mean, sizes)
   return text .. table.concat(rest, " and ") .. " mostly in components that add attributes up"
 end
 
+--- "more", "less" or "no more": of two spreads, when their intervals do not meet (one seed: never).
+function study.compare(a, b)
+  if not (a.half and b.half) or math.abs(a.mean - b.mean) <= a.half + b.half then return "no more" end
+  return a.mean > b.mean and "more" or "less"
+end
+
 --- One row of a table of verdicts.
 function study.row(layer, what, r)
   local c = r.counts
@@ -103,8 +108,8 @@ function study.row(layer, what, r)
   end
   return {
     layer = layer, parts = what, active = related + c.constant + c.unrelated, constant = c.constant, atomic = c.atomic,
-    combination = c.combination, neither = c.neither, unrelated = c.unrelated, selective = selective, values = r.covered,
-    cells = r.cells_covered, interaction = r.interaction,
+    combination = c.combination, neither = c.neither, unrelated = c.unrelated, selective = selective,
+    values = r.covered, cells = r.cells_covered, interaction = r.interaction,
   }
 end
 study.columns = {
@@ -153,6 +158,7 @@ function study.totals(layers)
     end
   end
   t.interaction = variance > 0 and part / variance or 0
+  t.share = t.atomic / math.max(1, t.atomic + t.combination + t.neither)
   return t
 end
 
@@ -262,9 +268,7 @@ function study.dashboard(spd, test, grey, layer, sizes)
     },
   }
   local V = spd:tiles(layer)
-  if V.shape[3] > 1 then
-    table.insert(options, 1, { images = V, title = "looks for, by input channel" })
-  end
+  if V.shape[3] > 1 then table.insert(options, 1, { images = V, title = "looks for, by input channel" }) end
   return cl.dashboard(grey, q, options)
 end
 

@@ -131,10 +131,12 @@ static bool starts(int i)
     const char *why = NULL;
     if (!term_wait(&t, c->level ? "CMD" : ">"))
         why = "no screen";
-    while (term_read(&t, 20))
+    double end = now() + 3; /* the rest of the screen may still be on its way */
+    while (!why && term_read(&t, 20))
         ;
-    if (!why)
-        why = wrong(c, locales[k].utf8, no_color);
+    bool shown = !why;
+    while (shown && (why = wrong(c, locales[k].utf8, no_color)) && now() < end)
+        term_read(&t, 100);
     if (why || show)
         term_show(&t);
     term_send(&t, c->level ? "q" : ":quit\r");

@@ -143,14 +143,13 @@ static Val drawn(SpdForm *f, const SpdPass *p, const char *what, int l, int ndim
 static Val by_position(SpdForm *f, Val v, int64_t P)
 {
     Graph *g = f->g;
-    int64_t each = P / f->B, both[2] = {f->B, each};
+    int64_t each = P / f->B;
     if (each == 1 || !graph_ok(g))
         return v;
     OpAttr a = {
         .n_list = 2, .list = {f->B, each}
     };
     v = g_reshape(g, v, 2, (int64_t[]){f->B, 1});
-    (void)both;
     return g_reshape(g, g_call(g, "broadcast_to", &v, 1, &a), 1, &P);
 }
 

@@ -279,12 +279,11 @@ static int by_value(const void *a, const void *b)
 }
 
 /* Columns of V as images, each by its largest absolute value. */
-static Figure *directions(const LSpd *u, const Tensor *V, const Rank *rank, int n,
+static Figure *directions(const Tensor *V, const Rank *rank, int n,
                           int h, Err *err)
 {
     int64_t C = V->dim[1], I = V->dim[0];
     float *x = mem_alloc(sizeof *x * (size_t)(n * I), err);
-    (void)u;
     for (int k = 0; x && k < n; k++) {
         double top = 1e-30;
         for (int64_t i = 0; i < I; i++)
@@ -323,14 +322,14 @@ static bool show_directions(LSpd *u, Spd *s, const SpdEval *e, int l, int64_t st
         rank[c] = (Rank){y->mean_ci[c], c};
     qsort(rank, (size_t)y->C, sizeof *rank, by_value);
     int n = y->C < LIVE_IMAGES ? (int)y->C : LIVE_IMAGES;
-    bool ok = emit(u, directions(u, V, rank, n, h, err), "directions", l, step, err);
+    bool ok = emit(u, directions(V, rank, n, h, err), "directions", l, step, err);
     mem_free(rank);
     return ok;
 }
 
 /* Mean importance, largest first: one row a layer would not be a map, so all layers are
  * rows of one. */
-static bool show_means(LSpd *u, Spd *s, const SpdEval *e, int64_t step, Err *err)
+static bool show_means(LSpd *u, const SpdEval *e, int64_t step, Err *err)
 {
     enum { WIDE = 100 };
     float *v = mem_zalloc(sizeof *v * (size_t)(e->n_layers * WIDE), err);
@@ -347,7 +346,6 @@ static bool show_means(LSpd *u, Spd *s, const SpdEval *e, int64_t step, Err *err
             v[l * WIDE + c] = (float)rank[c].value;
         mem_free(rank);
     }
-    (void)s;
     ok = ok && emit(u, figure_heat(e->n_layers, WIDE, v, false, err),
                     "mean importances", 0, step, err);
     mem_free(v);
@@ -368,7 +366,7 @@ bool lb_spd_picture(void *ctx, Spd *s, int64_t step, Err *err)
     SpdEvalCfg cfg = {.batches = 1, .draw = 0};
     if (!spd_evaluate(s, &cfg, &e, err))
         return false;
-    ok = show_means(u, s, &e, step, err);
+    ok = show_means(u, &e, step, err);
     for (int l = 0; ok && l < spd_layers(s); l++)
         ok = show_directions(u, s, &e, l, step, err);
     spd_eval_done(&e);

@@ -121,8 +121,11 @@ static void test_negation_swaps(void **unused)
         figure_free(a);
         figure_free(b);
     }
-    Str p = plain_figure(zoo_graph(1), style_of(LEVEL_MONO, 60));
-    Str q = plain_figure(zoo_graph(-1), style_of(LEVEL_MONO, 60));
+    Figure *plus = zoo_graph(1), *minus = zoo_graph(-1);
+    Str p = plain_figure(plus, style_of(LEVEL_MONO, 60));
+    Str q = plain_figure(minus, style_of(LEVEL_MONO, 60));
+    figure_free(plus);
+    figure_free(minus);
     for (size_t i = 0; i < p.len && p.s[i] != 'p'; i++)
         assert_int_equal(mirrored((unsigned char)p.s[i]), (unsigned char)q.s[i]);
     str_done(&p);

@@ -111,7 +111,7 @@ local gallery, probe_table, split
 if best then
   local sae = trained[1][best]
   local reads = cl.matmul(sae:features(), net:parameters()["fc1.weight"] * 1)
-  gallery = study.dashboard(sae, mnist.test, test, { title = rows[best].name .. ": what latents write, seen in pixels",
+  gallery = cl.sae_dashboard(sae, mnist.test, test, { title = rows[best].name .. ": what latents write, seen in pixels",
     picture = reads, top = 48 })
   cl.show(gallery, "latents")
   local codes = { sae:encode(train), sae:encode(test) }

@@ -120,7 +120,7 @@ local summary = cl.table(rows, {
 cl.show(summary, "transcoders")
 
 -- %% what the latents read
-local dashboard = study.dashboard(first[2], mnist.test, xt, { title = "K 8: what latents read", top = 48 })
+local dashboard = cl.sae_dashboard(first[2], mnist.test, xt, { title = "K 8: what latents read", top = 48 })
 cl.show(dashboard, "latents")
 
 -- %% two layers: one transcoder across them against one for each

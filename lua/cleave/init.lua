@@ -173,3 +173,5 @@ function cl.dashboard(dataset, activations, options)
     xlabel = "share of the examples" })
   return cl.components(set)
 end
+
+function cl.sae_dashboard(...) return require("cleave.sae_study").dashboard(...) end

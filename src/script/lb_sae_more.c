@@ -245,6 +245,14 @@ const LbFn lb_sae_more_fns[] = {
      "list = cl.decomp.saes(net:activations(mnist.train, \"hidden\"), { { activation = "
      "\"relu\", latents = 32, steps = 20 }, { activation = \"topk\", k = 4, latents = 32, "
      "steps = 20 } })"},
+    {"cl.sae_dashboard", "(sae, dataset, activations, { title = text, top = 64, ... })",
+     "All about the latents of an autoencoder on a data set, as components to page "
+     "through: what they read or write where that is an image (or picture, a tensor "
+     "[M,...]), the images that drive them (examples = 6 of each), mean codes for each "
+     "class, how dense they are, a heat map of the strongest against the classes.",
+     NULL, NULL, NULL,
+     "cl.show(cl.sae_dashboard(sae, mnist.test, net:activations(mnist.test, \"hidden\"), "
+     "{ top = 20 }))"},
     {"sae:warnings", "(x, { target = tensor })",
      "What to know before believing figures on x, a list of { name, text }, each also "
      "logged: empty (examples without an active latent), edge (a calibration that missed), "

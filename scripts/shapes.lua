@@ -4,7 +4,7 @@
 -- component by an analysis of variance whether it is one value of one attribute or a combination. Beside it the
 -- network's own units and components that were never trained; shuffled labels are the null of every verdict.
 -- Expect  every head near 100 %; colour as atoms in all layers, shape and size less so; few combinations.
--- Cost    about 3 minutes a seed on two cores (10,000 steps); profile=quick half a minute; profile=full three
+-- Cost    about 4 minutes a seed on two cores (10,000 steps); profile=quick half a minute; profile=full three
 --         seeds; profile=published the settings of the published experiment, which take days.
 -- Resume  resume=RUN goes on from the files of that run: what is finished is loaded, what is not goes on.
 -- Dims    R component, N image

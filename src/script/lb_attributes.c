@@ -269,23 +269,23 @@ const LbFn lb_attributes_fns[] = {
      "cl.attributes(cl.eye(4), cl.tensor({ 0, 1, 2, 3 }, { dtype = \"i32\" }), "
      "{ grid = { 2, 2 } })[1].main[1]"},
     {"dataset:agreement", "(outputs, outputs)",
-     "Share of rows on which two outputs [N,O] answer the same in all heads, and a table "
-     "with the share of each head.",
+     "Share of rows on which two outputs [N,O] answer the same in all heads, and a "
+     "table with the share of each head.",
      dataset_agreement_fn, NULL, NULL, NULL},
     {"dataset:score", "(outputs)",
      "Share of examples that outputs [N,O] answer right in all heads, a table with the "
      "share of each head, and the mean negative log likelihood (sum over heads, nats).",
      dataset_score_fn, NULL, NULL, NULL},
     {"spd:pooled", "(inputs, layer, \"lower\")",
-     "The largest and the mean over positions of the importances (\"lower\", \"upper\", "
-     "\"raw\") or of the \"activations\" of each input: two tensors [N,C].",
+     "The largest and the mean over positions of the importances (\"lower\", "
+     "\"upper\", \"raw\") or of the \"activations\" of each input: two tensors [N,C].",
      spd_pooled_fn, NULL, NULL, NULL},
     {"spd:maps", "(inputs, layer, \"lower\")",
      "Importances or activations as maps [N,C,rows,columns]; dense layers have 1 by 1.",
      spd_maps_fn, NULL, NULL, NULL},
     {"spd:tiles", "(layer)",
-     "V of a layer as tiles [C,channels,kh,kw] (dense: [C,1,1,inputs]) of length 1, and U "
-     "[C,outputs] with their lengths.",
+     "V of a layer as tiles [C,channels,kh,kw] (dense: [C,1,1,inputs]) of length 1, and "
+     "U [C,outputs] with their lengths.",
      spd_tiles_fn, NULL, NULL, NULL},
 };
 const size_t lb_n_attributes_fns = ARRAY_LEN(lb_attributes_fns);

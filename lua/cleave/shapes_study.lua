@@ -193,10 +193,14 @@ function study.heat(layer, r, sizes)
   local cols = {}
   for i, c in ipairs(list) do cols[i] = tostring(c) end
   local groups = r.groups:transpose():gather(picked(list)):transpose()
+  local _, identity = cl.decomp.spd_order(groups)
+  local _, dense = cl.decomp.spd_order(groups, "dense")
   return cl.heatmap(groups, {
     rows = study.values(sizes), cols = cols, signed = false,
     title = layer .. ": largest importance over positions, mean by attribute value",
-    caption = "Columns: parts, atomic ones first, then neither, combinations, constant ones.",
+    caption = "Columns: parts, atomic ones first, then neither, combinations, constant ones. A part for each value "
+      .. ("would leave an identity: %d entries are wrong; as many parts that all values share, %d."):format(identity,
+        dense),
   })
 end
 

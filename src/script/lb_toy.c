@@ -209,13 +209,17 @@ static int toy_truth_fn(lua_State *L)
     return 1;
 }
 
-/* cl.decomp.spd_order(M, "identity"): columns of M [n,C] as a permutation. */
+/* cl.decomp.spd_order(M, "identity", tolerance, k): columns of M [n,C] as a permutation, and
+ * how many entries are wrong in that order. */
 static int decomp_order(lua_State *L)
 {
     Err err;
     static const char *const kinds[] = {"identity", "dense", NULL};
     LTensor *t = lb_check_tensor(L, 1);
     int kind = luaL_checkoption(L, 2, "identity", kinds);
+    double tolerance = luaL_optnumber(L, 3, 0.1);
+    luaL_argcheck(L, tolerance >= 0 && tolerance < 1, 3, "a tolerance in 0..1");
+    lua_Integer k = luaL_optinteger(L, 4, -1);
     LTensor *wide = lb_push_tensor(L), *M = lb_push_tensor(L), *out = lb_push_tensor(L);
     if (t->t.ndim != 2)
         return lb_error(L, ERR_SHAPE, "cl.decomp.spd_order: importances are [n,C]");
@@ -224,7 +228,12 @@ static int decomp_order(lua_State *L)
         !tensor_zeros(I32, 1, &M->t.dim[1], &out->t, &err) ||
         !(kind ? truth_dense_order : truth_identity_order)(&M->t, out->t.data, &err))
         return lb_raise(L, &err);
-    return 1;
+    if (k < 0 || k > M->t.dim[1])
+        k = M->t.dim[0] < M->t.dim[1] ? M->t.dim[0] : M->t.dim[1];
+    const int32_t *order = out->t.data;
+    lua_pushinteger(L, kind ? truth_dense_error(&M->t, order, k, tolerance)
+                            : truth_identity_error(&M->t, order, tolerance));
+    return 2;
 }
 
 /* ---- live pictures --------------------------------------------------------------- */
@@ -416,9 +425,12 @@ const LbFn lb_toy_fns[] = {
      "that "
      "are not negligible; layers, each with alive_ever (answers to a probe), alive "
      "(density above 0.1 %), alive_norm, missing, shared, extra.",                                                                  toy_truth_fn,  NULL,        NULL,           NULL                                             },
-    {"cl.decomp.spd_order", "(M, \"identity\")",
-     "The order of the columns of importances M [n,C], 0-based i32: \"identity\" puts "
-     "each feature's component on the diagonal, \"dense\" sorts by sums.",                                                          decomp_order,  NULL,        NULL,           "cl.decomp.spd_order(cl.eye(3))"                 },
+    {"cl.decomp.spd_order", "(M, \"identity\", tolerance = 0.1, k = n)",
+     "The order of the columns of importances M [n,C] of n features or groups of "
+     "examples, 0-based i32: \"identity\" puts each row's component on the diagonal, "
+     "\"dense\" sorts by sums. Also returns how many entries are wrong in that order: off "
+     "the diagonal above the tolerance or on it below 1 - tolerance; or of the first k "
+     "columns those without such an entry, and entries of the rest above it.",                                                          decomp_order,  NULL,        NULL,           "cl.decomp.spd_order(cl.eye(3))"                 },
     {"cl.model.tms",        "({ input = 5, width = 2, ... })",
      "The toy model of superposition, relu(W^T W x + b), untrained; cl.decomp.toy "
      "trains "

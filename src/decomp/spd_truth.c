@@ -47,12 +47,12 @@ bool truth_identity_order(const Tensor *M, int32_t *order, Err *err)
     }
     int32_t *taken = column + n;
     memset(taken, 0, sizeof *taken * (size_t)C);
-    for (int64_t r = 0; r < n; r++)
+    for (int64_t r = 0; r < n && r < C; r++)
         if (column[r] >= 0)
             taken[column[r]] = 1;
     int64_t rest = 0;
     for (int64_t r = 0; r < n && r < C; r++) {
-        while (column[r] < 0 && rest < C && taken[rest])
+        while (column[r] < 0 && taken[rest])
             rest++;
         if (column[r] < 0)
             taken[column[r] = (int32_t)rest] = 1;

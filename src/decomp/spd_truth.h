@@ -9,7 +9,8 @@
 #include "decomp/spd.h"
 
 /* order[k]: the column at place k; [C]. Identity: the assignment with the largest
- * diagonal (greedy from 500 on), then the rest in order. Dense: by falling sums. */
+ * diagonal (greedy from 500 on), then the rest in order; rows beyond C have no place.
+ * Dense: by falling sums. */
 bool truth_identity_order(const Tensor *M, int32_t *order, Err *err);
 bool truth_dense_order(const Tensor *M, int32_t *order, Err *err);
 /* Entries off the diagonal above tol, plus diagonal entries below 1 - tol. */

@@ -281,6 +281,14 @@ static void truth_goldens(void **state)
     M = tensor_wrap(F32, 2, (int64_t[]){3, 1}, c);
     assert_ok(truth_identity_order(&M, order, &err), err);
     assert_true(truth_identity_error(&M, order, 0.1) >= 2);
+    /* rows 1 and 3 take both columns: row 0 gets what row 3 cannot have */
+    static float d[] = {0, .1f, .9f, 0, 0, 0, 0, .8f};
+    int32_t two[3] = {-7, -7, -7};
+    M = tensor_wrap(F32, 2, (int64_t[]){4, 2}, d);
+    assert_ok(truth_identity_order(&M, two, &err), err);
+    assert_int_equal(two[0], 1);
+    assert_int_equal(two[1], 0);
+    assert_int_equal(two[2], -7);
 }
 
 /* A dead component can win the cosine and ruin the ratio; the filtered one stays. */

@@ -50,6 +50,8 @@ bool sae_each(Sae *s, const Tensor *x, int64_t block, SaeEach *each, void *ctx,
         return err_set(err, ERR_SHAPE,
                        "the autoencoder takes contiguous f32 [N,%lld], not %s",
                        (long long)s->D, tensor_format_shape(x, is));
+    if (!tensor_finite(x))
+        return err_set(err, ERR_NUMERIC, "the autoencoder's input is not finite");
     int64_t n = x->dim[0], b = block > 0 ? block : BLOCK, tail = n % b;
     Plan *whole = n >= b ? rows_plan(s, b, err) : NULL;
     Plan *rest = tail && (n < b || whole) ? rows_plan(s, tail, err) : NULL;

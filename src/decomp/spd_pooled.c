@@ -28,9 +28,11 @@ static bool inputs_ok(const Spd *s, const Tensor *x, int layer, Err *err)
     if (layer < 0 || layer >= spd_layers(s))
         return err_set(err, ERR_OPTION, "there is no layer %d of %d", layer + 1,
                        spd_layers(s));
-    return (x->dtype == F32 && x->ndim == 2 && x->dim[0] > 0 && tensor_contiguous(x)) ||
-           err_set(err, ERR_SHAPE, "inputs must be contiguous f32 [N,I], they are %s",
-                   tensor_format_shape(x, is));
+    if (x->dtype != F32 || x->ndim != 2 || x->dim[0] < 1 || !tensor_contiguous(x))
+        return err_set(err, ERR_SHAPE,
+                       "inputs must be contiguous f32 [N,I], they are %s",
+                       tensor_format_shape(x, is));
+    return tensor_finite(x) || err_set(err, ERR_NUMERIC, "an input is not finite");
 }
 
 /* Rows [n * positions, C] as [n, positions, C], pooled over positions. */

@@ -130,6 +130,8 @@ static bool run_rows(const Rows *r, Tensor *out, Err *err)
         !tensor_contiguous(r->x))
         return err_set(err, ERR_SHAPE, "inputs must be contiguous f32 [N,I], not %s",
                        tensor_format_shape(r->x, is));
+    if (!tensor_finite(r->x))
+        return err_set(err, ERR_NUMERIC, "an input is not finite");
     int64_t N = r->x->dim[0], block = block_of(r->s), tail = N % block;
     Plan *whole = N >= block ? rows_plan(r, block, err) : NULL;
     Plan *rest = tail && (N < block || whole) ? rows_plan(r, tail, err) : NULL;

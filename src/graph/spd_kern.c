@@ -72,7 +72,7 @@ static inline real tail_of(real a)
 static inline real gelu_of(real u)
 {
     real a = v_abs(v_limit(u, 5.75f));
-    return v_positive(u) - a * tail_of(a);
+    return (u < 0 ? 0 : u) - a * tail_of(a); /* not v_positive(), which drops NaN */
 }
 
 static inline real gelu_slope(real u, real *gelu)
@@ -86,7 +86,7 @@ static inline real gelu_slope(real u, real *gelu)
     d = d * a - 0x1.45ed62p-1f;
     d = d * a - 0x1.988496p-1f; /* T' = d T = -phi */
     real h = t + a * d * t;
-    *gelu = v_positive(u) - a * t;
+    *gelu = (u < 0 ? 0 : u) - a * t;
     return u < 0 ? h : 1 - h;
 }
 #endif

@@ -29,10 +29,12 @@ static void softmax(const float *z, int64_t C, double *p)
 static bool check_logits(const Tensor *t, const char *what, Err *err)
 {
     char is[96];
-    return (t->dtype == F32 && t->ndim == 2 && t->dim[0] > 0 && t->dim[1] > 0 &&
-            tensor_contiguous(t)) ||
-           err_set(err, ERR_SHAPE, "%s must be contiguous f32 [N,C], not %s", what,
-                   tensor_format_shape(t, is));
+    if (t->dtype != F32 || t->ndim != 2 || t->dim[0] < 1 || t->dim[1] < 1 ||
+        !tensor_contiguous(t))
+        return err_set(err, ERR_SHAPE,
+                       "%s must be contiguous f32 [N,C] with a row or more, not %s", what,
+                       tensor_format_shape(t, is));
+    return tensor_finite(t) || err_set(err, ERR_NUMERIC, "%s are not finite", what);
 }
 
 static bool check_pair(const Tensor *a, const Tensor *b, Err *err)

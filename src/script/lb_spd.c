@@ -93,10 +93,14 @@ static void take_fit(lua_State *L, int arg, SpdFitCfg *c)
         lb_take_option(L, arg, row->name);
         if (lua_isnil(L, -1))
             continue;
-        if (row->type == OPT_INT)
-            v.i = luaL_checkinteger(L, -1);
-        else
-            v.s = luaL_checkstring(L, -1);
+        int whole = 0;
+        v.i = lua_tointegerx(L, -1, &whole);
+        if (row->type == OPT_INT ? !whole : !lua_isstring(L, -1))
+            lb_error(L, ERR_OPTION, "cl.decomp.spd: '%s' must be %s, not a %s", row->name,
+                     row->type == OPT_INT ? "a whole number" : "a text",
+                     luaL_typename(L, -1));
+        if (row->type != OPT_INT)
+            v.s = lua_tostring(L, -1);
         if (!opt_set(spd_fit_options, spd_fit_n_options, c, row->name, &v,
                      "cl.decomp.spd", &err))
             lb_raise(L, &err);

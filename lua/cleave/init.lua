@@ -4,6 +4,14 @@ local cl = require "cleave"
 --- One row a metric, one column a method. `columns` is a list of { name, metrics }.
 function cl.compare(columns, options)
   options = options or {}
+  if type(columns) ~= "table" or type(options) ~= "table" or type(options.rows) ~= "table" then
+    error("cl.compare: { { name, metrics }, ... } and { rows = names of metrics } are needed", 2)
+  end
+  for i, column in ipairs(columns) do
+    if type(column) ~= "table" or type(column[1]) ~= "string" or type(column[2]) ~= "table" then
+      error(("cl.compare: column %d must be { name, metrics }"):format(i), 2)
+    end
+  end
   local names = { "metric" }
   for i, column in ipairs(columns) do names[i + 1] = column[1] end
   local rows = {}
@@ -19,6 +27,9 @@ end
 cl.checks = {}
 
 function cl.check(text, condition)
+  if type(text) ~= "string" then
+    error(("cl.check: what is expected must be a text, not a %s"):format(type(text)), 2)
+  end
   local held = condition and true or false
   cl.checks[#cl.checks + 1] = { text = text, held = held }
   cl.log((held and "holds: " or "FAILS: ") .. text)
@@ -49,6 +60,11 @@ end
 
 function cl.gauge_dial(dict, dataset, options)
   options = options or {}
+  if not tostring(dict):find("^dictionary") then
+    error("cl.gauge_dial: the first argument must be a dictionary, as cl.decomp.dictionary makes it", 2)
+  elseif type(options) ~= "table" then
+    error(("cl.gauge_dial: options must be a table, not a %s"):format(type(options)), 2)
+  end
   local digits, ways, dials, first = {}, {}, {}, {}
   for c = 0, dict.head.shape[2] - 1 do digits[c + 1] = tostring(c) end
   local start = tostring(options.digit or 0)

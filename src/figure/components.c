@@ -143,7 +143,7 @@ static Figure *metrics_of_one(const Figure *f, int r, Err *err)
 Figure *figure_one_component(const Figure *f, int r, Err *err)
 {
     if (f->kind != FIG_COMPONENTS || r < 0 || r >= f->n_left) {
-        err_set(err, ERR_SHAPE, "component %d cannot be shown: the figure has %d", r,
+        err_set(err, ERR_SHAPE, "there is no such component: the figure has %d",
                 f->kind == FIG_COMPONENTS ? f->n_left : 0);
         return NULL;
     }

@@ -450,6 +450,12 @@ static bool saelens_settings(Found *f, const json_t *j, const char *arch, Err *e
     const char *norm = jval_get(j, "normalize_activations", "none");
     const json_t *a = json_object_get(j, "apply_b_dec_to_input");
     bool jump = strstr(arch, "jumprelu") != NULL, topk = !strcmp(arch, "topk");
+    int64_t D = jval_get_int(j, "d_in", f->p.D), M = jval_get_int(j, "d_sae", f->p.M);
+    if (D != f->p.D || M != f->p.M)
+        return err_set(err, ERR_FORMAT,
+                       "cfg.json says %lld inputs and %lld latents, the weights have "
+                       "%lld and %lld",
+                       (long long)D, (long long)M, (long long)f->p.D, (long long)f->p.M);
     f->transcoder = strstr(arch, "transcoder") != NULL;
     f->p.subtract = !f->transcoder && (!a || json_is_true(a));
     if (topk && json_is_true(json_object_get(j, "rescale_acts_by_decoder_norm")))
@@ -488,6 +494,10 @@ static bool read_saelens(const char *folder, Found *f, Err *err)
     char path[PATH_CAP], arch[64] = "";
     json_t *j = NULL;
     bool ok = read_json(folder, "cfg.json", &j, err), is_known = false;
+    const json_t *named = json_object_get(j, "architecture");
+    if (ok && (!json_is_object(j) || (named && !json_is_string(named))))
+        ok = err_set(err, ERR_FORMAT, "cfg.json: the settings of an autoencoder are an "
+                                      "object whose architecture is a text");
     if (ok)
         text_copy(arch, sizeof arch, jval_get(j, "architecture", "standard"));
     for (size_t i = 0; i < ARRAY_LEN(known); i++)

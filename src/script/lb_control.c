@@ -345,8 +345,9 @@ static void change_value(lua_State *L, int spec, const char *name, int value)
         lua_setfield(L, spec, "value");
     } else {
         double v = luaL_checknumber(L, value), was = number_of(L, spec, "value", 0);
-        if (isnan(v))
-            lb_error(L, ERR_OPTION, "cl.turn: '%s' cannot be nan", name);
+        if (!isfinite(v))
+            lb_error(L, ERR_OPTION, "cl.turn: '%s' cannot be %s", name,
+                     isnan(v) ? "nan" : "infinite");
         v = fmin(fmax(v, number_of(L, spec, "lo", v)), number_of(L, spec, "hi", v));
         set_number(L, spec, "value", v);
         set_number(L, change, "by", v - was);

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/intr.h"
 #include "base/mem.h"
 #include "tensor/blas.h"
 
@@ -33,7 +34,8 @@ bool match_greedy(const Tensor *score, int32_t *column, Err *err)
         return false;
     for (int64_t i = 0; i < n; i++)
         column[i] = -1;
-    for (;;) {
+    bool ok;
+    while ((ok = intr_check(err))) {
         int64_t bi = -1, bj = -1;
         for (int64_t i = 0; i < n; i++)
             for (int64_t j = 0; column[i] < 0 && j < m; j++)
@@ -48,7 +50,7 @@ bool match_greedy(const Tensor *score, int32_t *column, Err *err)
         used[bj] = true;
     }
     mem_free(used);
-    return true;
+    return ok;
 }
 
 /* --- Hungarian -------------------------------------------------------------------- */

@@ -126,8 +126,10 @@ static void run_triangle(const OpArgs *x, bool lower)
         return;
     if (y != (char *)t->data)
         memcpy(y, t->data, tensor_bytes(t));
+    int64_t k = x->attr->i[0];
+    k = k < -rows ? -rows : k > cols ? cols : k;
     for (int64_t r = 0; r < count / cols; r++) {
-        int64_t cut = r % rows + x->attr->i[0] + (lower ? 1 : 0);
+        int64_t cut = r % rows + k + (lower ? 1 : 0);
         cut = cut < 0 ? 0 : cut > cols ? cols : cut;
         int64_t from = lower ? cut : 0, to = lower ? cols : cut;
         memset(y + (size_t)(r * cols + from) * size, 0, (size_t)(to - from) * size);

@@ -61,7 +61,7 @@ end
 function cl.gauge_dial(dict, dataset, options)
   options = options or {}
   if not tostring(dict):find("^dictionary") then
-    error("cl.gauge_dial: the first argument must be a dictionary, as cl.decomp.dictionary makes it", 2)
+    error("cl.gauge_dial: first comes a dictionary, as cl.decomp.dictionary makes it", 2)
   elseif type(options) ~= "table" then
     error(("cl.gauge_dial: options must be a table, not a %s"):format(type(options)), 2)
   end

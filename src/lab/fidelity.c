@@ -32,8 +32,8 @@ static bool check_logits(const Tensor *t, const char *what, Err *err)
     if (t->dtype != F32 || t->ndim != 2 || t->dim[0] < 1 || t->dim[1] < 1 ||
         !tensor_contiguous(t))
         return err_set(err, ERR_SHAPE,
-                       "%s must be contiguous f32 [N,C] with a row or more, not %s", what,
-                       tensor_format_shape(t, is));
+                       "%s must be contiguous f32 [N,C] with a row or more, not %s",
+                       what, tensor_format_shape(t, is));
     return tensor_finite(t) || err_set(err, ERR_NUMERIC, "%s are not finite", what);
 }
 

@@ -455,7 +455,8 @@ static bool saelens_settings(Found *f, const json_t *j, const char *arch, Err *e
         return err_set(err, ERR_FORMAT,
                        "cfg.json says %lld inputs and %lld latents, the weights have "
                        "%lld and %lld",
-                       (long long)D, (long long)M, (long long)f->p.D, (long long)f->p.M);
+                       (long long)D, (long long)M, (long long)f->p.D,
+                       (long long)f->p.M);
     f->transcoder = strstr(arch, "transcoder") != NULL;
     f->p.subtract = !f->transcoder && (!a || json_is_true(a));
     if (topk && json_is_true(json_object_get(j, "rescale_acts_by_decoder_norm")))
@@ -496,8 +497,9 @@ static bool read_saelens(const char *folder, Found *f, Err *err)
     bool ok = read_json(folder, "cfg.json", &j, err), is_known = false;
     const json_t *named = json_object_get(j, "architecture");
     if (ok && (!json_is_object(j) || (named && !json_is_string(named))))
-        ok = err_set(err, ERR_FORMAT, "cfg.json: the settings of an autoencoder are an "
-                                      "object whose architecture is a text");
+        ok = err_set(err, ERR_FORMAT,
+                     "cfg.json: the settings of an autoencoder are an "
+                     "object whose architecture is a text");
     if (ok)
         text_copy(arch, sizeof arch, jval_get(j, "architecture", "standard"));
     for (size_t i = 0; i < ARRAY_LEN(known); i++)

@@ -33,8 +33,8 @@ static void take_grid(lua_State *L, int arg, const Dataset *d, AttrGrid *g)
     lb_take_option(L, arg, "grid");
     if (lua_isnil(L, -1) && g->n == 0)
         lb_error(L, ERR_OPTION,
-                 "cl.attributes: labels alone need grid = { 3, 3, ... }, the number of "
-                 "values of each attribute");
+                 "cl.attributes: labels without heads need grid = { 3, 3, ... }, the "
+                 "number of values of each attribute");
     if (!lua_isnil(L, -1)) {
         int64_t dim[MAX_DIM];
         g->n = lb_check_shape(L, lua_gettop(L), dim);

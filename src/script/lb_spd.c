@@ -96,8 +96,8 @@ static void take_fit(lua_State *L, int arg, SpdFitCfg *c)
         int whole = 0;
         v.i = lua_tointegerx(L, -1, &whole);
         if (row->type == OPT_INT ? !whole : !lua_isstring(L, -1))
-            lb_error(L, ERR_OPTION, "cl.decomp.spd: '%s' must be %s, not a %s", row->name,
-                     row->type == OPT_INT ? "a whole number" : "a text",
+            lb_error(L, ERR_OPTION, "cl.decomp.spd: '%s' must be %s, not a %s",
+                     row->name, row->type == OPT_INT ? "a whole number" : "a text",
                      luaL_typename(L, -1));
         if (row->type != OPT_INT)
             v.s = lua_tostring(L, -1);

@@ -40,8 +40,8 @@ static bool gram_new(const Tensor *w, Gram *g, Err *err)
     bool ok = g->norm && tensor_convert(w, F64, &wide, err) &&
               tensor_contiguous_of(&wide, &own, err);
     const double *v = own.data;
-    for (int64_t k = 0; ok && k < g->n; k++) {
-        for (int64_t i = 0; i < g->N; i++)
+    for (int64_t i = 0; ok && i < g->N; i++) {
+        for (int64_t k = 0; k < g->n; k++)
             for (int64_t j = 0; j < g->N; j++)
                 g->dot[i * g->N + j] += v[k * g->N + i] * v[k * g->N + j];
         ok = intr_check(err);
@@ -121,7 +121,8 @@ static const struct {
 #define EVEN 0.05       /* spread of D over a polytope's corners */
 #define RANK_SHARE 0.01 /* eigenvalues below this share of the largest are none */
 
-static void label_groups(const Gram *g, double tolerance, int32_t *label, int64_t *n)
+static bool label_groups(const Gram *g, double tolerance, int32_t *label, int64_t *n,
+                         Err *err)
 {
     double longest = 0;
     bool changed = true;
@@ -131,13 +132,16 @@ static void label_groups(const Gram *g, double tolerance, int32_t *label, int64_
         label[i] = longest > 0 && g->norm[i] > LONG_ENOUGH * longest ? (int32_t)i : -1;
     while (changed) {
         changed = false;
-        for (int64_t i = 0; i < g->N; i++)
+        for (int64_t i = 0; i < g->N; i++) {
+            if (!intr_check(err))
+                return false;
             for (int64_t j = 0; j < i; j++)
                 if (label[i] >= 0 && label[j] >= 0 && label[i] != label[j] &&
                     fabs(cosine(g, i, j)) > tolerance) {
                     label[i] = label[j] = label[i] < label[j] ? label[i] : label[j];
                     changed = true;
                 }
+        }
     }
     *n = 0;
     for (int64_t i = 0; i < g->N; i++) { /* labels to 0 .. n-1, by first member */
@@ -150,6 +154,7 @@ static void label_groups(const Gram *g, double tolerance, int32_t *label, int64_
     }
     for (int64_t i = 0; i < g->N; i++)
         label[i] = label[i] <= -2 ? -2 - label[i] : -1;
+    return true;
 }
 
 static bool rank_of(const Gram *g, const int32_t *label, int32_t which, int64_t size,
@@ -212,10 +217,8 @@ bool super_shapes(const Tensor *w, double tolerance, SuperShape **out, int64_t *
     if (!gram_new(w, &g, err))
         return false;
     bool ok = tensor_zeros(I32, 1, &g.N, &label, err);
-    if (ok) {
-        label_groups(&g, tolerance, label.data, n);
-        ok = (*out = mem_zalloc(((size_t)*n + 1) * sizeof **out, err)) != NULL;
-    }
+    ok = ok && label_groups(&g, tolerance, label.data, n, err) &&
+         (*out = mem_zalloc(((size_t)*n + 1) * sizeof **out, err)) != NULL;
     for (int64_t k = 0; ok && k < *n; k++)
         ok = describe(&g, label.data, (int32_t)k, &(*out)[k], err);
     gram_done(&g);

@@ -225,6 +225,11 @@ static void test_gauge_free(void **state)
                     t_at(&e.weight, k) * t_at(&e.mean, k), 1e-12);
     }
     assert_ok(causal_signs(&f, NULL, NULL, &after, &err), err);
+    double shares = 0; /* all contradictions are shared out */
+    for (int k = 0; k < N_CAUSES; k++)
+        shares += after.cause[k].share;
+    assert_true(after.against > 0);
+    assert_near(shares, 1, 1e-12);
     for (int k = CAUSE_SELECTION; k < N_CAUSES; k++)
         assert_int_equal(before.cause[k].turns, after.cause[k].turns);
     assert_int_equal(before.cause[CAUSE_GAUGE].left, after.cause[CAUSE_GAUGE].left);

@@ -104,6 +104,10 @@ static void test_by_hand(void **state)
     assert_near(((double *)per[SUPER_ISOLATED].data)[0], 0.25 / 6, 1e-5);
     assert_near(((double *)per[SUPER_ISOLATED].data)[1], 1.0625 / 6, 1e-5);
     assert_near(((double *)per[SUPER_RECEIVED].data)[1], 0.25, 1e-7);
+    const double *c_mse = per[SUPER_C_MSE].data;
+    assert_near(m.c_mse_std, fabs(c_mse[0] - c_mse[1]) / 2, 1e-12);
+    assert_near(m.c_mse_min, fmin(c_mse[0], c_mse[1]), 0);
+    assert_near(m.c_mse_max, fmax(c_mse[0], c_mse[1]), 0);
     assert_near(m.cross_max, 0.25, 1e-7);
     assert_near(m.max_cos, 1, 1e-7);
     assert_near(m.dims, 1, 1e-9);

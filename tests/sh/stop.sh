@@ -19,6 +19,11 @@ finish() {
 }
 gone() { ! kill -0 "$1" 2>/dev/null; }
 whole_lines() { jq -c . "$1" >/dev/null; }
+# The system may cut the one write that is under way when a process is killed, at a page's end;
+# what is appended later begins on a line of its own, and readers leave the cut one out.
+whole_lines_but_one() {
+  [ "$(jq -cR 'fromjson?' "$1" | wc -l)" -ge $(($(wc -l <"$1") - 1)) ] && tail -n 1 "$1" | jq -e .ev >/dev/null
+}
 
 cat >loop.lua <<'END'
 print("started")
@@ -121,7 +126,7 @@ check 'what it usually means' has err memory
 check 'and the folder' has err "$(echo runs/*)"
 check 'the run reads as crashed' same "$(state_of runs/*)" crashed
 check 'with the reason' sh -c 'jq -r .why runs/*/run.json | grep -q Killed'
-check 'the journal has whole lines only' whole_lines runs/*/events.jsonl
+check 'the journal has whole lines, but one at most' whole_lines_but_one runs/*/events.jsonl
 grep '^line' out >printed
 check 'every line of the log was printed' cmp printed runs/*/out-1.log
 check 'the last line is the folder' same "$(last_run)" "$(echo runs/*)"

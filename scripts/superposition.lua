@@ -4,7 +4,7 @@
 -- the naive network (ten features perfect, the others zero) on the same examples, and every gain with its
 -- bound. Then its five open questions, each with a computed verdict.
 -- Expect  the network 2 times worse than naive in U MSE and 3 times better in U L4; under squares a tie.
--- Cost    about a minute on two cores; profile=full: 10,000 steps and the full phase diagram, ten minutes.
+-- Cost    half a minute on two cores; profile=full: 10,000 steps and the full phase diagram, ten minutes.
 -- Dims    N feature, n neuron
 -- Source  Elhage et al. 2022, "Toy Models of Superposition"; Braun et al. 2025 on compressed computation.
 local cl = require "cleave"

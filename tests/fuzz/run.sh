@@ -21,7 +21,7 @@ packages="openblas zlib libzip jansson libpng"
 pkg-config --exists cairo && packages="$packages cairo" # figures are drawn with it
 flags="-std=c17 -D_GNU_SOURCE -O1 -g $san -Isrc $(pkg-config --cflags $packages)"
 for f in src/base/*.c src/tensor/*.c src/data/*.c src/figure/*.c \
-    src/lab/jval.c src/lab/jread.c src/lab/jfigure.c src/lab/jrebuild.c src/lab/journal.c src/lab/run.c \
+    src/lab/jval.c src/lab/jout.c src/lab/jread.c src/lab/jfigure.c src/lab/jrebuild.c src/lab/journal.c src/lab/run.c \
     src/lab/ledger.c src/lab/fingerprint.c src/lab/runs*.c src/lab/spread.c \
     src/script/lualex.c src/kernel/protocol.c src/kernel/document.c src/kernel/percent.c \
     src/kernel/outputs.c src/kernel/names.c src/kernel/export.c src/kernel/ipynb.c \

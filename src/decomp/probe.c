@@ -122,6 +122,7 @@ static void newton(const Work *j, int64_t c, Fit *f)
     }
 }
 
+/* Right answers, their F1, and what always answering "rest" gets. */
 static void judge(const Work *j, int64_t c, const Fit *f, Probe *out)
 {
     double right = 0, hit = 0, false_alarm = 0, missed = 0, of_class = 0, z[W];
@@ -134,10 +135,10 @@ static void judge(const Work *j, int64_t c, const Fit *f, Probe *out)
         missed += !yes && is;
         of_class += is;
     }
-    double n = (double)j->T, classes = (double)j->C, twice = 2 * hit;
-    out->acc += right / n / classes;
-    out->f1 += twice > 0 ? twice / (twice + false_alarm + missed) / classes : 0;
-    out->base += (n - of_class) / n / classes;
+    double n = (double)j->T, twice = 2 * hit;
+    *out = (Probe){.acc = right / n,
+                   .f1 = twice > 0 ? twice / (twice + false_alarm + missed) : 0,
+                   .base = (n - of_class) / n};
 }
 
 static bool labels_fit(const Tensor *t, const Tensor *x, int64_t C, const char *what,
@@ -154,8 +155,8 @@ static bool labels_fit(const Tensor *t, const Tensor *x, int64_t C, const char *
     return true;
 }
 
-static bool check(const Tensor *x, const Tensor *labels, const Tensor *xt,
-                  const Tensor *test, int64_t C, int64_t k, Err *err)
+bool probe_check(const Tensor *x, const Tensor *labels, const Tensor *xt,
+                 const Tensor *test, int64_t C, Err *err)
 {
     char a[96], b[96];
     if (x->dtype != F32 || xt->dtype != F32 || x->ndim != 2 || xt->ndim != 2 ||
@@ -164,10 +165,6 @@ static bool check(const Tensor *x, const Tensor *labels, const Tensor *xt,
         return err_set(err, ERR_SHAPE,
                        "features must be f32 [N,F] and [T,F], not %s and %s",
                        tensor_format_shape(x, a), tensor_format_shape(xt, b));
-    if (k < 1 || k > PROBE_MAX || k > x->dim[1])
-        return err_set(err, ERR_OPTION,
-                       "a probe takes 1 to %d features, and of %lld; not %lld",
-                       PROBE_MAX, (long long)x->dim[1], (long long)k);
     return labels_fit(labels, x, C, "training", err) &&
            labels_fit(test, xt, C, "test", err);
 }
@@ -190,32 +187,53 @@ static bool class_sums(Work *j, double *n, Err *err)
     return true;
 }
 
+/* Checks, and the sums that features are chosen by; work_done() in any case. */
+static bool work_make(Work *j, const Tensor *x, const Tensor *labels, const Tensor *xt,
+                      const Tensor *test_labels, int64_t C, int64_t k, Err *err)
+{
+    *j = (Work){0};
+    if (!probe_check(x, labels, xt, test_labels, C, err))
+        return false;
+    if (k < 1 || k > PROBE_MAX || k > x->dim[1])
+        return err_set(err, ERR_OPTION,
+                       "a probe takes 1 to %d features, and of %lld; not %lld",
+                       PROBE_MAX, (long long)x->dim[1], (long long)k);
+    *j = (Work){.x = x,
+                .xt = xt,
+                .label = labels->data,
+                .test = test_labels->data,
+                .N = x->dim[0],
+                .T = xt->dim[0],
+                .F = x->dim[1],
+                .C = C,
+                .k = k};
+    j->sum = mem_zalloc(sizeof *j->sum * (size_t)((C + 1) * j->F + C), err);
+    return j->sum && class_sums(j, j->sum + (C + 1) * j->F, err);
+}
+
+static void work_done(Work *j)
+{
+    mem_free(j->sum);
+}
+
 bool probe_sparse(const Tensor *x, const Tensor *labels, const Tensor *xt,
                   const Tensor *test_labels, int64_t C, int64_t k, Probe *out,
                   Tensor *chosen, Err *err)
 {
+    Work j;
     *out = (Probe){0};
-    if (!check(x, labels, xt, test_labels, C, k, err))
-        return false;
-    Work j = {.x = x,
-              .xt = xt,
-              .label = labels->data,
-              .test = test_labels->data,
-              .N = x->dim[0],
-              .T = xt->dim[0],
-              .F = x->dim[1],
-              .C = C,
-              .k = k};
-    j.sum = mem_zalloc(sizeof *j.sum * (size_t)((C + 1) * j.F + C), err);
-    double *n = j.sum ? j.sum + (C + 1) * j.F : NULL;
-    bool ok = j.sum && class_sums(&j, n, err) &&
+    bool ok = work_make(&j, x, labels, xt, test_labels, C, k, err) &&
               (!chosen || tensor_new(I32, 2, (int64_t[]){C, k}, chosen, err));
     for (int64_t c = 0; ok && c < C; c++) {
         Fit f;
-        choose(&j, c, n, &f);
+        Probe one;
+        choose(&j, c, j.sum + (C + 1) * j.F, &f);
         scale_of(&j, &f);
         newton(&j, c, &f);
-        judge(&j, c, &f, out);
+        judge(&j, c, &f, &one);
+        out->acc += one.acc / (double)C;
+        out->f1 += one.f1 / (double)C;
+        out->base += one.base / (double)C;
         for (int64_t q = 0; chosen && q < k; q++)
             ((int32_t *)chosen->data)[c * k + q] = (int32_t)f.at[q];
         if (intr_pending() && c + 1 < C) {
@@ -224,6 +242,44 @@ bool probe_sparse(const Tensor *x, const Tensor *labels, const Tensor *xt,
             ok = err_set(err, ERR_INTERRUPT, "interrupted");
         }
     }
-    mem_free(j.sum);
+    work_done(&j);
+    return ok;
+}
+
+/* One feature after another, until the next gains too little. */
+static bool split_one(Work *j, int64_t c, double gain, ProbeSplit *out, Err *err)
+{
+    Fit f;
+    Probe one;
+    int64_t most = j->k;
+    bool ok = true;
+    choose(j, c, j->sum + (j->C + 1) * j->F, &f);
+    scale_of(j, &f);
+    *out = (ProbeSplit){0};
+    for (j->k = 1; ok && j->k <= most; j->k++) {
+        newton(j, c, &f);
+        judge(j, c, &f, &one);
+        if (j->k > 1 && one.f1 - out->f1 < gain)
+            break;
+        out->f1_one = j->k == 1 ? one.f1 : out->f1_one;
+        out->f1 = one.f1;
+        out->k = j->k;
+        ok = intr_check(err);
+    }
+    j->k = most;
+    for (int64_t q = 0; q < out->k; q++)
+        out->at[q] = (int32_t)f.at[q];
+    return ok;
+}
+
+bool probe_split(const Tensor *x, const Tensor *labels, const Tensor *xt,
+                 const Tensor *test_labels, int64_t C, int64_t most, double gain,
+                 ProbeSplit *out, Err *err)
+{
+    Work j;
+    bool ok = work_make(&j, x, labels, xt, test_labels, C, most, err);
+    for (int64_t c = 0; ok && c < C; c++)
+        ok = split_one(&j, c, gain, &out[c], err);
+    work_done(&j);
     return ok;
 }

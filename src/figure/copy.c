@@ -14,6 +14,8 @@ static Figure *empty_like(const Figure *f, Err *err)
     case FIG_HEAT: return figure_heat(f->h, f->w, f->pixels, f->is_signed, err);
     case FIG_BIPARTITE: return figure_bipartite(f->n_left, f->n_right, err);
     case FIG_BETWEEN: return figure_between(err);
+    case FIG_DIAGRAM:
+        return figure_diagram(f->n_stages, f->stage, f->is_signed, err);
     case FIG_COMPONENTS: return figure_components(f->n_left, err);
     case FIG_PAGE: break;
     }
@@ -82,9 +84,12 @@ Figure *figure_copy(const Figure *f, Err *err)
         return NULL;
     to->is_signed = f->is_signed;
     to->scale = f->scale;
+    to->tone = f->tone;
+    to->limit = f->limit;
     to->per_row = f->per_row;
     to->group = f->group;
     to->each = f->each;
+    to->multiples = f->multiples;
     if (figure_set_title(to, f->title, err) &&
         figure_set_caption(to, f->caption, err) && copy_members(to, f, err))
         return to;

@@ -158,7 +158,7 @@ static void add_edges(const Figure *f, Str *out)
         str_addf(out, "%d,%d,", e->left, e->right);
         add_text(out, f->left[e->left]);
         str_addc(out, ',');
-        add_text(out, f->right[e->right]);
+        add_text(out, f->kind == FIG_DIAGRAM ? f->left[e->right] : f->right[e->right]);
         str_addc(out, ',');
         add_number(out, e->weight);
         str_addc(out, '\n');
@@ -236,7 +236,8 @@ bool figure_csv(const Figure *f, Str *out, Err *err)
     case FIG_PLOT: ok = add_plot(f, out, err); break;
     case FIG_BARS: add_bars(f, out); break;
     case FIG_HEAT: add_heat(f, out); break;
-    case FIG_BIPARTITE: add_edges(f, out); break;
+    case FIG_BIPARTITE:
+    case FIG_DIAGRAM: add_edges(f, out); break;
     case FIG_BETWEEN: add_between(f, out); break;
     case FIG_PAGE: ok = add_parts(f, out, err); break;
     case FIG_COMPONENTS: add_components(f, out); break;

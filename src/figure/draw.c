@@ -146,11 +146,50 @@ static bool draw_columns(Canvas *c, const Figure *f, int n, Err *err)
     return true;
 }
 
+/* What the tiles of small multiples have in common. */
+static bool draw_common(Canvas *c, const Figure *f, Err *err)
+{
+    switch (f->kind) {
+    case FIG_PLOT: return draw_legend(c, f, err);
+    case FIG_HEAT: return f->limit <= 0 || draw_heat_scale(c, f, err);
+    case FIG_DIAGRAM: return f->limit <= 0 || draw_diagram_scale(c, f, err);
+    default: return true;
+    }
+}
+
+/* Rows of tiles that start level, with blank lines between. */
+static bool draw_multiples(Canvas *c, const Figure *f, Err *err)
+{
+    enum { GUTTER = 3, TILE = 24 };
+    int fit = at_least((c->width + GUTTER) / (TILE + GUTTER), 1);
+    int n = at_most(at_most(fit, f->per_row > 0 ? f->per_row : fit), f->n_parts);
+    int wide = (c->width - GUTTER * (n - 1)) / at_least(n, 1);
+    for (int i = 0; i < f->n_parts; i += n) {
+        int top = c->row;
+        for (int k = 0; k < n && i + k < f->n_parts; k++) {
+            Canvas part;
+            Grid g;
+            if (!canvas_part(c, wide, &part, &g, err))
+                return false;
+            part.tile = true;
+            if (!canvas_paste(c, &part, top, k * (wide + GUTTER),
+                              canvas_figure(&part, f->parts[i + k], err), err))
+                return false;
+        }
+        if (!canvas_need(c, 1, err))
+            return false;
+        c->row++;
+    }
+    return f->n_parts == 0 || draw_common(c, f->parts[0], err);
+}
+
 /* Parts stand beside each other where the page is wide enough. */
 static bool draw_page(Canvas *c, const Figure *f, Err *err)
 {
     enum { ROOM = 36, GUTTER = 3, COLUMN = 56 };
     int columns = at_most(at_most(f->per_row, c->width / COLUMN), MOST_COLUMNS);
+    if (f->multiples)
+        return draw_multiples(c, f, err);
     if (columns > 1 && f->n_parts > 1)
         return draw_columns(c, f, columns, err);
     for (int i = 0; i < f->n_parts; i++) {
@@ -179,6 +218,7 @@ static bool draw_body(Canvas *c, const Figure *f, Err *err)
     case FIG_BARS: return draw_bars(c, f, err);
     case FIG_HEAT: return draw_heat(c, f, err);
     case FIG_BIPARTITE: return draw_bipartite(c, f, err);
+    case FIG_DIAGRAM: return draw_diagram(c, f, err);
     case FIG_BETWEEN: return draw_between(c, f, err);
     case FIG_COMPONENTS: return draw_components(c, f, err);
     case FIG_PAGE: break;

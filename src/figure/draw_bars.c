@@ -158,7 +158,7 @@ static bool draw_range(const Bars *b, Canvas *c, Str *t, Err *err)
 bool draw_bars(Canvas *c, const Figure *f, Err *err)
 {
     Bars b = {
-        .f = f, .map = {c->style.level, c->style.light, false}
+        .f = f, .map = {c->style.level, c->style.light, false, TONE_GREY}
     };
     Str t;
     if (!draw_legend(c, f, err) || !plan(&b, c, err))

@@ -45,7 +45,7 @@ static void fill(Canvas *c, int from, int to, uint32_t rune, int32_t ink)
 static void draw_line(const Between *b, Canvas *c)
 {
     Axis a = axis_for(b);
-    Map m = {c->style.level, c->style.light, true};
+    Map m = {c->style.level, c->style.light, true, TONE_GREY};
     bool fine = canvas_fine(c);
     int cols = c->width, null = column(b, &a, b->null, cols);
     int limit = column(b, &a, b->limit, cols), value = column(b, &a, b->value, cols);

@@ -68,7 +68,7 @@ static int look_of(const Graph2 *g, double weight)
 
 static bool draw_edges(const Graph2 *g, Canvas *c, Err *err)
 {
-    Map m = {c->style.level, c->style.light, true};
+    Map m = {c->style.level, c->style.light, true, TONE_GREY};
     GridCell look[LOOKS];
     Dots d;
     int cols = c->width - g->left - g->right - 2;

@@ -206,7 +206,7 @@ static bool draw_words(const Heat *h, Canvas *c, Err *err)
 bool draw_heat(Canvas *c, const Figure *f, Err *err)
 {
     Heat h = {
-        .f = f, .map = {c->style.level, c->style.light, f->is_signed}
+        .f = f, .map = {c->style.level, c->style.light, f->is_signed, f->tone}
     };
     if (!sample_facts(f, &h.facts, err))
         return false;
@@ -221,7 +221,20 @@ bool draw_heat(Canvas *c, const Figure *f, Err *err)
     bool ok = draw_column_names(&h, c, err);
     for (int i = 0; ok && i < h.down; i++)
         ok = draw_row(&h, c, i, err);
-    ok = ok && draw_words(&h, c, err);
+    ok = ok && ((c->tile && f->limit > 0) || draw_words(&h, c, err));
     mem_free(h.t);
     return ok;
+}
+
+bool draw_heat_scale(Canvas *c, const Figure *f, Err *err)
+{
+    Heat h = {
+        .f = f, .map = {c->style.level, c->style.light, f->is_signed, f->tone}
+    };
+    if (!sample_facts(f, &h.facts, err))
+        return false;
+    h.across = f->w;
+    h.down = f->h;
+    h.facts.zero = false;
+    return draw_words(&h, c, err);
 }

@@ -270,7 +270,7 @@ int figure_per_row(const Figure *f, const DrawStyle *style)
     Canvas c = {.style = *style,
                 .width = at_least(style->width, 20),
                 .side = style->side};
-    Page p = {.f = f, .end = f->n, .map = {style->level, style->light, f->is_signed}};
+    Page p = {.f = f, .end = f->n, .map = {style->level, style->light, f->is_signed, f->tone}};
     p.panels = f->is_signed && style->level == LEVEL_MONO ? 2 : 1;
     choose_size(&p, &c);
     return at_least(p.per_row, 1);
@@ -278,7 +278,7 @@ int figure_per_row(const Figure *f, const DrawStyle *style)
 
 int figure_row_at(const Figure *f, const DrawStyle *style, int side)
 {
-    Page p = {.f = f, .map = {style->level, style->light, f->is_signed}};
+    Page p = {.f = f, .map = {style->level, style->light, f->is_signed, f->tone}};
     bool ascii = style->level < LEVEL_256 || !style->utf8;
     p.panels = f->is_signed && style->level == LEVEL_MONO ? 2 : 1;
     int room = at_least((style->width + 1) / p.panels - 1, 1);
@@ -287,7 +287,7 @@ int figure_row_at(const Figure *f, const DrawStyle *style, int side)
 
 bool draw_images(Canvas *c, const Figure *f, int only, int max_rows, Err *err)
 {
-    Page p = {.f = f, .map = {c->style.level, c->style.light, f->is_signed}};
+    Page p = {.f = f, .map = {c->style.level, c->style.light, f->is_signed, f->tone}};
     p.panels = f->is_signed && c->style.level == LEVEL_MONO ? 2 : 1;
     p.first = only < 0 ? 0 : only;
     p.end = only < 0 ? f->n : only + 1;

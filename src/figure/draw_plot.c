@@ -26,7 +26,7 @@ typedef struct Panel {
 
 bool draw_legend(Canvas *c, const Figure *f, Err *err)
 {
-    Map m = {c->style.level, c->style.light, false};
+    Map m = {c->style.level, c->style.light, false, TONE_GREY};
     int at = 0, named = 0;
     for (int i = 0; i < f->n_series; i++)
         named += f->series[i].name != NULL;
@@ -80,6 +80,8 @@ static bool plan(Panel *p, Canvas *c, Err *err)
     p->row = c->row;
     p->col = at_most(left + 2, c->width / 2);
     p->cols = c->width - p->col;
+    if (c->tile) /* a cell is twice as high as wide */
+        p->rows = at_least(p->cols / 2, 4);
     axis_ticks(&p->x, at_least(p->cols / LABEL + 1, 2), &p->xt);
     return canvas_need(c, p->rows + 2, err);
 }
@@ -344,9 +346,9 @@ static bool draw_notes(const Panel *p, Canvas *c, Err *err)
 bool draw_plot(Canvas *c, const Figure *f, Err *err)
 {
     Panel p = {
-        .f = f, .map = {c->style.level, c->style.light, false}
+        .f = f, .map = {c->style.level, c->style.light, false, TONE_GREY}
     };
-    if (!draw_legend(c, f, err) || !draw_axis_name(c, &f->y, 0, false, err) ||
+    if ((!c->tile && !draw_legend(c, f, err)) || !draw_axis_name(c, &f->y, 0, false, err) ||
         !plan(&p, c, err) || !draw_area(&p, c, err))
         return false;
     draw_y_axis(&p, c);

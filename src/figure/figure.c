@@ -51,6 +51,7 @@ static bool set_line(char **slot, const char *text, Err *err)
 static const char *const kind_names[FIG_KINDS] = {
     "images", "table",     "text",    "plot", "bars",
     "heat",   "bipartite", "between", "page", "components",
+    "diagram",
 };
 
 const char *figure_kind_name(FigKind kind)
@@ -142,6 +143,7 @@ void figure_free(Figure *f)
     mem_free(f->between);
     mem_free(f->parts);
     mem_free(f->edges);
+    mem_free(f->stage);
     mem_free(f->x.label);
     mem_free(f->y.label);
     texts_free(f->left, (size_t)f->n_left);

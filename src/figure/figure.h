@@ -2,12 +2,14 @@
  * its own size and colours, and to PNG, SVG, PDF, CSV, Markdown and LaTeX. A Figure
  * owns all its arrays and parts (through base/mem.h). Knows no tensor and no screen.
  * NaN is missing. Images and heat maps are signed (diverging map, symmetric about 0) or
- * unsigned (grey, 0..limit). Scale: "shared" (largest |v| of the page), "each", "p99"
- * (99th percentile of |v|, clipped cells at full level). The limit is printed; zero,
- * NaN and infinite images say so, and so do plots about values they cannot show. */
+ * unsigned (grey or a tone, 0..limit). Scale: "shared" (largest |v| of the page, or the
+ * limit given), "each", "p99" (99th percentile of |v|, clipped cells at full level). The
+ * limit is printed; zero, NaN and infinite images say so, and so do plots about values
+ * they cannot show. */
 #ifndef CLEAVE_FIGURE_FIGURE_H
 #define CLEAVE_FIGURE_FIGURE_H
 #include "figure/grid.h"
+#include "figure/map.h"
 
 typedef enum FigKind {
     FIG_IMAGES,
@@ -20,8 +22,9 @@ typedef enum FigKind {
     FIG_BETWEEN,   /* metrics between their null and their limit */
     FIG_PAGE,      /* figures together */
     FIG_COMPONENTS, /* a dictionary's parts: pictures, bars and metrics of each */
+    FIG_DIAGRAM,   /* columns of nodes and weighted edges between neighbours */
 } FigKind;
-enum { FIG_KINDS = FIG_COMPONENTS + 1, FIG_DEPTH = 4 /* pages within pages */ };
+enum { FIG_KINDS = FIG_DIAGRAM + 1, FIG_DEPTH = 4 /* pages within pages */ };
 const char *figure_kind_name(FigKind kind); /* "images", "table" ... */
 
 typedef enum FigScale { SCALE_SHARED, SCALE_EACH, SCALE_P99 } FigScale;
@@ -44,7 +47,7 @@ typedef struct Series {
 } Series;
 
 typedef struct Edge {
-    int left, right; /* 0-based */
+    int left, right; /* 0-based; FIG_DIAGRAM: among all nodes, column after column */
     double weight;
 } Edge;
 
@@ -75,7 +78,8 @@ typedef struct Figure {
     char **labels;  /* [n], one line each; NULL: none */
     bool is_signed; /* FIG_BARS: colours by sign */
     FigScale scale;
-    double limit;   /* of the shared scale; 0: the largest |v|. Of views, not recorded */
+    Tone tone;      /* of unsigned values */
+    double limit;   /* of the shared scale, or of edges; 0: the largest |v| */
     int per_row;    /* 0: as many as fit */
     int group;      /* so many images stay together in a row; 0, 1: each for itself */
     /* FIG_TABLE: rows x cols texts; numeric columns are right-aligned on the decimal
@@ -93,15 +97,20 @@ typedef struct Figure {
     /* FIG_BARS: the bars; FIG_HEAT: h and w; FIG_BIPARTITE: the nodes */
     int n_left, n_right;
     char **left, **right; /* "" for none */
-    /* FIG_BIPARTITE */
+    /* FIG_BIPARTITE, FIG_DIAGRAM */
     int n_edges;
     Edge *edges;
+    /* FIG_DIAGRAM: nodes of each column; `left` has the names of all of them */
+    int n_stages;
+    int *stage;
     /* FIG_BETWEEN; FIG_COMPONENTS: metrics of the whole set */
     int n_between;
     Between *between;
-    /* FIG_PAGE: per_row columns where there is room; FIG_COMPONENTS, where the left
-     * names are the components and the series their metrics (y the value, lo its null,
-     * hi its limit, NaN unknown; no x) */
+    /* FIG_PAGE: per_row columns where there is room; multiples: tiles of one width in
+     * rows, with the legend or the scale of the first below all of them.
+     * FIG_COMPONENTS: the left names are the components and the series their metrics (y
+     * the value, lo its null, hi its limit, NaN unknown; no x) */
+    bool multiples;
     int n_parts;
     struct Figure **parts;
     /* A part of FIG_COMPONENTS with something for each component, in their order: a
@@ -119,6 +128,8 @@ Figure *figure_plot(Err *err); /* add series */
 Figure *figure_bars(int n, Err *err);
 Figure *figure_heat(int h, int w, const float *values, bool is_signed, Err *err);
 Figure *figure_bipartite(int n_left, int n_right, Err *err);
+/* Columns of sizes[n_stages] nodes, 2 to 16 of them; names as left nodes. */
+Figure *figure_diagram(int n_stages, const int *sizes, bool is_signed, Err *err);
 Figure *figure_between(Err *err); /* add metrics */
 Figure *figure_page(Err *err);    /* add parts */
 Figure *figure_copy(const Figure *f, Err *err); /* deep */

@@ -43,6 +43,21 @@ const char *map_ink(void)
     return ink + 1;
 }
 
+const char *tone_name(Tone t)
+{
+    static const char *const names[TONES] = {"grey", "red", "blue"};
+    return names[t];
+}
+
+/* t of an unsigned map with a tone, as the signed map has it. */
+static double toned(Map *m, double t)
+{
+    if (m->is_signed || m->tone == TONE_GREY)
+        return t;
+    m->is_signed = true;
+    return !(t > 0) ? t - t : m->tone == TONE_BLUE ? -t : t; /* NaN stays */
+}
+
 static double magnitude(double t)
 {
     double a = fabs(t);
@@ -64,6 +79,7 @@ static int step_256(double a)
 
 void map_rgb(Map m, double t, uint8_t rgb[3])
 {
+    t = toned(&m, t);
     double a = magnitude(t), x = a * (STOPS - 1);
     if (isnan(t)) {
         memset(rgb, GREY_RGB, 3);
@@ -89,6 +105,7 @@ int32_t map_colour(Map m, double t)
     }
     if (isnan(t))
         return GREY_256;
+    t = toned(&m, t);
     if (!m.is_signed)
         return grey_256(m.light, t > 0 ? magnitude(t) : 0);
     const uint8_t *ramp = t < 0 ? blue_256[m.light] : red_256[m.light];
@@ -113,6 +130,7 @@ GridCell map_ascii(Map m, double t)
     GridCell c = {.rune = ' ', .fg = GRID_DEFAULT, .bg = GRID_DEFAULT};
     if (isnan(t))
         return map_missing(m);
+    t = toned(&m, t);
     double a = m.is_signed || t > 0 ? magnitude(t) : 0;
     int step = a < DEAD_BAND ? 0 : (int)(pow(a, 0.7) * INKS);
     step = step >= INKS ? INKS - 1 : step;

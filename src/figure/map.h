@@ -6,10 +6,15 @@
 #define CLEAVE_FIGURE_MAP_H
 #include "figure/grid.h"
 
+typedef enum Tone { TONE_GREY, TONE_RED, TONE_BLUE } Tone;
+enum { TONES = TONE_BLUE + 1 };
+const char *tone_name(Tone t); /* "grey", "red", "blue" */
+
 typedef struct Map {
     Level level;
     bool light; /* zero is white instead of black */
     bool is_signed;
+    Tone tone; /* of an unsigned map: half of the signed one, or grey */
 } Map;
 
 /* Colour of t: GRID_RGB at LEVEL_TRUE, a palette index of 16..255 at LEVEL_256. NaN: a

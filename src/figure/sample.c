@@ -114,6 +114,8 @@ void sample_words(const Figure *f, const ImageFacts *facts, Str *t)
     else if (f->scale == SCALE_P99)
         str_addf(t, "p99: 99th percentile of %s, %d beyond it at full level", v,
                  clipped);
+    else if (f->limit > 0 && clipped > 0)
+        str_addf(t, "shared: %d beyond it at full level", clipped);
     else if (f->limit > 0)
         str_addf(t, "shared: largest %s of all", v);
     else if (f->n > 1)

@@ -11,6 +11,7 @@ enum {
     MOST = 1 << 24,
     MOST_NAMES = 1 << 16,
     MOST_EDGES = 1 << 20,
+    MOST_STAGES = 16,
     MOST_BINS = 1 << 16
 };
 
@@ -81,6 +82,30 @@ Figure *figure_components(int n, Err *err)
 Figure *figure_bipartite(int n_left, int n_right, Err *err)
 {
     return named_figure(FIG_BIPARTITE, n_left, n_right, err);
+}
+
+Figure *figure_diagram(int n_stages, const int *sizes, bool is_signed, Err *err)
+{
+    int total = 0;
+    for (int i = 0; i < n_stages && i < MOST_STAGES; i++)
+        total = sizes[i] < 1 || sizes[i] > MOST_NAMES - total ? MOST_NAMES + 1
+                                                              : total + sizes[i];
+    if (n_stages < 2 || n_stages > MOST_STAGES || total > MOST_NAMES) {
+        err_set(err, ERR_SHAPE,
+                "a diagram of %d columns: 2 to %d columns of one node or more, and %d "
+                "nodes at most",
+                n_stages, MOST_STAGES, MOST_NAMES);
+        return NULL;
+    }
+    Figure *f = named_figure(FIG_DIAGRAM, total, 0, err);
+    if (f && (f->stage = mem_array((size_t)n_stages, sizeof *f->stage, err)) != NULL) {
+        memcpy(f->stage, sizes, sizeof *sizes * (size_t)n_stages);
+        f->n_stages = n_stages;
+        f->is_signed = is_signed;
+        return f;
+    }
+    figure_free(f);
+    return NULL;
 }
 
 Figure *figure_heat(int h, int w, const float *values, bool is_signed, Err *err)
@@ -279,10 +304,23 @@ bool figure_add_counts(Figure *f, const char *name, const double *v, int64_t n,
     return ok;
 }
 
+/* In a diagram from a column to the next one. */
+static bool edge_fits(const Figure *f, int left, int right)
+{
+    if (f->kind != FIG_DIAGRAM)
+        return f->kind == FIG_BIPARTITE && left >= 0 && left < f->n_left &&
+               right >= 0 && right < f->n_right;
+    int first = 0, k = 0;
+    while (k + 1 < f->n_stages && left >= first + f->stage[k])
+        first += f->stage[k++];
+    int next = first + f->stage[k];
+    return left >= 0 && k + 1 < f->n_stages && right >= next &&
+           right < next + f->stage[k + 1];
+}
+
 bool figure_add_edge(Figure *f, int left, int right, double weight, Err *err)
 {
-    if (f->kind != FIG_BIPARTITE || left < 0 || left >= f->n_left || right < 0 ||
-        right >= f->n_right || f->n_edges >= MOST_EDGES)
+    if (!edge_fits(f, left, right) || f->n_edges >= MOST_EDGES)
         return err_set(err, ERR_SHAPE,
                        "an edge from %d to %d: the graph has %d and %d nodes, and %d "
                        "edges at most",

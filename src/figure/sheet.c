@@ -15,6 +15,8 @@
 #define GAP    10.0
 #define TITLED 280.0
 #define PLOT   400.0 /* figures without a width of their own */
+#define TILE   150.0 /* a plot or a diagram of small multiples */
+#define TILES  760.0 /* a row of them, where nothing says how many */
 #define BAR_W  128.0
 #define BAR_H  7.0
 enum { OVERVIEW = 40 /* components of a set */ };
@@ -29,11 +31,21 @@ Rgb series_rgb(int i)
     return (Rgb){c[0], c[1], c[2]};
 }
 
-Rgb map_paper(bool is_signed, double t)
+Map sheet_map(const Figure *f)
+{
+    return (Map){LEVEL_TRUE, true, f->is_signed, f->tone};
+}
+
+Rgb map_on_paper(Map m, double t)
 {
     uint8_t c[3];
-    map_rgb((Map){LEVEL_TRUE, true, is_signed}, t, c);
+    map_rgb(m, t, c);
     return (Rgb){c[0], c[1], c[2]};
+}
+
+Rgb map_paper(bool is_signed, double t)
+{
+    return map_on_paper((Map){LEVEL_TRUE, true, is_signed, TONE_GREY}, t);
 }
 
 void sheet_words(Sheet *s, const char *text, Ink ink)
@@ -50,19 +62,19 @@ static void frame(Paper *p, double x, double y, double w, double h)
     paper_fill(p, x + w, y, 0.5, h, sheet_frame);
 }
 
-void sheet_bar(Sheet *s, bool is_signed, const char *limit, const char *words)
+void sheet_bar(Sheet *s, Map m, const char *limit, const char *words)
 {
     Paper *p = s->paper;
     Ink ink = ink_of(0, sheet_ink), soft = ink_of(0, sheet_soft);
     double x = s->x, y = s->y, w = fmin(BAR_W, s->room / 2);
     char end[2][40] = {"0", ""};
-    if (is_signed)
+    if (m.is_signed)
         snprintf(end[0], sizeof end[0], "-%s", limit);
-    snprintf(end[1], sizeof end[1], "%s%s", is_signed ? "+" : "", limit);
+    snprintf(end[1], sizeof end[1], "%s%s", m.is_signed ? "+" : "", limit);
     x = ceil(x + paper_text(p, x, y, end[0], ink) + 5);
     uint8_t rgb[256 * 3];
     for (int i = 0; i < 256; i++) {
-        Rgb c = map_paper(is_signed, is_signed ? i / 127.5 - 1 : i / 255.0);
+        Rgb c = map_on_paper(m, m.is_signed ? i / 127.5 - 1 : i / 255.0);
         memcpy(rgb + (size_t)3 * (size_t)i, (uint8_t[3]){c.r, c.g, c.b}, 3);
     }
     paper_raster(p, x, y + 3, w, BAR_H, rgb, 256, 1);
@@ -117,8 +129,8 @@ void sheet_legend(Sheet *s, const Figure *f)
 
 /* One picture for a value, k x k of its pixels. Missing values are hatched: no colour
  * of a map looks like that. */
-bool sheet_matrix(Sheet *s, const float *v, int h, int w, double limit, bool is_signed,
-                  int k, double x, double y, Err *err)
+bool sheet_matrix(Sheet *s, const float *v, int h, int w, double limit, Map m, int k,
+                  double x, double y, Err *err)
 {
     double unit = (double)k / PAPER_SCALE;
     if (paper_is_dry(s->paper))
@@ -131,7 +143,7 @@ bool sheet_matrix(Sheet *s, const float *v, int h, int w, double limit, bool is_
             double t =
                 sample_share((double)v[(size_t)i * (size_t)w + (size_t)j], limit);
             if (!isnan(t))
-                pix_fill(&pix, j * k, i * k, k, k, map_paper(is_signed, t));
+                pix_fill(&pix, j * k, i * k, k, k, map_on_paper(m, t));
             for (int a = 0; isnan(t) && a < k * k; a++)
                 if ((j * k + i * k + a / k + a % k) % 4 == 0)
                     pix_fill(&pix, j * k + a % k, i * k + a / k, 1, 1,
@@ -164,10 +176,35 @@ static bool with_overview(Paper *p, Sheet *s, const Figure *f, double *w, Err *e
     return ok;
 }
 
+/* Tiles of small multiples: what one needs, and how many stand in a row. */
+static bool tile_width(Paper *p, const Figure *f, double *w, int *per_row, Err *err)
+{
+    *w = TILE;
+    for (int i = 0; i < f->n_parts; i++) {
+        double one = TILE;
+        FigKind kind = f->parts[i]->kind;
+        if (kind != FIG_PLOT && kind != FIG_DIAGRAM &&
+            !sheet_width(p, f->parts[i], &one, err))
+            return false;
+        *w = fmax(*w, one);
+    }
+    int fit = (int)fmax(TILES / (*w + GAP), 1);
+    *per_row = f->per_row > 0 ? f->per_row : fit;
+    *per_row = *per_row > f->n_parts ? f->n_parts : *per_row;
+    return true;
+}
+
 /* The widest part, or the widest two that stand beside each other. */
 static bool page_width(Paper *p, const Figure *f, double *w, Err *err)
 {
     *w = f->n_parts > 0 ? 0 : PLOT;
+    if (f->multiples && f->n_parts > 0) {
+        int n;
+        if (!tile_width(p, f, w, &n, err))
+            return false;
+        *w = *w * n + 2 * GAP * (n - 1);
+        return true;
+    }
     for (int i = 0; i < f->n_parts; i++) {
         double one;
         if (!sheet_width(p, f->parts[i], &one, err))
@@ -190,14 +227,48 @@ bool sheet_width(Paper *p, const Figure *f, double *w, Err *err)
     case FIG_PLOT:
     case FIG_BARS:
     case FIG_BIPARTITE:
+    case FIG_DIAGRAM:
     case FIG_BETWEEN: break;
     }
     return true;
 }
 
+static bool sheet_common(Sheet *s, const Figure *f, Err *err)
+{
+    s->y += GAP / 2;
+    if (f->kind == FIG_PLOT)
+        sheet_legend(s, f);
+    return f->limit <= 0 || (f->kind == FIG_HEAT      ? sheet_heat_scale(s, f, err)
+                             : f->kind == FIG_DIAGRAM ? sheet_diagram_scale(s, f, err)
+                                                      : true);
+}
+
+/* Rows of tiles that start level. On a narrower sheet than asked for they shrink. */
+static bool sheet_multiples(Sheet *s, const Figure *f, Err *err)
+{
+    double x = s->x, room = s->room, w, end;
+    int n;
+    if (!tile_width(s->paper, f, &w, &n, err))
+        return false;
+    w = fmin(w, (room - 2 * GAP * (n - 1)) / n);
+    for (int i = 0; i < f->n_parts; i += n) {
+        double top = end = s->y;
+        for (int k = 0; k < n && i + k < f->n_parts; k++) {
+            Sheet tile = {s->paper, x + k * (w + 2 * GAP), top, w, true};
+            if (!sheet_figure(&tile, f->parts[i + k], err))
+                return false;
+            end = fmax(end, tile.y);
+        }
+        s->y = end + GAP;
+    }
+    return sheet_common(s, f->parts[0], err);
+}
+
 static bool sheet_page(Sheet *s, const Figure *f, Err *err)
 {
     double x = s->x, room = s->room;
+    if (f->multiples && f->n_parts > 0)
+        return sheet_multiples(s, f, err);
     for (int i = 0; i < f->n_parts; i++) {
         double top = s->y, w;
         bool two = is_beside(f, i);
@@ -228,6 +299,7 @@ static bool sheet_body(Sheet *s, const Figure *f, Err *err)
     case FIG_IMAGES: return sheet_images(s, f, err);
     case FIG_PLOT: return sheet_plot(s, f, err);
     case FIG_BARS: return sheet_bars(s, f, err);
+    case FIG_DIAGRAM: return sheet_diagram(s, f, err);
     case FIG_HEAT: return sheet_heat(s, f, err);
     case FIG_BIPARTITE: return sheet_bipartite(s, f, err);
     case FIG_BETWEEN: return sheet_between(s, f, err);
@@ -258,7 +330,7 @@ bool sheet_figure(Sheet *s, const Figure *f, Err *err)
 
 static bool run(Paper *p, const Figure *f, double room, double *height, Err *err)
 {
-    Sheet s = {p, MARGIN, MARGIN, room};
+    Sheet s = {p, MARGIN, MARGIN, room, false};
     bool ok = sheet_figure(&s, f, err) && paper_ok(p, err);
     *height = ceil(s.y + MARGIN);
     return ok;

@@ -10,6 +10,7 @@
 typedef struct Sheet {
     Paper *paper;
     double x, y, room;
+    bool tile; /* of small multiples: no legend, a common scale is told below */
 } Sheet;
 
 extern const Rgb sheet_ink, sheet_soft, sheet_frame, sheet_faint;
@@ -22,12 +23,15 @@ static inline Ink ink_of(double align, Rgb colour)
 
 Rgb series_rgb(int i);
 Rgb map_paper(bool is_signed, double t);
+/* The map of a figure, on paper. */
+Map sheet_map(const Figure *f);
+Rgb map_on_paper(Map m, double t);
 /* The room a figure asks for, in units. */
 bool sheet_width(Paper *p, const Figure *f, double *w, Err *err);
 /* Title, body and caption of a figure and its parts. */
 bool sheet_figure(Sheet *s, const Figure *f, Err *err);
 /* Colour bar from -limit or 0 to limit, and words beside or below it. */
-void sheet_bar(Sheet *s, bool is_signed, const char *limit, const char *words);
+void sheet_bar(Sheet *s, Map m, const char *limit, const char *words);
 /* The names of the series with their marks. */
 void sheet_legend(Sheet *s, const Figure *f);
 /* A paragraph over the room; y moves. */
@@ -40,10 +44,14 @@ bool sheet_bars(Sheet *s, const Figure *f, Err *err);
 double heat_width(Paper *p, const Figure *f);
 bool sheet_heat(Sheet *s, const Figure *f, Err *err);
 bool sheet_bipartite(Sheet *s, const Figure *f, Err *err);
+bool sheet_diagram(Sheet *s, const Figure *f, Err *err);
+/* The scale that small multiples share, below them. */
+bool sheet_heat_scale(Sheet *s, const Figure *f, Err *err);
+bool sheet_diagram_scale(Sheet *s, const Figure *f, Err *err);
 bool sheet_between(Sheet *s, const Figure *f, Err *err);
 bool cells_width(const Figure *f, double *w, Err *err);
 bool sheet_cells(Sheet *s, const Figure *f, Err *err);
 /* A matrix as a raster of k x k pixels a value; missing values are hatched. */
-bool sheet_matrix(Sheet *s, const float *v, int h, int w, double limit, bool is_signed,
-                  int k, double x, double y, Err *err);
+bool sheet_matrix(Sheet *s, const float *v, int h, int w, double limit, Map m, int k,
+                  double x, double y, Err *err);
 #endif

@@ -77,7 +77,7 @@ static void heat_numbers(Sheet *s, const Figure *f, double x, double y, double u
         for (int j = 0; j < f->w; j++) {
             double v = (double)f->pixels[(size_t)i * (size_t)f->w + (size_t)j];
             double t = sample_share(v, limit);
-            Rgb c = map_paper(f->is_signed, fabs(t)); /* as dark on both sides */
+            Rgb c = map_on_paper(sheet_map(f), fabs(t)); /* as dark on both sides */
             bool dark = !isnan(t) && 299 * c.r + 587 * c.g + 114 * c.b < 128000;
             char text[32];
             if (isnan(v)) /* the hatching says it */
@@ -95,11 +95,24 @@ static void heat_numbers(Sheet *s, const Figure *f, double x, double y, double u
         }
 }
 
+static bool heat_bar(Sheet *s, const Figure *f, const ImageFacts *facts, Err *err)
+{
+    char limit[32];
+    Str t;
+    str_init(&t);
+    figure_number(facts->limit, limit);
+    sample_words(f, facts, &t);
+    if (facts->zero)
+        str_add(&t, "; zero");
+    sheet_bar(s, sheet_map(f), limit, t.s);
+    bool ok = str_ok(&t, err);
+    str_done(&t);
+    return ok;
+}
+
 bool sheet_heat(Sheet *s, const Figure *f, Err *err)
 {
     ImageFacts facts;
-    char limit[32];
-    Str t;
     int k = cell_side(f);
     double unit = (double)k / PAPER_SCALE, x, y, longest;
     if (!sample_facts(f, &facts, err))
@@ -109,22 +122,23 @@ bool sheet_heat(Sheet *s, const Figure *f, Err *err)
     /* whole pixels, or the raster would be smoothed */
     x = ceil(s->x + names_width(s->paper, f->left, f->n_left) + 6);
     y = ceil(s->y + (longest == 0 ? 0 : flat ? SMALL * 1.5 : longest + 6));
-    if (!sheet_matrix(s, f->pixels, f->h, f->w, facts.limit, f->is_signed, k, x, y,
+    if (!sheet_matrix(s, f->pixels, f->h, f->w, facts.limit, sheet_map(f), k, x, y,
                       err))
         return false;
     heat_names(s, f, x, y, unit, longest);
     if (k >= NUMBERS)
         heat_numbers(s, f, x, y, unit, facts.limit);
     s->y = y + f->h * unit + 8;
-    str_init(&t);
-    figure_number(facts.limit, limit);
-    sample_words(f, &facts, &t);
-    if (facts.zero)
-        str_add(&t, "; zero");
-    sheet_bar(s, f->is_signed, limit, t.s);
-    bool ok = str_ok(&t, err);
-    str_done(&t);
-    return ok;
+    return (s->tile && f->limit > 0) || heat_bar(s, f, &facts, err);
+}
+
+bool sheet_heat_scale(Sheet *s, const Figure *f, Err *err)
+{
+    ImageFacts facts;
+    if (!sample_facts(f, &facts, err))
+        return false;
+    facts.zero = false;
+    return heat_bar(s, f, &facts, err);
 }
 
 /* --- bipartite --- */
@@ -194,7 +208,7 @@ bool sheet_bipartite(Sheet *s, const Figure *f, Err *err)
     str_addf(&t, "%d edges, width and colour by weight", n);
     if (f->n_edges > n)
         str_addf(&t, ", %d zero or not finite", f->n_edges - n);
-    sheet_bar(s, true, number, t.s);
+    sheet_bar(s, (Map){LEVEL_TRUE, true, true, TONE_GREY}, number, t.s);
     bool ok = str_ok(&t, err) && intr_check(err);
     str_done(&t);
     return ok;

@@ -89,7 +89,7 @@ static bool image_rows(Sheet *s, const Figure *f, const ImageFacts *facts, Err *
             double x = s->x + k * (l.slot + GAP);
             if (!intr_check(err) ||
                 !sheet_matrix(s, f->pixels + (size_t)(i + k) * m, f->h, f->w,
-                              facts[i + k].limit, f->is_signed, l.k, x, s->y, err))
+                              facts[i + k].limit, sheet_map(f), l.k, x, s->y, err))
                 return false;
             words = fmax(words, image_words(s, f, &facts[i + k], i + k, x,
                                             s->y + l.h + 3, l.slot));
@@ -111,7 +111,7 @@ bool sheet_images(Sheet *s, const Figure *f, Err *err)
             figure_number(facts[0].limit, limit);
         s->y += GAP / 2;
         sample_words(f, facts, &t);
-        sheet_bar(s, f->is_signed, limit, t.s);
+        sheet_bar(s, sheet_map(f), limit, t.s);
         ok = str_ok(&t, err);
     }
     str_done(&t);

@@ -280,10 +280,11 @@ bool sheet_plot(Sheet *s, const Figure *f, Err *err)
     Area a = {.s = s, .f = f};
     Str name;
     double left = 0;
-    sheet_legend(s, f);
+    if (!s->tile)
+        sheet_legend(s, f);
     plot_axes(f, &a.x, &a.y);
-    axis_ticks(&a.y, 7, &a.yt);
-    axis_ticks(&a.x, 8, &a.xt);
+    axis_ticks(&a.y, s->tile ? 5 : 7, &a.yt);
+    axis_ticks(&a.x, s->tile ? 5 : 8, &a.xt);
     for (int i = 0; i < a.yt.n; i++)
         left = fmax(left, paper_width(s->paper, a.yt.text[i], small(0)));
     str_init(&name);
@@ -291,11 +292,12 @@ bool sheet_plot(Sheet *s, const Figure *f, Err *err)
     double beside = name.len > 0 ? SMALL + 6 : 0;
     a.box = (Box){s->x + beside + left + 6, s->y + 3, 0, HEIGHT};
     a.box.w = s->x + s->room - a.box.x - 8;
+    a.box.h = s->tile ? a.box.w : HEIGHT;
     Ink up = {SMALL + 0.5, TEXT_UP, 0.5, sheet_ink};
-    paper_text(s->paper, s->x - 2, s->y + HEIGHT / 2, name.s, up);
+    paper_text(s->paper, s->x - 2, s->y + a.box.h / 2, name.s, up);
     draw_frame(&a);
     bool ok = str_ok(&name, err) && draw_series(&a, err);
-    s->y += HEIGHT + 3 + 4 + SMALL * 1.4;
+    s->y += a.box.h + 3 + 4 + SMALL * 1.4;
     str_clear(&name);
     axis_name(&f->x, &name);
     if (name.len > 0) {

@@ -41,6 +41,13 @@ static json_t *numbers(const double *list, int n)
     return a;
 }
 
+/* Only where they are not as usual: older readers know neither. */
+static bool describe_colours(const Figure *f, json_t *o)
+{
+    return (f->tone == TONE_GREY || jval_set(o, "tone", json_string(tone_name(f->tone)))) &&
+           (!(f->limit > 0) || jval_set(o, "limit", jval_number(f->limit)));
+}
+
 static bool describe_images(const Figure *f, json_t *o)
 {
     return jval_set(o, "n", json_integer(f->n)) &&
@@ -48,6 +55,7 @@ static bool describe_images(const Figure *f, json_t *o)
            jval_set(o, "w", json_integer(f->w)) &&
            jval_set(o, "signed", json_boolean(f->is_signed)) &&
            jval_set(o, "scale", json_string(scale_name[f->scale])) &&
+           describe_colours(f, o) &&
            jval_set(o, "per_row", json_integer(f->per_row)) &&
            (f->group < 2 || jval_set(o, "group", json_integer(f->group))) &&
            (!f->labels || jval_set(o, "labels", texts(f->labels, f->n)));
@@ -123,13 +131,28 @@ static bool describe_heat(const Figure *f, json_t *o)
     return describe_images(f, o) && describe_sides(f, o);
 }
 
-static bool describe_bipartite(const Figure *f, json_t *o)
+static json_t *edge_list(const Figure *f)
 {
     json_t *list = json_array();
     for (int i = 0; list && i < f->n_edges; i++)
         list = append(list, json_pack("[i,i,o]", f->edges[i].left, f->edges[i].right,
                                       jval_number(f->edges[i].weight)));
-    return jval_set(o, "edges", list) && describe_sides(f, o);
+    return list;
+}
+
+static bool describe_bipartite(const Figure *f, json_t *o)
+{
+    return jval_set(o, "edges", edge_list(f)) && describe_sides(f, o);
+}
+
+static bool describe_diagram(const Figure *f, json_t *o)
+{
+    json_t *stages = json_array();
+    for (int i = 0; stages && i < f->n_stages; i++)
+        stages = append(stages, json_integer(f->stage[i]));
+    return jval_set(o, "stages", stages) && jval_set(o, "edges", edge_list(f)) &&
+           jval_set(o, "left", texts(f->left, f->n_left)) &&
+           jval_set(o, "signed", json_boolean(f->is_signed)) && describe_colours(f, o);
 }
 
 static json_t *between_list(const Figure *f)
@@ -155,7 +178,9 @@ static bool describe_page(const Figure *f, json_t *o)
     json_t *list = json_array();
     for (int i = 0; list && i < f->n_parts; i++)
         list = append(list, jfigure_describe(f->parts[i]));
-    return jval_set(o, "parts", list) && jval_set(o, "per_row", json_integer(f->per_row));
+    return jval_set(o, "parts", list) &&
+           jval_set(o, "per_row", json_integer(f->per_row)) &&
+           (!f->multiples || jval_set(o, "multiples", json_true()));
 }
 
 static bool describe_components(const Figure *f, json_t *o)
@@ -173,6 +198,7 @@ static bool (*const describe[FIG_KINDS])(const Figure *f, json_t *o) = {
     [FIG_BARS] = describe_bars,           [FIG_HEAT] = describe_heat,
     [FIG_BIPARTITE] = describe_bipartite, [FIG_BETWEEN] = describe_between,
     [FIG_PAGE] = describe_page,           [FIG_COMPONENTS] = describe_components,
+    [FIG_DIAGRAM] = describe_diagram,
 };
 
 json_t *jfigure_describe(const Figure *f)

@@ -85,6 +85,16 @@ static const float *take_pixels(Rebuild *r, int n, int h, int w, Err *err)
     return p;
 }
 
+static void set_colours(Figure *f, const json_t *ev)
+{
+    const char *tone = jval_get(ev, "tone", "");
+    double limit = jval_to_number(json_object_get(ev, "limit"), 0);
+    for (int t = 0; t < TONES; t++)
+        if (strcmp(tone, tone_name((Tone)t)) == 0)
+            f->tone = (Tone)t;
+    f->limit = isfinite(limit) && limit > 0 ? limit : 0;
+}
+
 /* Scale and images in a row, which images and heat maps have. */
 static bool set_look(Figure *f, const json_t *ev, Err *err)
 {
@@ -93,6 +103,7 @@ static bool set_look(Figure *f, const json_t *ev, Err *err)
     if (scale < 0)
         return err_set(err, ERR_FORMAT, "a figure event has an unknown scale");
     f->scale = (FigScale)scale;
+    set_colours(f, ev);
     int64_t group = jval_get_int(ev, "group", 0);
     f->per_row = per_row > 0 && per_row <= MAX_SIDE ? (int)per_row : 0;
     f->group = group > 0 && group <= MAX_SIDE ? (int)group : 0;
@@ -314,6 +325,33 @@ static Figure *rebuild_bipartite(Rebuild *r, const json_t *ev, Err *err)
     return finish(f, ok);
 }
 
+static Figure *rebuild_diagram(Rebuild *r, const json_t *ev, Err *err)
+{
+    enum { MAX_STAGES = 64 };
+    int sizes[MAX_STAGES];
+    (void)r;
+    const json_t *stages = list_member(ev, "stages", -1, MAX_STAGES, err);
+    const json_t *edges = stages ? list_member(ev, "edges", -1, MAX_CELLS, err) : NULL;
+    int n = (int)json_array_size(stages), total = 0;
+    if (!edges)
+        return NULL;
+    for (int i = 0; i < n; i++) {
+        const json_t *size = json_array_get(stages, (size_t)i);
+        json_int_t v = json_is_integer(size) ? json_integer_value(size) : 0;
+        sizes[i] = v > 0 && v <= MAX_SIDE ? (int)v : 0;
+        total += sizes[i];
+    }
+    const json_t *names = list_member(ev, "left", total, 0, err);
+    bool is_signed = json_is_true(json_object_get(ev, "signed"));
+    Figure *f = names ? figure_diagram(n, sizes, is_signed, err) : NULL;
+    bool ok = f && fill_names(f, names, figure_set_left, err);
+    for (size_t i = 0; ok && i < json_array_size(edges); i++)
+        ok = add_edge(f, json_array_get(edges, i), err);
+    if (f)
+        set_colours(f, ev);
+    return finish(f, ok);
+}
+
 /* --- metrics and pages ------------------------------------------------------------ */
 
 static bool add_between(Figure *f, const json_t *o, Err *err)
@@ -362,6 +400,7 @@ static bool fill_parts(Rebuild *r, Figure *f, const json_t *ev, Err *err)
         return err_set(err, ERR_FORMAT, "pages of a figure event are nested too deep");
     bool ok = list != NULL;
     f->per_row = per_row > 0 && per_row <= MAX_SIDE ? (int)per_row : 0;
+    f->multiples = json_is_true(json_object_get(ev, "multiples"));
     r->depth++;
     for (size_t i = 0; ok && i < json_array_size(list); i++) {
         Figure *part = rebuild_any(r, json_array_get(list, i), err);
@@ -394,6 +433,7 @@ static Figure *(*const rebuild[FIG_KINDS])(Rebuild *, const json_t *, Err *) = {
     [FIG_BARS] = rebuild_bars,           [FIG_HEAT] = rebuild_heat,
     [FIG_BIPARTITE] = rebuild_bipartite, [FIG_BETWEEN] = rebuild_between,
     [FIG_PAGE] = rebuild_page,           [FIG_COMPONENTS] = rebuild_components,
+    [FIG_DIAGRAM] = rebuild_diagram,
 };
 
 static Figure *rebuild_any(Rebuild *r, const json_t *ev, Err *err)

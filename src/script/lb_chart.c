@@ -6,13 +6,22 @@
 
 #include "script/lb_plot.h"
 
+#define ROW_TONE                                                                       \
+    {                                                                                  \
+        "tone", OPT_ENUM, AT(tone), "grey", 0, 0, "grey red blue",                     \
+            "Of values without sign."                                                  \
+    }
+
 static const OptRow heat_options[] = {
     ROW_TITLE,
     ROW_CAPTION,
     {"scale", OPT_ENUM, AT(scale), "shared", 0, 0, "shared p99",
      "What full colour means: the largest |value| or the 99th percentile."},
     {"signed", OPT_BOOL, AT(is_signed), "true", 0, 0, NULL,
-     "Red for positive and blue for negative; false: grey from 0 up."},
+     "Red for positive and blue for negative; false: one tone from 0 up."},
+    ROW_TONE,
+    {"limit", OPT_NUM, AT(limit), "0", 0, 1e300, NULL,
+     "What full colour means, for scales that figures share; 0: the matrix decides."},
 };
 static const size_t n_heat_options = ARRAY_LEN(heat_options);
 
@@ -24,7 +33,29 @@ static const OptRow graph_options[] = {
 };
 static const size_t n_graph_options = ARRAY_LEN(graph_options);
 
-static const OptRow page_options[] = {ROW_TITLE, ROW_CAPTION};
+static const OptRow diagram_options[] = {
+    ROW_TITLE,
+    ROW_CAPTION,
+    {"signed", OPT_BOOL, AT(is_signed), "false", 0, 0, NULL,
+     "Red for positive and blue for negative edges; false: one tone by |weight|."},
+    ROW_TONE,
+    {"limit", OPT_NUM, AT(limit), "0", 0, 1e300, NULL,
+     "The weight of the widest edge, for scales that figures share; 0: the largest."},
+};
+static const size_t n_diagram_options = ARRAY_LEN(diagram_options);
+
+static const OptRow plain_options[] = {ROW_TITLE, ROW_CAPTION};
+static const size_t n_plain_options = ARRAY_LEN(plain_options);
+
+static const OptRow page_options[] = {
+    ROW_TITLE,
+    ROW_CAPTION,
+    {"multiples", OPT_BOOL, AT(multiples), "false", 0, 0, NULL,
+     "Small multiples: tiles of one width in rows, plots square, with one legend. A "
+     "scale is told once where all have the same limit."},
+    {"per_row", OPT_INT, AT(per_row), "0", 0, 1000, NULL,
+     "Columns, where there is room; 0: one, or as many tiles as fit."},
+};
 static const size_t n_page_options = ARRAY_LEN(page_options);
 
 /* --- matrices --- */
@@ -48,6 +79,14 @@ static const float *push_matrix(lua_State *L, int arg, const char *where, int64_
     return flat->t.data;
 }
 
+static void set_colours(Figure *f, const PlotCfg *c)
+{
+    for (int t = 0; t < TONES; t++)
+        if (strcmp(c->tone, tone_name((Tone)t)) == 0)
+            f->tone = (Tone)t;
+    f->limit = c->limit;
+}
+
 static int cl_heatmap(lua_State *L)
 {
     static const char *const data[] = {"rows", "cols", NULL};
@@ -61,6 +100,7 @@ static int cl_heatmap(lua_State *L)
     Figure *f =
         lb_made(L, slot, figure_heat((int)h, (int)w, v, c.is_signed, &err), &c, &err);
     f->scale = strcmp(c.scale, "p99") == 0 ? SCALE_P99 : SCALE_SHARED;
+    set_colours(f, &c);
     if (lua_istable(L, 2)) {
         lb_set_names(L, 2, "rows", f, (int)h, figure_set_left);
         lb_set_names(L, 2, "cols", f, (int)w, figure_set_right);
@@ -113,6 +153,86 @@ static int cl_bipartite(lua_State *L)
         lb_set_names(L, 2, "left", f, (int)h, figure_set_left);
         lb_set_names(L, 2, "right", f, (int)w, figure_set_right);
     }
+    return 1;
+}
+
+/* --- diagrams --- */
+
+enum { MOST_STAGES = 16 };
+
+/* The names of column k from the list `names` (1-based), if there is one. */
+static void name_stage(lua_State *L, Figure *f, int k, int first)
+{
+    Err err;
+    if (!lua_istable(L, 2) || lua_getfield(L, 2, "names") != LUA_TTABLE)
+        return;
+    int names = lua_gettop(L);
+    if (lua_rawgeti(L, names, k + 1) != LUA_TNIL) {
+        int n = lua_istable(L, -1) ? (int)lua_rawlen(L, -1) : -1, list = lua_gettop(L);
+        if (n != f->stage[k])
+            lb_error(L, ERR_OPTION,
+                     "cl.diagram: names of column %d must be a list of %d texts", k + 1,
+                     f->stage[k]);
+        for (int i = 0; i < n; i++) {
+            lua_rawgeti(L, list, i + 1);
+            const char *text = lua_tostring(L, -1);
+            if (!figure_set_left(f, first + i, text ? text : "", &err))
+                lb_raise(L, &err);
+            lua_pop(L, 1);
+        }
+    }
+    lua_settop(L, names - 1);
+}
+
+/* Matrices [n1,n2], [n2,n3] ... in the list at 1 as contiguous f32, pushed. */
+static int read_stages(lua_State *L, const float **v, int *sizes)
+{
+    int n = (int)lua_rawlen(L, 1);
+    if (n < 1 || n >= MOST_STAGES)
+        lb_error(L, ERR_OPTION, "cl.diagram: a list of 1 to %d matrices is needed",
+                 MOST_STAGES - 1);
+    luaL_checkstack(L, 2 * MOST_STAGES, NULL);
+    for (int k = 0; k < n; k++) {
+        int64_t h, w;
+        lua_rawgeti(L, 1, k + 1);
+        v[k] = push_matrix(L, lua_gettop(L), "cl.diagram", &h, &w);
+        if (k > 0 && h != sizes[k])
+            lb_error(L, ERR_SHAPE,
+                     "cl.diagram: matrix %d has %d rows, the one before %d columns: "
+                     "they must be equal",
+                     k + 1, (int)h, sizes[k]);
+        sizes[k] = (int)h;
+        sizes[k + 1] = (int)w;
+    }
+    return n + 1;
+}
+
+static int cl_diagram(lua_State *L)
+{
+    static const char *const data[] = {"names", NULL};
+    Err err = {0};
+    PlotCfg c;
+    const float *v[MOST_STAGES];
+    int sizes[MOST_STAGES + 1];
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 2);
+    lb_plot_options(L, 2, "cl.diagram", diagram_options, n_diagram_options, data, &c);
+    int n = read_stages(L, v, sizes);
+    Figure *f = lb_made(L, lb_push_figure(L),
+                        figure_diagram(n, sizes, c.is_signed, &err), &c, &err);
+    set_colours(f, &c);
+    int result = lua_gettop(L);
+    for (int k = 0, first = 0; k < n; first += sizes[k++]) {
+        name_stage(L, f, k, first);
+        for (int i = 0; k + 1 < n && i < sizes[k]; i++)
+            for (int j = 0; j < sizes[k + 1]; j++) {
+                double weight = (double)v[k][(size_t)i * (size_t)sizes[k + 1] + (size_t)j];
+                if (weight != 0 && !figure_add_edge(f, first + i, first + sizes[k] + j,
+                                                    weight, &err))
+                    return lb_raise(L, &err);
+            }
+    }
+    lua_settop(L, result);
     return 1;
 }
 
@@ -216,7 +336,7 @@ static int cl_between(lua_State *L)
     Between b = {0};
     bool list = lua_istable(L, 1) && lua_rawlen(L, 1) > 0 && lua_isnoneornil(L, 2);
     lua_settop(L, 4);
-    lb_plot_options(L, list ? 1 : 4, "cl.between", page_options, n_page_options,
+    lb_plot_options(L, list ? 1 : 4, "cl.between", plain_options, n_plain_options,
                     (const char *const[]){"name", NULL}, &c);
     Figure *f = lb_made(L, lb_push_figure(L), figure_between(&err), &c, &err);
     for (int i = 1; list && i <= (int)lua_rawlen(L, 1); i++) {
@@ -266,6 +386,8 @@ static int cl_page(lua_State *L)
     lua_settop(L, 1);
     lb_plot_options(L, 1, "cl.page", page_options, n_page_options, NULL, &c);
     Figure *f = lb_made(L, lb_push_figure(L), figure_page(&err), &c, &err);
+    f->multiples = c.multiples;
+    f->per_row = (int)c.per_row;
     for (int i = 1; i <= (int)lua_rawlen(L, 1); i++) {
         lua_rawgeti(L, 1, i);
         add_part(L, lua_gettop(L), f);
@@ -325,7 +447,7 @@ static int cl_component(lua_State *L)
     PlotCfg c;
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
-    lb_plot_options(L, 1, "cl.component", page_options, n_page_options, data, &c);
+    lb_plot_options(L, 1, "cl.component", plain_options, n_plain_options, data, &c);
     Figure *f = lb_made(L, lb_push_figure(L), figure_page(&err), &c, &err);
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         if (push_part(L, parts[i].key, parts[i].maker, parts[i].labels, parts[i].title,
@@ -357,6 +479,12 @@ const LbFn lb_chart_fns[] = {
      "colour by "
      "weight, 0 is no edge.",
      cl_bipartite, graph_options, &n_graph_options, NULL},
+    {"cl.diagram", "({ matrix, ... }, { names = { texts, ... }, ... })",
+     "A network as columns of nodes: matrices [n1,n2], [n2,n3] ... hold the weights of "
+     "the edges from a column to the next, 0 is no edge. Edges are as wide and dark as "
+     "they are strong; names is a list of texts for each column.",
+     cl_diagram, diagram_options, &n_diagram_options,
+     "cl.diagram({ cl.ones({ 5, 2 }), cl.ones({ 2, 5 }) }, { limit = 2 })"},
     {"cl.between", "(metric, null, limit, { name = text, title = text })",
      "A metric drawn between its null and its limit. metric and null are numbers, { "
      "value =, "
@@ -365,7 +493,7 @@ const LbFn lb_chart_fns[] = {
      "is refused. Returns the figure, the share of the way (nil when refused) and the "
      "verdict "
      "as text. Several: cl.between { { name =, value =, null =, limit = }, ... }.",
-     cl_between, page_options, &n_page_options,
+     cl_between, plain_options, &n_plain_options,
      "local figure, share, words = cl.between(0.71, { value = 0.11, lo = 0.09, hi = "
      "0.14 }, 0.98)"},
     {"cl.component", "({ patterns = tensor, heads = numbers, examples = tensor, ... })",
@@ -374,12 +502,13 @@ const LbFn lb_chart_fns[] = {
      "head (head_names), and the examples that drive it most as grey images; "
      "pattern_labels "
      "and example_labels are lists of texts. Each may also be a figure.",
-     cl_component, page_options, &n_page_options, NULL},
+     cl_component, plain_options, &n_plain_options, NULL},
     {"cl.page", "({ figure, ..., title = text, caption = text })",
      "Figures together; copies of them. Bars stand beside the images before them where "
      "there "
      "is room.",
-     cl_page, page_options, &n_page_options, NULL},
+     cl_page, page_options, &n_page_options,
+     "cl.page { cl.plot { 1, 2 }, cl.plot { 2, 1 }, multiples = true }"},
     {"figure:save", "(path)",
      "Writes the figure by the suffix of the path: .png .svg .pdf pictures, .csv the "
      "numbers "

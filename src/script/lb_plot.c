@@ -199,6 +199,24 @@ static void add_counts(lua_State *L, Figure *f, const char *name, const double *
     *left_out += out;
 }
 
+/* Counts that are there already, in equal bins from lo to hi. */
+static void add_bins(lua_State *L, Figure *f, int item, const PlotCfg *c)
+{
+    Err err;
+    int64_t n;
+    const double *count = lb_push_field(L, item, "counts", &n);
+    if (!(c->lo < c->hi))
+        lb_error(L, ERR_OPTION, "cl.histogram: counts need lo and hi, the outer edges");
+    if (n < 1)
+        lb_error(L, ERR_SHAPE, "cl.histogram: counts of no bins");
+    double *edge = lua_newuserdatauv(L, sizeof *edge * (size_t)(n + 1), 0);
+    for (int64_t i = 0; i <= n; i++)
+        edge[i] = i == n ? c->hi : c->lo + (c->hi - c->lo) * (double)i / (double)n;
+    if (!figure_add_series(f, lb_text_field(L, item, "name"), MARK_BINS, (int)n, edge,
+                           count, NULL, NULL, &err))
+        lb_raise(L, &err);
+}
+
 static int cl_histogram(lua_State *L)
 {
     Err err = {0};
@@ -226,6 +244,11 @@ static int cl_histogram(lua_State *L)
     for (int i = 1; !numbers && i <= (int)lua_rawlen(L, 1); i++) {
         lua_rawgeti(L, 1, i);
         int item = lua_gettop(L);
+        if (lb_has_field(L, item, "counts")) {
+            add_bins(L, f, item, &c);
+            lua_settop(L, result);
+            continue;
+        }
         const double *v = lb_push_field(L, item, "values", &n);
         if (!v)
             lb_error(L, ERR_OPTION, "cl.histogram: item %d has no values", i);
@@ -370,7 +393,8 @@ const LbFn lb_plot_fns[] = {
     {"cl.histogram", "(values, { bins = 40, ... })",
      "Counts of a list or tensor in equal bins. Several: { { values = numbers, name = "
      "text }, "
-     "..., bins = 40 } share their bins.",
+     "..., bins = 40 } share their bins. counts = numbers instead of values: of bins "
+     "that were counted already, from lo to hi.",
      cl_histogram, histogram_options, &n_histogram_options,
      "cl.histogram(cl.rng(1):normal({ 1000 }), { logy = true })"},
     {"cl.bars", "({ { name = text, value = number }, ..., title = text })",

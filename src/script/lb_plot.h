@@ -10,10 +10,10 @@ enum { PLOT_MOST = 1 << 22 }; /* values of one list */
 
 typedef struct PlotCfg {
     char title[OPT_STR_CAP], caption[OPT_STR_CAP], xlabel[OPT_STR_CAP],
-        ylabel[OPT_STR_CAP], scale[OPT_STR_CAP], name[OPT_STR_CAP];
-    bool logx, logy, is_signed;
-    double xmin, xmax, ymin, ymax, lo, hi;
-    int64_t bins, top;
+        ylabel[OPT_STR_CAP], scale[OPT_STR_CAP], name[OPT_STR_CAP], tone[OPT_STR_CAP];
+    bool logx, logy, is_signed, multiples;
+    double xmin, xmax, ymin, ymax, lo, hi, limit;
+    int64_t bins, top, per_row;
 } PlotCfg;
 
 #define AT(field) offsetof(PlotCfg, field)

@@ -42,7 +42,9 @@ static inline int journal_seeds(FuzzSeed *seed)
         "{\"ev\":\"figure\",\"kind\":\"bars\",\"left\":[\"a\",\"b\"],\"series\":["
         "{\"mark\":\"line\",\"y\":[1,2],\"lo\":[0,1],\"hi\":[2,3]}]}\n"
         "{\"ev\":\"figure\",\"kind\":\"between\",\"between\":[{\"name\":\"g\","
-        "\"numbers\":[0.7,\"nan\",\"nan\",0.1,0,0.2,1]}]}\n",
+        "\"numbers\":[0.7,\"nan\",\"nan\",0.1,0,0.2,1]}]}\n"
+        "{\"ev\":\"figure\",\"kind\":\"diagram\",\"stages\":[2,1],\"left\":[\"a\","
+        "\"b\",\"c\"],\"signed\":true,\"limit\":2,\"edges\":[[1,2,0.5]]}\n",
         "{\"ev\":\"figure\",\"kind\":\"text\",\"text\":\"\\u00e9 \\ud83d\\ude00\"}\n",
     };
     static const float blob[8] = {1, -1, 2, -2, 3, -3, 4, -4};

@@ -75,7 +75,8 @@ static void test_svg(void **unused)
                          count(s, "</g>") + count(s, "<g/>") - count(s, "</glyph>"));
         assert_null(strstr(s, "evil"));
         assert_null(strchr(s, '\033'));
-        bool raster = i == 6 || i == 7 || i == 8 || i == 10 || i == 12;
+        bool raster = i == 6 || i == 7 || i == 8 || i == 10 || i == 12 || i == 14 ||
+                      i == 16 || i == 17;
         assert_int_equal(strstr(s, "<image") != NULL, raster);
         mem_free(s);
         figure_free(f);
@@ -204,6 +205,7 @@ static void test_documents(void **unused)
     golden_text("csv-heat", 6, csv);
     golden_text("csv-bipartite", 8, csv);
     golden_text("csv-between", 9, csv);
+    golden_text("csv-diagram", 14, csv);
     golden_text("csv-table", 11, csv);
     golden_text("latex-table", 11, latex);
     golden_text("latex-text", 13, latex);

@@ -201,7 +201,7 @@ static void test_negating_swaps_colours(void **unused)
                            .width = variant & 2 ? 20 : 80,
                            .light = variant & 4,
                            .utf8 = true};
-        Map m = {style.level, style.light, true};
+        Map m = {style.level, style.light, true, TONE_GREY};
         Figure *f = rings(1, 12, 12);
         Grid a, b;
         assert_true(figure_draw(f, &style, &a, NULL));
@@ -234,20 +234,20 @@ static void test_maps_rise(void **unused)
             double last = light ? 256 : -1;
             for (int i = 0; i <= 20; i++) {
                 uint8_t c[3];
-                map_rgb((Map){LEVEL_TRUE, light, true}, sign * i / 20.0, c);
+                map_rgb((Map){LEVEL_TRUE, light, true, TONE_GREY}, sign * i / 20.0, c);
                 double luma = 0.299 * c[0] + 0.587 * c[1] + 0.114 * c[2];
                 assert_true(light ? luma < last : luma > last);
                 last = luma;
             }
         }
-    Map dark = {LEVEL_256, false, true};
+    Map dark = {LEVEL_256, false, true, TONE_GREY};
     assert_int_equal(map_colour(dark, 0.069), 16); /* dead band */
     assert_int_equal(map_colour(dark, -0.069), 16);
     assert_int_equal(map_colour(dark, 0.071), 52);
     assert_int_equal(map_colour(dark, -0.071), 18);
     assert_int_equal(map_colour(dark, 1), 217);
     assert_int_equal(map_colour(dark, -1), 153);
-    Map black = {LEVEL_TRUE, false, true};
+    Map black = {LEVEL_TRUE, false, true, TONE_GREY};
     assert_int_equal(map_colour(black, 0), GRID_RGB(0, 0, 0));
 }
 
@@ -258,7 +258,7 @@ static int marked_columns(const Figure *f, Level level, int row)
     Grid g;
     int marked = 0;
     assert_true(figure_draw(f, &style, &g, NULL));
-    int32_t zero = map_colour((Map){level, false, f->is_signed}, 0);
+    int32_t zero = map_colour((Map){level, false, f->is_signed, f->tone}, 0);
     for (int j = 0; j < 14; j++) {
         const GridCell *c = grid_at(&g, row, j);
         bool ink = c->rune != ' ';
@@ -340,7 +340,7 @@ static void test_odd_values(void **unused)
     assert_false(shows(f, true80, "??"));
     Grid g;
     assert_true(figure_draw(f, &true80, &g, NULL));
-    Map m = {LEVEL_TRUE, false, true};
+    Map m = {LEVEL_TRUE, false, true, TONE_GREY};
     assert_int_equal(grid_at(&g, 4, 14)->bg, map_colour(m, 1)); /* 7 columns a pixel */
     assert_int_equal(grid_at(&g, 8, 7)->bg, map_colour(m, -1));
     grid_done(&g);

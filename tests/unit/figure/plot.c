@@ -6,6 +6,7 @@
 
 #include "figure/axis.h"
 #include "figure/clean.h"
+#include "figure/diagram.h"
 #include "figure/map.h"
 #include "figure/sample.h"
 #include "golden.h"
@@ -23,7 +24,8 @@ static void test_golden(void **unused)
     static const char *const names[ZOO] = {
         "plot",        "scatter",       "counts",      "two-counts", "bars",
         "signed-bars", "heat",          "large-heat",  "bipartite",  "between",
-        "component",   "table-hostile", "set",         "text-hostile"};
+        "component",   "table-hostile", "set",         "text-hostile",
+        "diagram",     "multiple-plots", "multiple-heats", "multiple-diagrams"};
     for (int i = 0; i < ZOO; i++) {
         char name[64];
         Figure *f = zoo(i);
@@ -352,6 +354,81 @@ static void test_crowded_labels(void **unused)
     figure_free(f);
 }
 
+/* An unsigned tone is the half of the signed map that it names; grey is no colour. */
+static void test_tones(void **unused)
+{
+    (void)unused;
+    for (int level = LEVEL_ANSI; level <= LEVEL_TRUE; level++)
+        for (int i = -4; i <= 10; i++) {
+            double t = i / 10.0, up = fmax(t, 0);
+            Map both = {(Level)level, false, true, TONE_GREY};
+            Map red = {(Level)level, false, false, TONE_RED};
+            Map blue = {(Level)level, false, false, TONE_BLUE};
+            GridCell a = map_ascii(both, -up), b = map_ascii(blue, t);
+            if (level >= LEVEL_256) {
+                assert_int_equal(map_colour(red, t), map_colour(both, up));
+                assert_int_equal(map_colour(blue, t), map_colour(both, -up));
+            }
+            assert_int_equal(a.rune, b.rune);
+            assert_int_equal(a.fg, b.fg);
+        }
+    uint8_t grey[3];
+    map_rgb((Map){LEVEL_TRUE, true, false, TONE_GREY}, 0.4, grey);
+    assert_true(grey[0] == grey[1] && grey[1] == grey[2]);
+    Map blue = {LEVEL_TRUE, false, false, TONE_BLUE};
+    assert_int_equal(map_colour(blue, NAN), map_colour((Map){LEVEL_TRUE, false, true, TONE_GREY}, NAN));
+}
+
+/* A limit that is given holds, and what is beyond it is counted. */
+static void test_given_limit(void **unused)
+{
+    (void)unused;
+    const float v[] = {0.5f, -2, 4, 1};
+    Figure *f = figure_heat(2, 2, v, true, NULL);
+    assert_non_null(f);
+    f->limit = 2;
+    ImageFacts facts;
+    assert_true(sample_facts(f, &facts, NULL));
+    assert_true(facts.limit == 2 && facts.clipped == 1);
+    Str t = plain_figure(f, style_of(LEVEL_MONO, 60));
+    assert_has(t.s, "+/-2 shared: 1 beyond it at full level");
+    str_done(&t);
+    figure_free(f);
+}
+
+/* Edges go from a column to the next one only; small columns stand in the middle. */
+static void test_diagram(void **unused)
+{
+    (void)unused;
+    const int sizes[] = {5, 2, 5}, empty[] = {3, 0};
+    Err err = {0};
+    double x, y;
+    Figure *f = figure_diagram(3, sizes, false, NULL);
+    assert_non_null(f);
+    assert_true(figure_add_edge(f, 4, 6, 1, NULL) && figure_add_edge(f, 5, 11, -1, NULL));
+    const int wrong[][2] = {
+        {0,  1 },
+        {0,  7 },
+        {6,  4 },
+        {-1, 5 },
+        {5,  12},
+        {7,  8 }
+    };
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        assert_false(figure_add_edge(f, wrong[i][0], wrong[i][1], 1, &err));
+    assert_has(err.msg, "an edge from 7 to 8");
+    diagram_at(f, 0, &x, &y);
+    assert_true(x == 0 && fabs(y - 1) < 1e-12);
+    diagram_at(f, 6, &x, &y);
+    assert_true(x == 0.5 && fabs(y - 0.1875) < 1e-12); /* two of five: 1/4 of the whole */
+    diagram_at(f, 11, &x, &y);
+    assert_true(x == 1 && fabs(y) < 1e-12);
+    figure_free(f);
+    assert_null(figure_diagram(1, sizes, false, &err));
+    assert_null(figure_diagram(2, empty, false, &err));
+    assert_has(err.msg, "2 to 16 columns of one node or more");
+}
+
 static void test_copies_are_equal(void **unused)
 {
     (void)unused;
@@ -495,6 +572,8 @@ int main(void)
         cmocka_unit_test(test_ticks),          cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_counts),         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_crowded_labels), cmocka_unit_test(test_copies_are_equal),
+        cmocka_unit_test(test_tones),          cmocka_unit_test(test_given_limit),
+        cmocka_unit_test(test_diagram),
         cmocka_unit_test(test_memory),         cmocka_unit_test(test_one_component),
         cmocka_unit_test(test_component_order), cmocka_unit_test(test_component_parts),
         cmocka_unit_test(test_one_memory),

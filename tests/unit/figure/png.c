@@ -84,7 +84,7 @@ static Figure *ring(int n, int side)
 static void check_pixels(const Figure *f, const Pix *p, int image, int x0, int k,
                          float limit)
 {
-    Map m = {LEVEL_TRUE, true, f->is_signed};
+    Map m = {LEVEL_TRUE, true, f->is_signed, f->tone};
     const float *v = f->pixels + image * f->h * f->w;
     for (int i = 0; i < f->h; i++)
         for (int j = 0; j < f->w; j++) {
@@ -217,8 +217,8 @@ static void test_odd_values(void **unused)
     }
     assert_int_equal(dark, 16);
     uint8_t red[3], blue[3];
-    map_rgb((Map){LEVEL_TRUE, true, true}, 1, red);
-    map_rgb((Map){LEVEL_TRUE, true, true}, -1, blue);
+    map_rgb((Map){LEVEL_TRUE, true, true, TONE_GREY}, 1, red);
+    map_rgb((Map){LEVEL_TRUE, true, true, TONE_GREY}, -1, blue);
     assert_true(same(at(&p, 32, 24), (Rgb){red[0], red[1], red[2]}));
     assert_true(same(at(&p, 40, 24), (Rgb){blue[0], blue[1], blue[2]}));
     assert_true(same(at(&p, 48, 24), (Rgb){blue[0], blue[1], blue[2]}));

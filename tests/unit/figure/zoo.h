@@ -228,7 +228,56 @@ static inline Figure *zoo_set(void)
     return f;
 }
 
-enum { ZOO = 14 };
+/* Three columns, an edge too weak to draw, one that is no number, a long name. */
+static inline Figure *zoo_diagram(double sign)
+{
+    const int sizes[] = {5, 2, 4};
+    Figure *f = figure_diagram(3, sizes, sign != 0, NULL);
+    assert_non_null(f);
+    for (int i = 0; i < 5; i++)
+        for (int j = 0; j < 2; j++)
+            assert_true(
+                figure_add_edge(f, i, 5 + j, (sign ? sign : 1) * sin(i + 2.0 * j + 1), NULL));
+    for (int j = 0; j < 4; j++)
+        assert_true(figure_add_edge(f, 5, 7 + j, j == 3 ? 0.001 : 0.3 * (j + 1), NULL));
+    assert_true(figure_add_edge(f, 6, 7, NAN, NULL) &&
+                figure_set_left(f, 0, "a feature of a long name", NULL) &&
+                figure_set_left(f, 4, "5", NULL) && figure_set_left(f, 6, "h2", NULL) &&
+                figure_set_left(f, 10, "out", NULL));
+    return f;
+}
+
+/* Plots of arrows with one legend, or heat maps and diagrams with one scale. */
+static inline Figure *zoo_multiples(FigKind kind)
+{
+    Figure *page = figure_page(NULL);
+    assert_non_null(page);
+    page->multiples = true;
+    page->per_row = kind == FIG_HEAT ? 2 : 0;
+    for (int k = 0; k < 4; k++) {
+        char title[16];
+        Figure *f = kind == FIG_HEAT      ? zoo_heat(0.5 * (k + 1), 4, 5)
+                    : kind == FIG_DIAGRAM ? zoo_diagram(k % 2)
+                                          : figure_plot(NULL);
+        assert_non_null(f);
+        for (int i = 0; kind == FIG_PLOT && i < 3; i++) {
+            const double x[] = {0, cos(2.1 * i)}, y[] = {0, sin(2.1 * i) * (k + 1) / 4};
+            assert_true(
+                figure_add_series(f, i ? "b" : "a", MARK_LINE, 2, x, y, NULL, NULL, NULL));
+        }
+        f->x.lo = f->y.lo = -1.3;
+        f->x.hi = f->y.hi = 1.3;
+        f->limit = kind == FIG_PLOT ? 0 : 1.5;
+        f->is_signed = f->is_signed && kind != FIG_HEAT;
+        f->tone = kind == FIG_HEAT ? (Tone)(k % 3) : TONE_GREY;
+        snprintf(title, sizeof title, "part %d", k);
+        assert_true(figure_set_title(f, title, NULL) && figure_add_part(page, f, NULL));
+    }
+    assert_true(figure_set_title(page, "Multiples", NULL));
+    return page;
+}
+
+enum { ZOO = 18 };
 
 /* All kinds by number, for tests that treat them alike. */
 static inline Figure *zoo(int i)
@@ -247,7 +296,11 @@ static inline Figure *zoo(int i)
     case 10: return zoo_component();
     case 11: return zoo_table();
     case 12: return zoo_set();
-    default: return figure_text("words " HOSTILE "\n\tend", NULL);
+    case 13: return figure_text("words " HOSTILE "\n\tend", NULL);
+    case 14: return zoo_diagram(1);
+    case 15: return zoo_multiples(FIG_PLOT);
+    case 16: return zoo_multiples(FIG_HEAT);
+    default: return zoo_multiples(FIG_DIAGRAM);
     }
 }
 #endif

@@ -570,7 +570,13 @@ static Figure *everything(void)
     Figure *images = figure_images(2, 1, 3, px, false, &err);
     Figure *set = figure_components(2, &err), *pair = figure_images(2, 1, 3, px, true, &err);
     assert_true(page && inner && plot && bars && heat && graph && metrics && images);
-    assert_true(set && pair);
+    const int sizes[3] = {2, 1, 2};
+    Figure *diagram = figure_diagram(3, sizes, true, &err);
+    assert_true(set && pair && diagram);
+    diagram->limit = 2.5;
+    heat->tone = TONE_BLUE;
+    heat->limit = 7;
+    inner->multiples = true;
     pair->each = true;
     pair->group = 2;
     set->per_row = 2;
@@ -601,7 +607,11 @@ static Figure *everything(void)
         figure_set_left(set, 1, "second", &err) && figure_add_part(set, pair, &err) &&
         figure_add_between(set, &b, &err) &&
         figure_add_series(set, "m", MARK_LINE, 2, NULL, y, lo, hi, &err) &&
-        figure_add_part(page, set, &err));
+        figure_add_part(page, set, &err) &&
+        figure_set_left(diagram, 4, "out", &err) &&
+        figure_add_edge(diagram, 1, 2, -0.5, &err) &&
+        figure_add_edge(diagram, 2, 4, 0.25, &err) &&
+        figure_add_part(page, diagram, &err));
     return page;
 }
 

@@ -29,8 +29,8 @@ extern const LbFn lb_spd_fns[], lb_toy_fns[];
 extern const size_t lb_n_spd_fns, lb_n_toy_fns;
 extern const LbFn lb_attributes_fns[];
 extern const size_t lb_n_attributes_fns;
-extern const LbFn lb_sae_more_fns[];
-extern const size_t lb_n_sae_more_fns;
+extern const LbFn lb_sae_more_fns[], lb_absorb_fns[];
+extern const size_t lb_n_sae_more_fns, lb_n_absorb_fns;
 extern const LbFn lb_logit_fns[];
 extern const size_t lb_n_logit_fns;
 
@@ -50,6 +50,7 @@ static const struct {
     { "decompositions: the gauge dial", lb_dial_fns, &lb_n_dial_fns },
     { "sparse autoencoders", lb_sae_fns, &lb_n_sae_fns },
     { "sparse autoencoders: several, files, matching", lb_sae_more_fns, &lb_n_sae_more_fns },
+    { "sparse autoencoders: classes", lb_absorb_fns, &lb_n_absorb_fns },
     { "stochastic parameter decomposition", lb_spd_fns, &lb_n_spd_fns },
     { "networks whose mechanisms are known", lb_toy_fns, &lb_n_toy_fns },
     { "attributes, and maps of components", lb_attributes_fns, &lb_n_attributes_fns },
@@ -330,6 +331,18 @@ bool doc_text(const char *name, Str *out, Err *err)
         found = true;
     }
     return found ? str_ok(out, err) : unknown(name, err);
+}
+
+bool doc_methods(const char *kind, Str *out)
+{
+    size_t n = strlen(kind), before = out->len;
+    for (size_t a = 0; a < ARRAY_LEN(areas); a++)
+        for (size_t i = 0; i < *areas[a].n; i++) {
+            const LbFn *f = &areas[a].fn[i];
+            if (n > 0 && strncmp(f->name, kind, n) == 0 && f->name[n] == ':')
+                str_addf(out, "  %s%s\n", f->name, f->sig);
+        }
+    return out->len > before;
 }
 
 /* --- mdoc ------------------------------------------------------------------------------------ */

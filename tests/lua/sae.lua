@@ -170,6 +170,42 @@ test("activations from files train an autoencoder", function()
   equal(difference(cl.decomp.sae(stored, o):encode(x), cl.decomp.sae(x, o):encode(x)), 0)
 end)
 
+test("a class that a rare kind of it takes over is absorbed", function()
+  local N, half = 400, 200
+  local label, code = {}, {}
+  local rows = {}
+  for i = 1, N do
+    local parent, child = i <= half, i <= 10
+    label[i] = parent and 1 or 0
+    rows[i] = { parent and 1 or 0, child and 1 or 0, i % 2, (i + 1) % 2 }
+    code[i] = rows[i]
+  end
+  local data, labels = cl.tensor(rows), cl.tensor(label, "i32")
+  local probe = cl.decomp.linear_probe(data, labels, data, labels, { classes = 2 })
+  near(probe.f1[2], 1, 1e-9)
+  assert(probe.residual < 1e-5)
+  local sae = cl.decomp.sae(data, { activation = "topk", k = 2, latents = 4, steps = 0, normalise = "none" })
+  local p = sae:parameters()
+  local function set(decoder)
+    cl.assign(p.decoder, cl.tensor(decoder))
+    cl.assign(p.encoder, cl.tensor { { 1, -2, 0, 0 }, { 0, 2, 0, 0 }, { 0, 0, 0.1, 0 }, { 0, 0, 0, 0.1 } })
+    cl.assign(p.decoder_bias, cl.zeros { 4 })
+    cl.assign(p.encoder_bias, cl.zeros { 4 })
+  end
+  set { { 1, 0, 0, 0 }, { 1, 1, 0, 0 }, { 0, 0, 1, 0 }, { 0, 0, 0, 1 } }
+  local m, all = sae:absorption(data, labels, data, labels, { probe = probe })
+  equal(#all, 2)
+  near(all[2].silent, 0.05, 1e-6)
+  near(all[2].absorbed, 0.05, 1e-6)
+  equal(all[2].main, 1)
+  assert(m.counts and m.null <= m.silent)
+  set { { 1, 0, 0, 0 }, { 0, 1, 0, 0 }, { 0, 0, 1, 0 }, { 0, 0, 0, 1 } }
+  near(select(2, sae:absorption(data, labels, data, labels, { probe = probe }))[2].absorbed, 0, 1e-6)
+  raises(function() sae:absorption(data, labels, data, labels) end, "give probe =")
+  raises(function() sae:absorption(data, labels, data, labels, { probe = {} }) end, "tensors weight, bias")
+  for _, row in ipairs(cl.decomp.absorption_metrics()) do assert(all[1][row.name], row.name) end
+end)
+
 test("a study says whether a second site helps", function()
   local study = require "cleave.sae_study"
   local more = rng:normal { 300, 4 }

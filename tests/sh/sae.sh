@@ -19,6 +19,8 @@ holds 'every activation and three variants have a row' \
   '[.[] | select(.null_fve)] | length == 13 and all(.[]; .fve < 1 and .l0 >= 0 and .dead >= 0 and .dead <= 1)'
 holds 'seeds are matched beside chance' \
   '[.[] | select(.mmcs)] | length == 13 and all(.[]; .mmcs_chance > 0 and .mmcs_chance < 0.4 and .alike <= 1)'
+holds 'what absorbs a digit is beside its null and within its limit' \
+  '[.[] | select(.absorbed)] | length == 13 and all(.[]; .absorbed <= .silent and .absorbed_null <= .silent and .main >= 1 and .main <= 5 and .part <= 1)'
 holds 'the second site has three arms, two seeds and a verdict' \
   '.[] | select(.name == "context") | (.list | length == 6) and (.verdict | startswith("context "))'
 holds 'five verdicts' '.[] | select(.name == "checks") | .list | length == 5'

@@ -274,14 +274,42 @@ static json_t *from_snapshot(const Session *k, const char *name)
     return NULL;
 }
 
+/* What the reference says of a name; of an object that is called so, what it can do. */
+static bool reference(const char *name, const json_t *value, Str *doc)
+{
+    const char *kind = jval_get(value, "kind", "");
+    bool own = kind[0] && strcmp(kind, "function") != 0 && strcmp(kind, "table") != 0;
+    if (own)
+        return doc_methods(kind, doc);
+    return doc_text(name[0] ? name : NULL, doc, NULL);
+}
+
+/* "net:accuracy" is documented as "model:accuracy" when net is a model. */
+static bool method_reference(Session *k, const char *name, Str *doc)
+{
+    char full[256];
+    const char *colon = strrchr(name, ':');
+    if (!colon || k->busy ||
+        snprintf(full, sizeof full, "%.*s", (int)(colon - name), name) >=
+            (int)sizeof full)
+        return false;
+    json_t *o = script_describe(k->script, full, NULL);
+    snprintf(full, sizeof full, "%.100s:%.100s", jval_get(o, "kind", ""), colon + 1);
+    json_decref(o);
+    return full[0] != ':' && doc_text(full, doc, NULL);
+}
+
 json_t *look_inspect(Session *k, const json_t *q, Err *err)
 {
     const char *name = jval_get(q, "name", "");
     Str doc;
     str_init(&doc);
-    bool known = doc_text(name[0] ? name : NULL, &doc, NULL);
+    Err why = {0};
     json_t *o = k->busy ? from_snapshot(k, name)
-                        : script_describe(k->script, name, known ? NULL : err);
+                        : script_describe(k->script, name, &why);
+    bool known = method_reference(k, name, &doc) || reference(name, o, &doc);
+    if (!o && !known && !k->busy && err)
+        *err = why;
     if (!o && known)
         o = json_pack("{s:o,s:s,s:s}", "name", jval_str(name), "kind", "", "text", "");
     if (o && known)

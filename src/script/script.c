@@ -300,10 +300,10 @@ static int on_error(lua_State *L)
 {
     lua_settop(L, 1);
     push_message(L);
-    int msg = lua_gettop(L);
-    luaL_traceback(L, L, NULL, 1);
+    const char *msg = lua_tostring(L, -1); /* stays on the stack */
+    lb_push_calls(L, msg);
     lua_setfield(L, LUA_REGISTRYINDEX, "cleave.traceback");
-    lua_settop(L, msg);
+    lb_push_meant(L, msg);
     return 1;
 }
 

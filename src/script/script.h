@@ -13,7 +13,7 @@
 typedef struct Script Script;
 typedef enum ScriptEnd {
     SCRIPT_DONE,    /* ran to its end */
-    SCRIPT_FAILED,  /* a Lua error: err has the sentence, script_trace() the traceback */
+    SCRIPT_FAILED,  /* a Lua error: err has the sentence, script_trace() the calls */
     SCRIPT_STOPPED, /* interrupted */
     SCRIPT_USAGE,   /* a setting that cl.config does not know or cannot read */
 } ScriptEnd;
@@ -55,6 +55,8 @@ bool doc_text(const char *name, Str *out, Err *err);
 /* The options that a function ("cl.train") or method ("net:fit") takes in a table:
  * [{"text","kind","doc","choices"}]; the caller's, NULL: out of memory. */
 json_t *doc_options(const char *path);
+/* The signatures of an object's methods, a line each; false: a kind without any. */
+bool doc_methods(const char *kind, Str *out);
 /* The whole reference as mdoc for man/cleave-api.3. */
 bool doc_mdoc(Str *out, Err *err);
 #endif

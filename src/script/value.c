@@ -1,5 +1,6 @@
 /* value.c -- Lua values as text and as JSON, for the journal and for results.
- * Nothing here raises or calls a metamethod, so both may run while C memory is held.
+ * Nothing here raises or calls a metamethod but our own objects' __tostring, so both may
+ * run while C memory is held.
  * JSON keys are sorted: Lua's own order differs from run to run. */
 #include <inttypes.h>
 #include <math.h>
@@ -32,34 +33,107 @@ static void format_string(lua_State *L, int idx, Str *out, size_t most)
     add_limited(out, s, n, most);
 }
 
+enum { SHOWN = 12, SCANNED = 5000 };
+
+/* The first keys in order that are texts, of those that are no part of the list of n;
+ * *others counts every key that is no part of it. Lua's own order differs from run to run. */
+static int first_keys(lua_State *L, int idx, const char *key[SHOWN], lua_Integer n_list,
+                      int *others)
+{
+    int n = 0, seen = 0;
+    *others = 0;
+    lua_pushnil(L);
+    while (lua_next(L, idx)) {
+        lua_pop(L, 1);
+        if (++seen > SCANNED) {
+            lua_pop(L, 1);
+            break;
+        }
+        lua_Integer at = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;
+        *others += at < 1 || at > n_list;
+        if (lua_type(L, -1) != LUA_TSTRING)
+            continue;
+        const char *name = lua_tostring(L, -1);
+        int i = n < SHOWN ? n++ : SHOWN;
+        for (; i > 0 && strcmp(name, key[i - 1]) < 0; i--) {
+            if (i < SHOWN)
+                key[i] = key[i - 1];
+        }
+        if (i < SHOWN)
+            key[i] = name;
+    }
+    return n;
+}
+
+static void format_member(lua_State *L, Str *out)
+{
+    if (lua_istable(L, -1))
+        str_add(out, "{...}");
+    else
+        lb_format(L, -1, out);
+    lua_pop(L, 1);
+}
+
+/* Pushes the member of a key that first_keys() gave; a text pushed anew could raise. */
+static void push_member(lua_State *L, int idx, const char *key)
+{
+    lua_pushnil(L);
+    while (lua_next(L, idx)) {
+        if (lua_type(L, -2) == LUA_TSTRING && lua_tostring(L, -2) == key) {
+            lua_remove(L, -2);
+            return;
+        }
+        lua_pop(L, 1);
+    }
+    lua_pushnil(L);
+}
+
+/* The list first, then names in order. */
 static void format_table(lua_State *L, int idx, Str *out)
 {
-    int shown = 0;
+    const char *key[SHOWN];
+    int shown = 0, others;
     if (!lua_checkstack(L, 6)) {
         str_add(out, "{...}");
         return;
     }
     idx = lua_absindex(L, idx);
+    lua_Integer n = (lua_Integer)lua_rawlen(L, idx);
+    int n_keys = first_keys(L, idx, key, n, &others);
     str_add(out, "{");
-    lua_pushnil(L);
-    while (lua_next(L, idx)) {
-        if (shown == 12) {
-            str_add(out, ", ...");
-            lua_pop(L, 2);
-            break;
-        }
+    for (lua_Integer i = 1; i <= n && shown < SHOWN; i++) {
         str_add(out, shown++ ? ", " : " ");
-        if (lua_type(L, -2) == LUA_TSTRING) {
-            format_string(L, -2, out, 40);
-            str_add(out, " = ");
-        }
-        if (lua_istable(L, -1))
-            str_add(out, "{...}");
-        else
-            lb_format(L, -1, out);
-        lua_pop(L, 1);
+        lua_rawgeti(L, idx, i);
+        format_member(L, out);
     }
-    str_add(out, shown ? " }" : "}");
+    for (int i = 0; i < n_keys && shown < SHOWN; i++) {
+        str_add(out, shown++ ? ", " : " ");
+        add_limited(out, key[i], strlen(key[i]), 40);
+        str_add(out, " = ");
+        push_member(L, idx, key[i]);
+        format_member(L, out);
+    }
+    if (shown < n + others)
+        str_add(out, shown ? ", ..." : " ...");
+    str_add(out, n + others > 0 ? " }" : "}");
+}
+
+/* Only our own objects have a __tostring; it is C and runs protected. */
+static bool says_itself(lua_State *L, int idx, Str *out)
+{
+    bool said = false;
+    idx = lua_absindex(L, idx);
+    if (!lua_checkstack(L, 6) ||
+        luaL_getmetafield(L, idx, "__tostring") == LUA_TNIL)
+        return false;
+    if (lua_iscfunction(L, -1)) {
+        lua_pushvalue(L, idx);
+        said = lua_pcall(L, 1, 1, 0) == LUA_OK && lua_type(L, -1) == LUA_TSTRING;
+    }
+    if (said)
+        str_add(out, lua_tostring(L, -1));
+    lua_pop(L, 1);
+    return said;
 }
 
 static void format_userdata(lua_State *L, int idx, Str *out)
@@ -73,10 +147,23 @@ static void format_userdata(lua_State *L, int idx, Str *out)
         str_add(out, "closed tensor");
         return;
     }
+    if (says_itself(L, idx, out))
+        return;
     int kind = luaL_getmetafield(L, idx, "__name");
     str_add(out, kind == LUA_TSTRING ? lua_tostring(L, -1) : "userdata");
     if (kind != LUA_TNIL)
         lua_pop(L, 1);
+}
+
+static void format_function(lua_State *L, int idx, Str *out)
+{
+    lua_Debug ar;
+    str_add(out, "function");
+    if (!lua_checkstack(L, 2))
+        return;
+    lua_pushvalue(L, idx);
+    if (lua_getinfo(L, ">S", &ar) && ar.linedefined > 0)
+        str_addf(out, " of %s:%d", ar.short_src, ar.linedefined);
 }
 
 void lb_format(lua_State *L, int idx, Str *out)
@@ -95,6 +182,7 @@ void lb_format(lua_State *L, int idx, Str *out)
     case LUA_TSTRING: format_string(L, idx, out, 2000); break;
     case LUA_TTABLE: format_table(L, idx, out); break;
     case LUA_TUSERDATA: format_userdata(L, idx, out); break;
+    case LUA_TFUNCTION: format_function(L, idx, out); break;
     default: str_add(out, lua_typename(L, lua_type(L, idx)));
     }
 }
@@ -135,7 +223,6 @@ static json_t *array_json(lua_State *L, int idx, size_t n, Walk *w)
     return j;
 }
 
-/* The key at -2 as text; what is neither text nor integer is named by its kind. */
 /* A text, cut where it is more than a record should hold; what was cut is said. */
 static json_t *string_json(lua_State *L, int idx, Walk *w)
 {
@@ -150,6 +237,7 @@ static json_t *string_json(lua_State *L, int idx, Walk *w)
     return j;
 }
 
+/* The key at -2 as text; what is neither text nor integer is named by its kind. */
 static json_t *key_json(lua_State *L, Walk *w)
 {
     char text[48];

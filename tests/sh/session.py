@@ -946,6 +946,24 @@ thing = cl.rng(1)""")
     assert "matrix" in v.call("inspect", name="cl.matmul")["doc"].lower()
 
 
+@test
+def objects_say_what_they_are_and_can():
+    write("a.lua", "-- %%\n")
+    v = Viewer()
+    v.put("net = cl.model.mlp { hidden = 4 }\nfit = { zeta = 1, beta = 2, alpha = 3 }")
+    v.put("local function f(x)\n return x.y.z\nend\nf({})")
+    v.idle()
+    known = {x["name"]: x["text"] for x in v.call("variables")["vars"]}
+    assert "784 inputs" in known["net"], known
+    same(known["fit"], "{ alpha = 3, beta = 2, zeta = 1 }")
+    same(known["f"], "function of [%d]:1" % v.cells()[-1])
+    about = v.call("inspect", name="net")
+    assert "model:accuracy(" in about["doc"] and "toy:net" not in about["doc"], about
+    assert "Accuracy (0 to 1)" in v.call("inspect", name="net:accuracy")["doc"]
+    error = v.events("error")[-1]
+    same(error["trace"], "at [%d]:4" % v.cells()[-1])
+
+
 # --- costs ------------------------------------------------------------------------------------------------
 
 @test

@@ -22,7 +22,8 @@ no_escapes() { ! grep -q "$esc" "$1" || { cat -v "$1" | head -5; return 1; }; }
 
 cat >hostile.lua <<'END'
 io.write("A\27]52;c;aGk=\7B\155C\194\155D\226\128\174E\255F\r\nG\bH\n")
-error("msg \27[2J end")
+local function f() error("msg \27[2J end") end
+f()
 END
 on_tty tty -- run hostile.lua
 check 'a script error on a terminal gives 1' same "$rc" 1
@@ -32,7 +33,7 @@ check 'it is shown instead' has tty 'A^[]52;c;aGk=^GB'
 check 'no bell, no backspace' same "$(tr -cd '\007\010' <tty | wc -c | tr -d ' ')" 0
 check 'no C1 control' same "$(printf '\302\233' | LC_ALL=C grep -cF -f - tty)" 0
 check 'no bidirectional override' same "$(printf '\342\200\256' | LC_ALL=C grep -cF -f - tty)" 0
-check 'the trace is dim' has tty "$esc[2m"
+check 'where it was called from is dim' has tty "$esc[2m"
 on_tty tty TERM=dumb -- run hostile.lua
 check 'TERM=dumb gets no escape at all' no_escapes tty
 on_tty tty LC_ALL=C -- run hostile.lua

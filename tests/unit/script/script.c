@@ -123,7 +123,21 @@ static void errors(void **state)
     says(s, "'usable'", "\"usable\"");
     Err err;
     say_in(s, "local function deep() error('here') end\ndeep()", NULL, &err);
-    assert_has(script_trace(s), "cell:1: in");
+    assert_string_equal(script_trace(s), "at cell:2"); /* line 1 is in the sentence */
+    say_in(s, "error('plain', 0)", NULL, &err);
+    assert_string_equal(script_trace(s), "at cell:1");
+    say_in(s, "local t = nil\nreturn t.x", NULL, &err);
+    assert_string_equal(script_trace(s), "");
+    say_in(s, "local function f(x) return x.y.z end\nlocal function g(x) return f(x) + 1 end\n"
+              "g({})", NULL, &err);
+    assert_string_equal(script_trace(s), "at cell:2, in g\nat cell:3");
+    say_in(s, "cl.decomp.dictionry()", NULL, &err);
+    assert_has(err.msg, "did you mean 'cl.decomp.dictionary'?");
+    assert_string_equal(script_trace(s), "");
+    say_in(s, "local function down(n) if n == 0 then error('deep') end down(n - 1) end down(300)",
+           NULL, &err);
+    assert_has(script_trace(s), "\n...\n");
+    assert_true(strlen(script_trace(s)) < 600);
     say_in(s, "x = = 1", NULL, &err);
     assert_string_equal(script_trace(s), ""); /* not the one before */
 }

@@ -113,19 +113,19 @@ static void print_json(const Bench *b, const BenchCase *c, const BenchResult *r)
     printf("{\"case\":\"%s\",\"us\":%.3f,\"best_us\":%.3f,\"steps_s\":%.2f,"
            "\"floor_us\":%.3f,\"plain_us\":%.3f,\"peak_mb\":%.1f,\"rss_mb\":%.1f,"
            "\"threads\":%d,\"isa\":\"%s\",\"kernels\":\"%s\",\"gflops\":%.0f,"
-           "\"load\":%.2f,\"losses\":[",
+           "\"load\":%.2f}\n",
            c->name, r->seconds * 1e6, r->best * 1e6, 1 / r->seconds, r->floor * 1e6,
            r->reference * 1e6, r->memory * 1e-6, r->resident * 1e-6, pool_threads(),
            isa_name(), blas_core(), b->flop_rate * 1e-9, load_now());
-    for (int k = 0, n = 0; k < BENCH_SPANS; k++) {
-        if (!r->span[k])
-            continue;
-        double count = (double)r->span[k], mean = r->sum[k] / count;
-        printf("%s{\"from\":%lld,\"n\":%lld,\"mean\":%.6g,\"sd\":%.6g}", n++ ? "," : "",
-               1ll << k, (long long)r->span[k], mean,
-               sqrt(fmax(r->square[k] / count - mean * mean, 0)));
-    }
+}
+
+static void print_losses(const Bench *b, const BenchCase *c)
+{
+    printf("{\"case\":\"%s\",\"seed\":%lld,\"losses\":[", c->name, (long long)b->seed);
+    for (int64_t i = 0; i < b->n_losses; i++)
+        printf("%s%.9g", i ? "," : "", b->losses[i]);
     printf("]}\n");
+    fflush(stdout);
 }
 
 /* ---- the loop -------------------------------------------------------------------- */
@@ -136,6 +136,8 @@ static bool measure(Bench *b, const BenchCase *c, BenchResult *r, Err *err)
     mem_peak_reset();
     if (!c->measure(b, c, r, err))
         return err_prefix(err, "%s", c->name);
+    if (b->n_losses > 0)
+        return true;
     if (r->memory <= 0)
         r->memory = (double)mem_peak();
     r->resident = max_rss();
@@ -187,6 +189,34 @@ static bool run_cases(Bench *b, const BenchOptions *o, char **word, int n_words,
     return true;
 }
 
+static bool has_losses(const BenchCase *c)
+{
+    return c->measure != bench_start && c->measure != bench_gemm &&
+           c->measure != bench_op;
+}
+
+static bool run_losses(Bench *b, char **word, int n_words, Err *err)
+{
+    int shown = 0;
+    b->losses = mem_zalloc((size_t)b->n_losses * sizeof *b->losses, err);
+    bool ok = b->losses != NULL;
+    blas_init();
+    for (size_t i = 0; ok && i < bench_n_cases; i++) {
+        BenchResult r = {0};
+        const BenchCase *c = &bench_cases[i];
+        if (!wanted(c, word, n_words) || !has_losses(c))
+            continue;
+        if ((ok = measure(b, c, &r, err)))
+            print_losses(b, c);
+        shown++;
+    }
+    mem_free(b->losses);
+    if (ok && shown == 0)
+        return err_set(err, ERR_OPTION,
+                       "case '%s' trains nothing, so it has no losses", word[0]);
+    return ok;
+}
+
 static Exit no_such_case(const char *word)
 {
     const char *names[64];
@@ -210,6 +240,8 @@ Exit bench_run(Bench *b, const BenchOptions *o, char **word, int n_words)
     Err err = {0};
     b->window = o->window;
     b->profile = o->profile && !o->json;
+    b->n_losses = o->losses;
+    b->seed = o->seed;
     for (int i = 0; i < n_words; i++) {
         bool any = false;
         for (size_t k = 0; k < bench_n_cases; k++)
@@ -219,7 +251,8 @@ Exit bench_run(Bench *b, const BenchOptions *o, char **word, int n_words)
     }
     if (!command_apply_core(&o->core, &err))
         return command_fail(EXIT_USAGE, "%s", err.msg);
-    bool ok = run_cases(b, o, word, n_words, &err);
+    bool ok = b->n_losses > 0 ? run_losses(b, word, n_words, &err)
+                              : run_cases(b, o, word, n_words, &err);
     dataset_done(&b->train);
     if (ok && fflush(stdout) == 0)
         return EXIT_OK;

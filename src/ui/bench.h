@@ -11,18 +11,15 @@
 #include "graph/optim.h"
 #include "ui/command.h"
 
-enum { BENCH_SPANS = 40 };
-
 typedef struct BenchResult {
-    double seconds, best;      /* of one step: median and best of the windows */
-    double flops, bytes;       /* that one step cannot avoid; 0: no floor */
-    double floor;              /* seconds; set by the table */
-    bool by_bytes;             /* which of the two set it */
-    double reference;          /* seconds of the plain form; 0: none */
-    double memory;             /* bytes at most, data included */
-    double resident;           /* most bytes of the process so far */
-    int64_t span[BENCH_SPANS]; /* steps 2^k .. 2^(k+1)-1 of a training that were run */
-    double sum[BENCH_SPANS], square[BENCH_SPANS]; /* of their losses */
+    double seconds, best; /* of one step: median and best of the windows */
+    double flops, bytes;  /* that one step cannot avoid; 0: no floor */
+    double floor;         /* seconds; set by the table */
+    bool by_bytes;        /* which of the two set it */
+    double reference;     /* seconds of the plain form; 0: none */
+    double memory;        /* bytes at most, data included */
+    double resident;      /* most bytes of the process so far */
+    double first_loss;    /* of a training, before its first update */
 } BenchResult;
 
 /* What a dictionary step consists of, for a plainer form of the same step. */
@@ -42,6 +39,9 @@ typedef struct Bench {
     bool profile;        /* print the time of each node of a step */
     double flop_rate;    /* of a large product, a second */
     const char *program; /* the cleave to start */
+    int64_t seed;        /* of starts, batches and random numbers */
+    int64_t n_losses;    /* more than 0: this many steps are run and none is timed */
+    double *losses;      /* theirs */
     Dataset train;       /* loaded when first asked for */
     /* Seconds of a step and the loss of another form of a dictionary step, or NULL. */
     bool (*dense)(const struct Bench *b, const BenchDict *d, double *seconds,
@@ -68,7 +68,8 @@ typedef struct BenchLoss {
 } BenchLoss;
 /* Times steps of Adam on it; bytes of the result are those of the weights. */
 bool bench_fit(const Bench *b, TensorSet *params, const BenchLoss *l,
-               int64_t n_examples, int64_t batch, double lr, BenchResult *out, Err *err);
+               int64_t n_examples, int64_t batch, double lr, BenchResult *out,
+               Err *err);
 /* Median and best seconds of a step over 7 windows, after steps that do not count. */
 bool bench_time(const Bench *b, BenchStep *step, void *ctx, double *median,
                 double *best, Err *err);

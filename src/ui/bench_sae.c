@@ -40,7 +40,7 @@ static void after(void *ctx, Graph *g)
 static bool examples(Bench *b, bool small, Tensor *x, Err *err)
 {
     if (small) {
-        RngKey key = {1, rng_stream("bench.sae"), 0};
+        RngKey key = {(uint64_t)b->seed, rng_stream("bench.sae"), 0};
         int64_t dim[2] = {SMALL_N, SMALL_IN};
         if (!tensor_new(F32, 2, dim, x, err))
             return false;
@@ -59,14 +59,14 @@ static bool examples(Bench *b, bool small, Tensor *x, Err *err)
     return true;
 }
 
-static void start_as_peer(Sae *s)
+static void start_as_peer(Sae *s, uint64_t seed)
 {
     TensorSet *p = sae_params(s);
     Tensor enc = *tset_get(p, "encoder"), dec = *tset_get(p, "decoder");
     int64_t D = sae_in(s), M = sae_latents(s);
     float *e = enc.data, *w = dec.data;
     float bound = sqrtf(6 / (float)M);
-    RngKey key = {1, rng_stream("bench.encoder"), 0};
+    RngKey key = {seed, rng_stream("bench.encoder"), 0};
     rng_uniform_f32(key, 0, M * D, -bound, bound, e);
     for (int64_t m = 0; m < M; m++) {
         double sum = 0;
@@ -104,6 +104,7 @@ bool bench_sae(Bench *b, const BenchCase *c, BenchResult *out, Err *err)
               examples(b, small, &x, err);
     text_copy(cfg.activation, sizeof cfg.activation, c->kind);
     text_copy(cfg.normalise, sizeof cfg.normalise, "none");
+    cfg.seed = b->seed;
     cfg.latents = c->size;
     cfg.k = small ? 1 : c->weight;
     cfg.aux = 0;
@@ -116,7 +117,7 @@ bool bench_sae(Bench *b, const BenchCase *c, BenchResult *out, Err *err)
     k.sae = ok ? sae_new(&cfg, &x, NULL, err) : NULL;
     if (k.sae) {
         k.scale = variance(&x) / (double)x.dim[1];
-        start_as_peer(k.sae);
+        start_as_peer(k.sae, (uint64_t)b->seed);
         BenchLoss loss = {mean_loss, adjust, after, &k};
         ok = bench_fit(b, sae_params(k.sae), &loss, x.dim[0], c->batch, 1e-3, out, err);
         double B = (double)c->batch, D = (double)x.dim[1], M = (double)c->size;

@@ -13,12 +13,12 @@
 #include "ui/bench.h"
 
 /* He-normal weights and no biases, as the peer draws its network. */
-static Model *network(Err *err)
+static Model *network(uint64_t seed, Err *err)
 {
     Model *m = model_new(model_row("mlp"), NULL, err);
     for (int i = 0; m && i < tset_count(m->params); i++) {
         const Tensor *t = tset_at(m->params, i);
-        RngKey key = {.seed = 1, .stream = rng_stream(tset_name(m->params, i))};
+        RngKey key = {.seed = seed, .stream = rng_stream(tset_name(m->params, i))};
         memset(t->data, 0, tensor_bytes(t));
         if (t->ndim == 2)
             rng_normal_f32(key, 0, tensor_count(t), 0, sqrtf(2 / (float)t->dim[1]),
@@ -54,7 +54,8 @@ static bool of_network(Bench *b, const BenchCase *c, BenchResult *out, Err *err)
     SpdNet net = {.data = bench_mnist(b, err)};
     if (!net.data || !settings(&cfg, c->size, c->batch, err))
         return false;
-    net.model = network(err);
+    cfg.seed = b->seed;
+    net.model = network((uint64_t)b->seed, err);
     bool ok = net.model && spd_net_target(&net, "", &t, err);
     Spd *s = ok ? spd_new(&cfg, &t, err) : NULL;
     BenchLoss loss = {spd_loss, spd_adjust, NULL, s};
@@ -79,6 +80,7 @@ static bool of_toy(Bench *b, const BenchCase *c, BenchResult *out, Err *err)
         !toy_preset(toy_row(c->kind), false, &cfg, err) ||
         !toy_make(toy_row(c->kind), 0, 20, 0, NULL, &toy, err))
         return false;
+    cfg.seed = b->seed;
     bool ok = spd_net_target(&toy.net, "", &t, err);
     Spd *s = ok ? spd_new(&cfg, &t, err) : NULL;
     BenchLoss loss = {spd_loss, spd_adjust, NULL, s};

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/intr.h"
 #include "base/mem.h"
 #include "data/sampler.h"
 #include "graph/build.h"
@@ -24,7 +25,7 @@ typedef struct Step {
     Tensor idx;
     int in_t, out_loss;
     int64_t done;
-    BenchResult *result;
+    double loss; /* of the last step */
 } Step;
 
 static void step_done(Step *s)
@@ -64,32 +65,26 @@ static bool build_step(Step *s, Graph *g, const BenchLoss *l, double decay, Err 
 
 /* batch 0: the loss takes no examples. */
 static bool step_init(Step *s, TensorSet *params, const BenchLoss *l, double decay,
-                      int64_t n_examples, int64_t batch, double lr, Err *err)
+                      int64_t n_examples, int64_t batch, double lr, uint64_t seed,
+                      Err *err)
 {
     s->params = params;
+    if (tset_count(params) > MAX_PARAMS)
+        return err_set(err, ERR_OPTION, "a step trains at most %d tensors, not %d",
+                       MAX_PARAMS, tset_count(params));
     s->moments = tset_new(err);
     bool ok =
         s->moments &&
-        (batch == 0 || (sampler_init(&s->sampler, n_examples, batch, 1, true, err) &&
+        (batch == 0 || (sampler_init(&s->sampler, n_examples, batch, seed, true, err) &&
                         tensor_zeros(I32, 1, &batch, &s->idx, err)));
     Graph *g = ok ? graph_new(err) : NULL;
-    ok = g && build_step(s, g, l, decay, err) && (s->plan = plan_new(g, 1, err));
+    ok = g && build_step(s, g, l, decay, err) && (s->plan = plan_new(g, seed, err));
     graph_free(g);
     if (!ok)
         return false;
     s->in_t = plan_input_index(s->plan, "t");
     s->out_loss = plan_output_index(s->plan, "loss");
     return plan_bind_number(s->plan, plan_input_index(s->plan, "lr"), lr, err);
-}
-
-static void note_loss(BenchResult *r, int64_t step, double loss)
-{
-    int k = 0;
-    while (step >> (k + 1) && k + 1 < BENCH_SPANS)
-        k++;
-    r->span[k]++;
-    r->sum[k] += loss;
-    r->square[k] += loss * loss;
 }
 
 static bool run_step(void *ctx, Err *err)
@@ -104,7 +99,7 @@ static bool run_step(void *ctx, Err *err)
     if (!plan_bind_number(s->plan, s->in_t, (double)++s->done, err) ||
         !plan_run(s->plan, in, err))
         return false;
-    note_loss(s->result, s->done, tensor_item(plan_output(s->plan, s->out_loss)));
+    s->loss = tensor_item(plan_output(s->plan, s->out_loss));
     return true;
 }
 
@@ -133,9 +128,18 @@ static bool print_profile(Step *s, Err *err)
     return ok;
 }
 
-static bool time_step(const Bench *b, Step *s, Err *err)
+static bool time_step(const Bench *b, Step *s, BenchResult *r, Err *err)
 {
-    BenchResult *r = s->result;
+    for (int64_t i = 0; i < b->n_losses; i++) {
+        if (!run_step(s, err) || !intr_check(err))
+            return false;
+        b->losses[i] = s->loss;
+    }
+    if (b->n_losses > 0)
+        return true;
+    if (!run_step(s, err))
+        return false;
+    r->first_loss = s->loss;
     return bench_time(b, run_step, s, &r->seconds, &r->best, err) &&
            (!b->profile || print_profile(s, err));
 }
@@ -151,9 +155,10 @@ static double weights_of(const TensorSet *params)
 bool bench_fit(const Bench *b, TensorSet *params, const BenchLoss *l,
                int64_t n_examples, int64_t batch, double lr, BenchResult *out, Err *err)
 {
-    Step s = {.result = out};
-    bool ok = step_init(&s, params, l, 0, n_examples, batch, lr, err) &&
-              time_step(b, &s, err);
+    Step s = {0};
+    bool ok =
+        step_init(&s, params, l, 0, n_examples, batch, lr, (uint64_t)b->seed, err) &&
+        time_step(b, &s, out, err);
     if (ok)
         out->bytes = weights_of(params) * BYTES_OF_WEIGHT;
     step_done(&s);
@@ -176,7 +181,7 @@ static Val classifier_loss(void *ctx, Graph *g, Val idx)
 
 /* Uniform within 1/sqrt(fan in), as other libraries draw linear layers, so that their
  * loss curves can be held against this one. */
-static void draw_weights(Model *m)
+static void draw_weights(Model *m, uint64_t seed)
 {
     for (int i = 0; i < tset_count(m->params); i++) {
         const Tensor *t = tset_at(m->params, i);
@@ -184,12 +189,12 @@ static void draw_weights(Model *m)
         if (t->ndim != 2)
             continue;
         float bound = 1 / sqrtf((float)t->dim[1]);
-        RngKey key = {1, rng_stream(name), 0};
+        RngKey key = {seed, rng_stream(name), 0};
         rng_uniform_f32(key, 0, tensor_count(t), -bound, bound, t->data);
     }
 }
 
-static Model *make_model(const BenchCase *c, Err *err)
+static Model *make_model(const Bench *b, const BenchCase *c, Err *err)
 {
     const ModelRow *row = model_row(c->kind);
     char text[32];
@@ -207,7 +212,7 @@ static Model *make_model(const BenchCase *c, Err *err)
     Model *m = ok ? model_new(row, cfg, err) : NULL;
     mem_free(cfg);
     if (m)
-        draw_weights(m);
+        draw_weights(m, (uint64_t)b->seed);
     return m;
 }
 
@@ -227,14 +232,14 @@ static double classifier_flops(const Model *m, int64_t batch)
 
 bool bench_classifier(Bench *b, const BenchCase *c, BenchResult *out, Err *err)
 {
-    Step s = {.result = out};
+    Step s = {0};
     Classifier k = {.train = bench_mnist(b, err)};
-    k.model = k.train ? make_model(c, err) : NULL;
+    k.model = k.train ? make_model(b, c, err) : NULL;
     BenchLoss loss = {.build = classifier_loss, .ctx = &k};
     bool ok = k.model &&
               step_init(&s, k.model->params, &loss, c->weight, k.train->n, c->batch,
-                        1e-3, err) &&
-              time_step(b, &s, err);
+                        1e-3, (uint64_t)b->seed, err) &&
+              time_step(b, &s, out, err);
     if (ok) {
         out->flops = classifier_flops(k.model, c->batch);
         out->bytes = weights_of(k.model->params) * BYTES_OF_WEIGHT +
@@ -272,13 +277,15 @@ static bool dict_tensor(BenchDict *d, Err *err)
     return ok;
 }
 
-static bool dict_init(BenchDict *d, const BenchCase *c, const Dataset *train, Err *err)
+static bool dict_init(BenchDict *d, const BenchCase *c, const Dataset *train,
+                      int64_t seed, Err *err)
 {
     Dataset first = {0};
     bool ok = opt_defaults(dict_options, dict_n_options, &d->cfg, err) &&
               dataset_range(train, 0, EXAMPLES, &first, err) && dict_tensor(d, err) &&
               dataset_second_moment(&first, &d->S, err);
     d->cfg.components = c->size;
+    d->cfg.seed = seed;
     d->cfg.distill = c->weight;
     d->height = train->height;
     d->width = train->width;
@@ -337,14 +344,14 @@ static bool compare_dense(Bench *b, BenchDict *d, const Step *s, BenchResult *ou
 bool bench_dictionary(Bench *b, const BenchCase *c, BenchResult *out, Err *err)
 {
     BenchDict d = {0};
-    Step s = {.result = out};
+    Step s = {0};
     const Dataset *train = bench_mnist(b, err);
-    bool ok = train && dict_init(&d, c, train, err);
+    bool ok = train && dict_init(&d, c, train, b->seed, err);
     BenchLoss loss = {.build = dictfit_loss, .ctx = d.fit};
     ok = ok &&
          step_init(&s, dictfit_params(d.fit), &loss, 0, EXAMPLES, c->batch, d.cfg.lr,
-                   err) &&
-         time_step(b, &s, err);
+                   (uint64_t)b->seed, err) &&
+         time_step(b, &s, out, err);
     if (ok) {
         out->flops = plan_info(s.plan).flops;
         out->bytes = weights_of(s.params) * BYTES_OF_WEIGHT;

@@ -9,6 +9,7 @@ bool bench_super(Bench *b, const BenchCase *c, BenchResult *out, Err *err)
     SuperCfg cfg;
     if (!opt_defaults(super_options, super_n_options, &cfg, err))
         return false;
+    cfg.seed = b->seed;
     cfg.neurons = c->size;
     cfg.batch = c->batch;
     Super *s = super_new(&cfg, err);

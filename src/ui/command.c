@@ -53,6 +53,10 @@ static const OptRow bench_options[] = {
      "one JSON object a case instead of the table"},
     {"profile", OPT_BOOL, offsetof(BenchOptions, profile), "false", 0, 0, NULL,
      "the time of every op of a training step, before its line"},
+    {"losses", OPT_INT, offsetof(BenchOptions, losses), "0", 0, 100000, NULL,
+     "print the losses of the first so many steps as JSON instead of any times"},
+    {"seed", OPT_INT, offsetof(BenchOptions, seed), "1", 0, 1e15, NULL,
+     "seed of the start, batches and random numbers of training steps"},
 };
 #define VIEW_ROWS(type)                                                                \
     {"runs", OPT_STR, offsetof(type, runs), "", 0, 0, NULL,                            \

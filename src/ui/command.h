@@ -32,6 +32,8 @@ typedef struct BenchOptions {
     CoreOptions core;
     double window; /* seconds */
     bool json, profile;
+    int64_t losses; /* of so many first steps, instead of times */
+    int64_t seed;
 } BenchOptions;
 typedef struct HelpOptions {
     bool mdoc, keys;

@@ -4,39 +4,44 @@ Every round runs cleave and then one form of the peer, for each form and case in
 figure is the median of the rounds' ratios, with their range. The forms: stock as the
 system has it; tuned-1 with one thread and a malloc that keeps freed memory; tuned-2 with
 two threads in one OpenMP pool and the same malloc. Both sides draw shuffled batches of
-MNIST without replacement; a figure is given only if the peer's last losses agree with
-those of cleave after as many steps, within four standard errors.
-usage: peer.py CLEAVE FOLDER   (BENCH_S, BENCH_ROUNDS, BENCH_CASES, BENCH_WITH: see run.sh)
+MNIST without replacement. A figure is given only if both train alike: before any timing
+they run the same number of first steps for the same number of seeds, and agree.py compares
+the losses. That it can fail is shown each time: the peer with twice the learning rate has
+to be called different.
+usage: peer.py CLEAVE FOLDER   (BENCH_S, BENCH_ROUNDS, BENCH_CASES, BENCH_SEEDS, BENCH_WITH:
+see run.sh)
 """
 
 import glob
 import gzip
 import json
-import math
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 
-CASES = [  # of cleave bench (up to a "/"), of the peer, the ratios asked for by form
-    ("mlp-128", ["mlp.py", "128", "8"], {"stock": 10, "tuned-1": 5}),
-    ("mlp-1024", ["mlp.py", "1024", "8"], {"stock": 8, "tuned-2": 2.5}),
-    ("mlp-8192", ["mlp.py", "8192", "8"], {"stock": 4, "tuned-2": 1.6}),
-    ("bilinear", ["bilinear.py"], {"stock": 1.6, "tuned-2": 1.2}),
-    ("sae-batchtopk", ["sae.py", "batchtopk"], {"stock": 4, "tuned-2": 2.5}),
-    ("spd-512", ["spd.py"], {"stock": 10}),
-    ("spd-512/expert", ["spd_expert.py"], {"tuned-2": 3}),
+import agree
+
+CASES = [  # of cleave bench (up to a "/"), of the peer, the ratios asked for, steps to compare
+    ("mlp-128", ["mlp.py", "128", "8"], {"stock": 10, "tuned-1": 5}, 255),
+    ("mlp-1024", ["mlp.py", "1024", "8"], {"stock": 8, "tuned-2": 2.5}, 255),
+    ("mlp-8192", ["mlp.py", "8192", "8"], {"stock": 4, "tuned-2": 1.6}, 63),
+    ("bilinear", ["bilinear.py"], {"stock": 1.6, "tuned-2": 1.2}, 127),
+    ("sae-batchtopk", ["sae.py", "batchtopk"], {"stock": 4, "tuned-2": 2.5}, 63),
+    ("spd-512", ["spd.py"], {"stock": 10}, 31),
+    ("spd-512/expert", ["spd_expert.py"], {"tuned-2": 3}, 31),
 ]
+WRONG = "lr=1e-3=>lr=2e-3"
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 33)}
 FORMS = {
     "stock": {},
     "tuned-1": {"TORCH_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **MALLOC},
     "tuned-2": {"TORCH_THREADS": "2", **MALLOC},
 }
-WINDOWS, WARM_UP = 7, 0.5  # of the peer's harness
 WINDOW = os.environ.get("BENCH_S", "0.1")
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
+SEEDS = int(os.environ.get("BENCH_SEEDS", "8"))
 WITH = os.environ.get("BENCH_WITH", "").split()
 ONLY = os.environ.get("BENCH_CASES", "").split()
 if ONLY:
@@ -59,14 +64,30 @@ def run(command, **variables):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def losses_agree(ours, theirs):
-    """Of cleave's spans of steps, the one the peer ended in; and whether they agree."""
-    steps = (WARM_UP + WINDOWS * float(WINDOW)) * 1e6 / statistics.median(t["us"] for t in theirs)
-    spans = ours[-1]["losses"]
-    span = max((s for s in spans if s["from"] <= steps), key=lambda s: s["from"], default=spans[0])
-    mean = statistics.mean(t["loss"] for t in theirs)
-    error = 4 * span["sd"] / math.sqrt(len(theirs))
-    return span["mean"], mean, abs(mean - span["mean"]) <= error
+def alike(cleave, folder, mnist, case):
+    """Whether cleave's first losses agree with the peer's; the outcome as a line."""
+    name, script, _, steps = case
+    ours = [
+        run([cleave, "bench", "--losses", str(steps), "--seed", str(seed), name.split("/")[0]])["losses"]
+        for seed in range(1, SEEDS + 1)
+    ]
+    here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "peer_losses.py")
+
+    def compared(wrong):
+        command = [sys.executable, "-B", here, os.path.join(folder, script[0]), str(steps), str(SEEDS), wrong]
+        return agree.compare(ours, run(command + script[1:], MNIST_DIR=mnist, **FORMS["tuned-1"]))
+
+    right, wrong = compared(""), compared(WRONG)
+    ok, seen = agree.agree(right), not agree.agree(wrong)
+    most, told = agree.worst(right), agree.worst(wrong)
+    sharp = min(100 * t.resolution for t in right)
+    print(
+        f"{name:<14} {'agree' if ok else 'DIFFER':<6} {most.errors:5.1f} errors ({most.what}); "
+        f"sharpest test {sharp:.1f} %; with {WRONG.split('=>')[1]}: {told.errors:.1f} errors"
+        f"{'' if seen else ', NOT SEEN'}",
+        flush=True,
+    )
+    return ok and seen
 
 
 def busy(form, result):
@@ -86,8 +107,10 @@ def main():
     turns, loads = {}, []
     with tempfile.TemporaryDirectory() as mnist:
         unpack(mnist)
+        print(f"losses of the first steps, {SEEDS} seeds; {agree.LIMIT} standard errors are allowed")
+        same = {case[0]: alike(cleave, folder, mnist, case) for case in CASES}
         for _ in range(ROUNDS):
-            for name, script, _ in CASES:
+            for name, script, _, _ in CASES:
                 for form, variables in forms.items():
                     for _ in range(3):
                         ours = run([cleave, "bench", "--window", WINDOW, "--json", name.split("/")[0]])
@@ -97,30 +120,29 @@ def main():
                             break
                     turns.setdefault((name, form), []).append((ours, theirs))
                     loads.append(os.getloadavg()[0])
-    report(turns, loads)
+    report(turns, loads, same)
 
 
-def report(turns, loads):
+def report(turns, loads, same):
     first, peer = next(iter(turns.values()))[0]
     print(f"cleave: {first['isa']}, {first['threads']} threads, BLAS kernels {first['kernels']}; "
           f"{ROUNDS} rounds; load {min(loads):.1f} to {max(loads):.1f}")
     print(f"the peer's import takes {peer['import_s']:.2f} s")
     print(f"{'case':<14}{'peer':<9}{'us':>9}{'peer us':>9} {'ratio':>6} {'range':>13} {'asked':>6}  "
-          f"{'loss':>6} {'peer':>6} {'MB':>5} {'peer':>5}")
-    for name, _, asked in CASES:
+          f"{'MB':>5} {'peer':>5}")
+    for name, _, asked, _ in CASES:
         for form in FORMS:
             if (name, form) not in turns:
                 continue
             pairs = turns[name, form]
             ratios = sorted(b["us"] / a["us"] for a, b in pairs)
             ours, theirs = [a for a, _ in pairs], [b for _, b in pairs]
-            own, other, agree = losses_agree(ours, theirs)
             figure = f"{statistics.median(ratios):6.2f} {f'{ratios[0]:.2f}-{ratios[-1]:.2f}':>13}"
-            if not agree:
+            if not same[name]:
                 figure = f"{'losses differ':>20}"
             print(f"{name:<14}{form:<9}{statistics.median(a['us'] for a in ours):9.1f}"
                   f"{statistics.median(b['us'] for b in theirs):9.1f} {figure} "
-                  f"{asked.get(form, '-'):>6}  {own:6.3f} {other:6.3f} "
+                  f"{asked.get(form, '-'):>6}  "
                   f"{ours[-1]['rss_mb']:5.0f} {theirs[-1]['rss_mb']:5.0f}"
                   f"{'  (busy)' if any(busy(form, b) for b in theirs) else ''}")
 

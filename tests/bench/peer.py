@@ -120,7 +120,8 @@ def main():
                             break
                     turns.setdefault((name, form), []).append((ours, theirs))
                     loads.append(os.getloadavg()[0])
-    report(turns, loads, same)
+    if turns:
+        report(turns, loads, same)
 
 
 def report(turns, loads, same):

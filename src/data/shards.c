@@ -42,6 +42,7 @@ typedef struct Shard {
     char *path;
     ArrayInfo info;
     int64_t rows, row_bytes;
+    int64_t size, changed; /* bytes, and when it was written to, in ns */
 } Shard;
 
 struct Shards {
@@ -51,6 +52,7 @@ struct Shards {
     int32_t *order; /* of the shards in epoch `ordered` */
     int64_t ordered;
     int64_t rows, width; /* elements of a row */
+    int64_t span;        /* rows of a window: whole batches, no more than there are */
     int fd, open;        /* the shard that is open, -1: none */
     Tensor window;       /* f32 [window, width] */
     int64_t loaded, loaded_epoch, in_window;
@@ -132,6 +134,11 @@ static bool check_info(Shard *s, int64_t size, Err *err)
     return true;
 }
 
+static int64_t written_at(const struct stat *st)
+{
+    return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+}
+
 static bool read_header(Shard *s, const ShardsCfg *cfg, Err *err)
 {
     struct stat st;
@@ -143,6 +150,8 @@ static bool read_header(Shard *s, const ShardsCfg *cfg, Err *err)
             close(fd);
         return false;
     }
+    s->size = st.st_size;
+    s->changed = written_at(&st);
     void *head = NULL;
     bool ok = header_size(fd, s->path, st.st_size, &n, err) &&
               (head = mem_alloc(n, err)) != NULL &&
@@ -227,7 +236,7 @@ static bool find_files(Shards *s, const char *pattern, Err *err)
     return ok;
 }
 
-static bool make_window(Shards *s, Err *err)
+static bool fit_window(Shards *s, Err *err)
 {
     ShardsCfg *c = &s->cfg;
     const ArrayInfo *a = &s->shard[0].info;
@@ -241,12 +250,19 @@ static bool make_window(Shards *s, Err *err)
                        c->batch, s->rows, s->width);
     int64_t most = (s->rows + c->batch - 1) / c->batch,
             want = (c->window + c->batch - 1) / c->batch;
-    c->window = (want < most ? want : most) * c->batch;
+    s->span = (want < most ? want : most) * c->batch;
     s->raw_bytes = (size_t)(s->width * 8) > PIECE ? (size_t)(s->width * 8) : PIECE;
-    s->perm = mem_array((size_t)c->window, sizeof *s->perm, err);
-    s->raw = s->perm ? mem_alloc(s->raw_bytes, err) : NULL;
-    return s->raw &&
-           tensor_new(F32, 2, (int64_t[]){c->window, s->width}, &s->window, err);
+    return true;
+}
+
+static bool make_window(Shards *s, Err *err)
+{
+    int64_t dim[2] = {s->span, s->width};
+    if (!s->perm)
+        s->perm = mem_array((size_t)s->span, sizeof *s->perm, err);
+    if (s->perm && !s->raw)
+        s->raw = mem_alloc(s->raw_bytes, err);
+    return s->raw && (s->window.data || tensor_new(F32, 2, dim, &s->window, err));
 }
 
 Shards *shards_open(const char *pattern, const ShardsCfg *cfg, Err *err)
@@ -257,7 +273,7 @@ Shards *shards_open(const char *pattern, const ShardsCfg *cfg, Err *err)
     s->cfg = *cfg;
     s->fd = s->open = -1;
     s->ordered = s->loaded = s->loaded_epoch = -1;
-    if (find_files(s, pattern, err) && make_window(s, err))
+    if (find_files(s, pattern, err) && fit_window(s, err))
         return s;
     shards_free(s);
     return NULL;
@@ -337,10 +353,26 @@ static bool read_piece(Shards *s, int i, int64_t first, int64_t n, int64_t to, E
     return ok && intr_check(err);
 }
 
+/* A file that changes under a reader would give other rows than an epoch before. */
+static bool unchanged(const Shards *s, const Shard *x, Err *err)
+{
+    struct stat st;
+    if (fstat(s->fd, &st) != 0)
+        return io_fail(x->path, strerror(errno), err);
+    if (st.st_size != x->size)
+        return err_set(err, ERR_FORMAT,
+                       "'%s' has changed since it was opened: it had %" PRId64
+                       " bytes, now it has %" PRId64,
+                       x->path, x->size, (int64_t)st.st_size);
+    return written_at(&st) == x->changed ||
+           err_set(err, ERR_FORMAT, "'%s' has been written to since it was opened",
+                   x->path);
+}
+
 static bool read_rows(Shards *s, int i, int64_t first, int64_t n, int64_t to, Err *err)
 {
     int64_t step = (int64_t)s->raw_bytes / s->shard[i].row_bytes;
-    bool ok = open_shard(s, i, err);
+    bool ok = open_shard(s, i, err) && unchanged(s, &s->shard[i], err);
     for (int64_t k = 0; ok && k < n; k += step)
         ok = read_piece(s, i, first + k, n - k < step ? n - k : step, to + k, err);
     return ok;
@@ -355,7 +387,7 @@ static void make_order(Shards *s)
         return;
     for (int i = 0; i < s->n; i++)
         s->order[i] = i;
-    if (s->cfg.shuffle)
+    if (s->cfg.shuffle && s->rows > s->span)
         rng_permutation(key, s->n, s->order);
     s->ordered = s->epoch;
 }
@@ -363,7 +395,7 @@ static void make_order(Shards *s)
 /* Rows of the epoch from `first` on, as many as the window takes. */
 static bool fill_window(Shards *s, int64_t first, Err *err)
 {
-    int64_t end = first + s->cfg.window < s->rows ? first + s->cfg.window : s->rows;
+    int64_t end = first + s->span < s->rows ? first + s->span : s->rows;
     int64_t begin = 0; /* of the shard, in the order of the epoch */
     bool ok = true;
     for (int k = 0; ok && k < s->n && begin < end; k++) {
@@ -384,13 +416,15 @@ static bool load_window(Shards *s, int64_t k, Err *err)
         return true;
     make_order(s);
     s->loaded = -1;
-    if (!fill_window(s, k * s->cfg.window, err))
+    if (!make_window(s, err) || !fill_window(s, k * s->span, err))
         return false;
     /* One stream for all windows of all epochs: the step is their number. */
-    uint64_t windows = (uint64_t)((s->rows + s->cfg.window - 1) / s->cfg.window);
+    uint64_t windows = (uint64_t)((s->rows + s->span - 1) / s->span);
     RngKey key = {.seed = (uint64_t)s->cfg.seed,
                   .stream = rng_stream("shard rows"),
                   .step = (uint64_t)s->epoch * windows + (uint64_t)k};
+    if (windows == 1) /* as a Sampler does */
+        key.stream = rng_stream("shuffle");
     for (int64_t i = 0; i < s->in_window; i++)
         s->perm[i] = (int32_t)i;
     if (s->cfg.shuffle)
@@ -416,10 +450,10 @@ bool shards_next(Shards *s, Tensor *out, int64_t *n, Err *err)
     const ArrayInfo *a = &s->shard[0].info;
     memcpy(dim, a->dim, sizeof dim);
     dim[0] = count;
-    if (!load_window(s, s->position / s->cfg.window, err) ||
+    if (!load_window(s, s->position / s->span, err) ||
         !tensor_new(F32, a->ndim, dim, out, err))
         return false;
-    int64_t at = s->position % s->cfg.window;
+    int64_t at = s->position % s->span;
     size_t bytes = (size_t)s->width * sizeof(float);
     for (int64_t i = 0; i < count; i++)
         memcpy((char *)out->data + (size_t)i * bytes,
@@ -452,6 +486,108 @@ bool shards_seek(Shards *s, int64_t epoch, int64_t position, Err *err)
     s->position = position;
     return true;
 }
+
+/* ---- without copies -------------------------------------------------------------- */
+
+const ShardsCfg *shards_cfg(const Shards *s)
+{
+    return &s->cfg;
+}
+
+static bool same_header(const Shard *a, const Shard *b)
+{
+    bool same = a->info.kind == b->info.kind && a->info.ndim == b->info.ndim &&
+                a->info.begin == b->info.begin;
+    for (int i = 0; same && i < a->info.ndim; i++)
+        same = a->info.dim[i] == b->info.dim[i];
+    return same;
+}
+
+static bool copy_shards(const Shards *from, Shards *to, Err *err)
+{
+    size_t n = (size_t)from->n;
+    to->shard = mem_array(n, sizeof *to->shard, err);
+    to->order = to->shard ? mem_array(n, sizeof *to->order, err) : NULL;
+    for (int i = 0; to->order && i < from->n; i++) {
+        Shard *x = &to->shard[i];
+        *x = (Shard){.path = mem_strdup(from->shard[i].path, err)};
+        to->n++;
+        if (!x->path || !intr_check(err) || !read_header(x, &to->cfg, err))
+            return false;
+        if (!same_header(x, &from->shard[i]))
+            return err_set(err, ERR_FORMAT, "'%s' has changed since it was opened",
+                           x->path);
+    }
+    to->rows = from->rows;
+    return to->order != NULL;
+}
+
+Shards *shards_again(const Shards *s, const ShardsCfg *cfg, Err *err)
+{
+    Shards *out = mem_zalloc(sizeof *out, err);
+    if (!out)
+        return NULL;
+    out->cfg = *cfg;
+    memcpy(out->cfg.tensor, s->cfg.tensor, sizeof out->cfg.tensor);
+    out->fd = out->open = -1;
+    out->ordered = out->loaded = out->loaded_epoch = -1;
+    if (copy_shards(s, out, err) && fit_window(out, err))
+        return out;
+    shards_free(out);
+    return NULL;
+}
+
+bool shards_aligned(const Shards *a, const Shards *b, Err *err)
+{
+    if (a->n != b->n)
+        return err_set(err, ERR_SHAPE,
+                       "activations are in %d files, targets in %d; they must be cut "
+                       "alike",
+                       a->n, b->n);
+    for (int i = 0; i < a->n; i++)
+        if (a->shard[i].rows != b->shard[i].rows)
+            return err_set(err, ERR_SHAPE,
+                           "'%s' has %" PRId64 " rows, but its targets '%s' have %" PRId64,
+                           a->shard[i].path, a->shard[i].rows, b->shard[i].path,
+                           b->shard[i].rows);
+    return true;
+}
+
+bool shards_window(Shards *s, const Tensor **out, Err *err)
+{
+    *out = &s->window;
+    return make_window(s, err);
+}
+
+bool shards_ready(Shards *s, int64_t epoch, int64_t position, int32_t *idx, bool *fresh,
+                  Err *err)
+{
+    int64_t B = s->cfg.batch, window = position / s->span;
+    if (!shards_seek(s, epoch, position, err))
+        return false;
+    if (position + B > s->rows)
+        return err_set(err, ERR_OPTION,
+                       "shards: no batch of %" PRId64 " begins at row %" PRId64
+                       " of %" PRId64,
+                       B, position, s->rows);
+    *fresh = s->loaded != window || s->loaded_epoch != epoch;
+    if (*fresh && !load_window(s, window, err))
+        return false;
+    memcpy(idx, s->perm + position % s->span, sizeof *idx * (size_t)B);
+    s->position += B;
+    return true;
+}
+
+bool shards_block(Shards *s, int64_t first, int64_t *n, Err *err)
+{
+    for (int i = 0; i < s->n; i++)
+        s->order[i] = i;
+    s->ordered = s->loaded = -1;
+    *n = s->rows - first < s->span ? s->rows - first : s->span;
+    return make_window(s, err) && fill_window(s, first, err);
+}
+
+/* ---- all at once ----------------------------------------------------------------- */
 
 /* Leaves an epoch that was begun. */
 static bool restart(Shards *s, Err *err)

@@ -37,4 +37,22 @@ bool shards_load(Shards *s, int64_t rows, Tensor *out, Err *err);
 int64_t shards_epoch(const Shards *s);    /* that the next batch is from, from 0 */
 int64_t shards_position(const Shards *s); /* rows of it already handed out */
 bool shards_seek(Shards *s, int64_t epoch, int64_t position, Err *err);
+
+/* The same files, rows and seed of another reader. ERR_FORMAT names a file whose header
+ * is another than it was. */
+const ShardsCfg *shards_cfg(const Shards *s);
+Shards *shards_again(const Shards *s, const ShardsCfg *cfg, Err *err);
+/* ERR_SHAPE unless file by file a and b have the same number of rows, so that readers of
+ * one batch, window and seed give rows that belong together. */
+bool shards_aligned(const Shards *a, const Shards *b, Err *err);
+/* Reading without copies: the window, f32 [window, values of a row], stays where it is
+ * while its contents change. */
+bool shards_window(Shards *s, const Tensor **out, Err *err);
+/* Makes the batch of a state (in a shuffled epoch, not its tail) present: it is at rows
+ * idx[0..batch-1] of the window. fresh: another window had to be read. */
+bool shards_ready(Shards *s, int64_t epoch, int64_t position, int32_t *idx, bool *fresh,
+                  Err *err);
+/* Rows first, first + 1 ... in the order of the files to the start of the window; n: how
+ * many. The next batch reads its window again. */
+bool shards_block(Shards *s, int64_t first, int64_t *n, Err *err);
 #endif

@@ -221,7 +221,25 @@ bool sae_make_states(Sae *s, Err *err)
     return ok;
 }
 
-Sae *sae_new(const SaeCfg *cfg, const Tensor *x, const Tensor *target, Err *err)
+bool sae_rows(const Sae *s, SaeBlock *block, void *ctx, Err *err)
+{
+    if (s->src)
+        return s->src->each(s->src->ctx, block, ctx, err);
+    return block(ctx, 0, s->N, s->x.data, s->y.data, err);
+}
+
+static bool prepare(Sae *s, Err *err)
+{
+    bool mapped = s->own_target && !strcmp(s->cfg.start, "tied");
+    if (!sae_make_params(s, err) || !sae_make_states(s, err) || !sae_norm_fit(s, err) ||
+        (mapped && !sae_start_map(s, err)) || !sae_start(s, err))
+        return false;
+    sae_split_apply(s);
+    return true;
+}
+
+static Sae *make(const SaeCfg *cfg, const Tensor *x, const Tensor *target,
+                 const SaeSource *src, Err *err)
 {
     Sae *s = mem_zalloc(sizeof *s, err);
     if (!s)
@@ -239,25 +257,51 @@ Sae *sae_new(const SaeCfg *cfg, const Tensor *x, const Tensor *target, Err *err)
     }
     s->x = tensor_retain(x);
     s->y = tensor_retain(target);
-    s->N = x->dim[0];
+    s->N = src ? src->rows : x->dim[0];
     s->D = x->dim[1];
     s->O = target->dim[1];
     s->M = cfg->latents;
-    bool mapped = s->own_target && !strcmp(cfg->start, "tied");
-    if (sae_make_params(s, err) && sae_make_states(s, err) && sae_norm_fit(s, err) &&
-        (!mapped || sae_start_map(s, err)) && sae_start(s, err)) {
-        sae_split_apply(s);
-        return s;
+    s->src = src;
+    if (src) {
+        s->window_x = tensor_retain(&src->window);
+        s->window_y = tensor_retain(s->own_target ? &src->window_target : &src->window);
     }
+    if (prepare(s, err))
+        return s;
     sae_free(s);
     return NULL;
+}
+
+Sae *sae_new(const SaeCfg *cfg, const Tensor *x, const Tensor *target, Err *err)
+{
+    return make(cfg, x, target, NULL, err);
+}
+
+Sae *sae_new_from(const SaeCfg *cfg, const SaeSource *src, Err *err)
+{
+    const Tensor *y = src->head_target.data ? &src->head_target : NULL;
+    return make(cfg, &src->head, y, src, err);
+}
+
+void sae_let_go(Sae *s)
+{
+    s->src = NULL;
+    tensor_release(&s->window_x);
+    tensor_release(&s->window_y);
+    s->window_x = s->window_y = (Tensor){0};
+}
+
+bool sae_is_fed(const Sae *s)
+{
+    return s->window_x.data != NULL;
 }
 
 void sae_free(Sae *s)
 {
     if (!s)
         return;
-    Tensor *const own[] = {&s->x,       &s->y,         &s->theta,   &s->shift_in,
+    Tensor *const own[] = {&s->window_x, &s->window_y,
+                           &s->x,       &s->y,         &s->theta,   &s->shift_in,
                            &s->gain_in, &s->shift_out, &s->gain_out, &s->mask_in,
                            &s->mask_out};
     for (size_t i = 0; i < ARRAY_LEN(own); i++)

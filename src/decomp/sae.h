@@ -37,14 +37,32 @@ typedef struct Sae Sae;
  * both retained. Errors: shapes, k above the number of latents, normalisations that do
  * not fit a target, values that are not finite. */
 Sae *sae_new(const SaeCfg *cfg, const Tensor *x, const Tensor *target, Err *err);
+/* Rows that are not all in memory. head: the first rows of x [H,D] and of the targets
+ * [H,O] (data NULL: x itself), all or SAE_HEAD of them, which stand for all where a sample
+ * is enough (starts from percentiles, calibration, warnings). window: where the loss
+ * reads the rows idx; each: all rows in order, in blocks; y is x without targets. */
+enum { SAE_HEAD = 16384 };
+typedef bool SaeBlock(void *ctx, int64_t first, int64_t n, const float *x,
+                      const float *y, Err *err);
+typedef struct SaeSource {
+    void *ctx;
+    int64_t rows;
+    Tensor head, head_target, window, window_target;
+    bool (*each)(void *ctx, SaeBlock *block, void *block_ctx, Err *err);
+} SaeSource;
+/* As sae_new() on all rows, to the same bits. The source must stay until sae_let_go(),
+ * after which nothing trains it further. */
+Sae *sae_new_from(const SaeCfg *cfg, const SaeSource *src, Err *err);
+void sae_let_go(Sae *s);
+bool sae_is_fed(const Sae *s); /* its loss reads a window */
 void sae_free(Sae *s); /* NULL is fine */
 const SaeCfg *sae_cfg(const Sae *s);
 int64_t sae_in(const Sae *s);      /* D */
 int64_t sae_out(const Sae *s);     /* O */
 int64_t sae_latents(const Sae *s); /* M */
 int64_t sae_examples(const Sae *s);
-const Tensor *sae_activations(const Sae *s); /* x as given */
-const Tensor *sae_targets(const Sae *s);     /* as given; x where there are none */
+const Tensor *sae_activations(const Sae *s); /* x as given, or the head of a source */
+const Tensor *sae_targets(const Sae *s);     /* the same; x where there are none */
 /* Its place among several that are trained together (0: alone), which is part of the
  * names of its moments. */
 void sae_set_place(Sae *s, int place);

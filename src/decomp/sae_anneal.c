@@ -12,7 +12,6 @@
 #include "graph/build.h"
 #include "tensor/rng.h"
 
-enum { START_ROWS = 16384 };
 static const double along = 0.8; /* of the steps; then both stay at their end */
 
 /* 0 at the first step, 1 from `along` of the steps on. */
@@ -79,7 +78,7 @@ static bool keep_columns(void *ctx, const SaeRows *r, Err *err)
 static bool from_percentile(Sae *s, Err *err)
 {
     Tensor head;
-    Columns c = {.n = s->N < START_ROWS ? s->N : START_ROWS, .M = s->M};
+    Columns c = {.n = s->N < SAE_HEAD ? s->N : SAE_HEAD, .M = s->M};
     int64_t keep = llround(s->cfg.theta_share * (double)c.n);
     c.at = mem_alloc(sizeof *c.at * (size_t)(c.n * c.M), err);
     if (!c.at || !tensor_slice(&s->x, 0, 0, c.n, 1, &head, err)) {
@@ -98,6 +97,38 @@ static bool from_percentile(Sae *s, Err *err)
     return ok;
 }
 
+typedef struct Picked {
+    Sae *s;
+    RngKey key;
+    double *row; /* [D] */
+} Picked;
+
+static bool take_examples(void *ctx, int64_t first, int64_t n, const float *x,
+                          const float *y, Err *err)
+{
+    const Picked *p = ctx;
+    Sae *s = p->s;
+    float *enc = tset_get(s->params, "encoder")->data;
+    float *dec = tset_get(s->params, "decoder")->data;
+    const float *mean = tset_get(s->params, "decoder_bias")->data;
+    (void)y;
+    (void)err;
+    for (int64_t m = 0; m < s->M; m++) {
+        int64_t i = rng_below(p->key, m, s->N) - first;
+        double sum = 0;
+        if (i < 0 || i >= n)
+            continue;
+        sae_norm_row(s, x + i * s->D, x + i * s->D, p->row);
+        for (int64_t d = 0; d < s->D; d++) {
+            p->row[d] -= (double)mean[d];
+            sum += p->row[d] * p->row[d];
+        }
+        for (int64_t d = 0; sum > 0 && d < s->D; d++)
+            enc[m * s->D + d] = dec[m * s->D + d] = (float)(p->row[d] / sqrt(sum));
+    }
+    return true;
+}
+
 /* Each latent reads and writes the direction of a random example from the mean. */
 static bool from_examples(Sae *s, Err *err)
 {
@@ -105,24 +136,13 @@ static bool from_examples(Sae *s, Err *err)
         return err_set(err, ERR_OPTION,
                        "start = \"examples\" is for activations that are their own "
                        "target");
-    RngKey key = {.seed = (uint64_t)s->cfg.seed, .stream = rng_stream("sae.examples")};
-    double *row = mem_alloc(sizeof *row * (size_t)s->D, err);
-    float *enc = tset_get(s->params, "encoder")->data;
-    float *dec = tset_get(s->params, "decoder")->data;
-    const float *mean = tset_get(s->params, "decoder_bias")->data;
-    for (int64_t m = 0; row && m < s->M; m++) {
-        const float *x = (const float *)s->x.data + rng_below(key, m, s->N) * s->D;
-        double sum = 0;
-        sae_norm_row(s, x, x, row);
-        for (int64_t d = 0; d < s->D; d++) {
-            row[d] -= (double)mean[d];
-            sum += row[d] * row[d];
-        }
-        for (int64_t d = 0; sum > 0 && d < s->D; d++)
-            enc[m * s->D + d] = dec[m * s->D + d] = (float)(row[d] / sqrt(sum));
-    }
-    mem_free(row);
-    return row != NULL;
+    Picked p = {.s = s,
+                .key = {.seed = (uint64_t)s->cfg.seed,
+                        .stream = rng_stream("sae.examples")}};
+    p.row = mem_alloc(sizeof *p.row * (size_t)s->D, err);
+    bool ok = p.row && sae_rows(s, take_examples, &p, err);
+    mem_free(p.row);
+    return ok;
 }
 
 bool sae_start(Sae *s, Err *err)

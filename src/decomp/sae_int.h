@@ -49,7 +49,9 @@ struct Sae {
     int64_t D, O, M, N;
     bool own_target;
     TensorSet *params, *states;
-    Tensor x, y;
+    Tensor x, y;         /* all examples, or the first of those in a source */
+    const SaeSource *src; /* NULL: x and y are all */
+    Tensor window_x, window_y; /* data NULL unless fed */
     Tensor theta; /* f32 [M]; also among the params when it is trained */
     Tensor shift_in, gain_in, shift_out, gain_out; /* f32: x' = (x - shift) gain */
     double variance;          /* total, of the normalised targets */
@@ -84,6 +86,9 @@ void sae_resample(Sae *s, Graph *g);
 
 /* sae_start.c: the encoder of a transcoder. */
 bool sae_start_map(Sae *s, Err *err);
+
+/* sae.c: all examples in order, in one block or several. */
+bool sae_rows(const Sae *s, SaeBlock *block, void *ctx, Err *err);
 
 /* sae_norm.c */
 SaeNorm sae_norm_kind(const char *name);

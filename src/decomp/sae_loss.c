@@ -207,8 +207,11 @@ static Val sparsity(SaeForm *t, Val clock)
 
 static void begin(SaeForm *t, Sae *s, Graph *g, Val idx, SaeScaled *in, Val *raw)
 {
-    Val x = g_binary(g, "gather", graph_const(g, &s->x), idx);
-    *raw = s->own_target ? g_binary(g, "gather", graph_const(g, &s->y), idx) : x;
+    bool fed = sae_is_fed(s);
+    Val x = g_binary(g, "gather", graph_const(g, fed ? &s->window_x : &s->x), idx);
+    *raw = x;
+    if (s->own_target)
+        *raw = g_binary(g, "gather", graph_const(g, fed ? &s->window_y : &s->y), idx);
     *in = sae_norm_in(s, g, x);
     *t = (SaeForm){.s = s,
                    .g = g,

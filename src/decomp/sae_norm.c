@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/intr.h"
 #include "base/mem.h"
 #include "decomp/sae_int.h"
 #include "graph/build.h"
@@ -22,30 +23,14 @@ SaeNorm sae_norm_kind(const char *name)
 
 /* ---- fitting --------------------------------------------------------------------- */
 
-static bool column_moments(const Tensor *t, double *mean, double *std, Err *err)
-{
-    int64_t N = t->dim[0], D = t->dim[1];
-    const float *x = t->data;
-    memset(mean, 0, sizeof *mean * (size_t)D);
-    memset(std, 0, sizeof *std * (size_t)D);
-    for (int64_t i = 0; i < N * D; i++) {
-        if (!isfinite(x[i]))
-            return err_set(err, ERR_NUMERIC,
-                           "the activations hold a value that is not finite, in row "
-                           "%lld",
-                           (long long)(i / D));
-        mean[i % D] += (double)x[i];
-    }
-    for (int64_t d = 0; d < D; d++)
-        mean[d] /= (double)N;
-    for (int64_t i = 0; i < N * D; i++) {
-        double c = (double)x[i] - mean[i % D];
-        std[i % D] += c * c;
-    }
-    for (int64_t d = 0; d < D; d++)
-        std[d] = N > 1 ? sqrt(std[d] / (double)(N - 1)) : 0;
-    return true;
-}
+/* Sums over all rows of the inputs or of the targets. */
+typedef struct Columns {
+    const Sae *s;
+    bool target, second; /* second: std about the mean, else the mean and lengths */
+    int64_t D;
+    double *mean, *std; /* [D] */
+    double length, square;
+} Columns;
 
 static double row_length(const float *x, int64_t D)
 {
@@ -55,29 +40,68 @@ static double row_length(const float *x, int64_t D)
     return sqrt(s);
 }
 
-/* One gain for all dimensions. */
-static double scalar_gain(const Sae *s, const Tensor *t)
+static bool add_columns(void *ctx, int64_t first, int64_t n, const float *x,
+                        const float *y, Err *err)
 {
-    double length = 0, square = 0;
-    int64_t N = t->dim[0], D = t->dim[1];
-    for (int64_t n = 0; n < N; n++) {
-        double l = row_length((const float *)t->data + n * D, D);
-        length += l;
-        square += l * l;
+    Columns *c = ctx;
+    int64_t D = c->D;
+    x = c->target ? y : x;
+    for (int64_t i = 0; i < n; i++, x += D) {
+        if (i % 4096 == 0 && !intr_check(err))
+            return false;
+        for (int64_t d = 0; d < D; d++) {
+            double v = (double)x[d] - (c->second ? c->mean[d] : 0);
+            if (!isfinite(v))
+                return err_set(
+                    err, ERR_NUMERIC,
+                    "the activations hold a value that is not finite, in row "
+                    "%lld",
+                    (long long)(first + i));
+            if (c->second)
+                c->std[d] += v * v;
+            else
+                c->mean[d] += v;
+        }
+        double l = c->second ? 0 : row_length(x, D);
+        c->length += l;
+        c->square += l * l;
     }
-    if (!(square > 0) || (s->norm != NORM_RMS && s->norm != NORM_LENGTH))
-        return 1;
-    return s->norm == NORM_RMS ? 1 / sqrt(square / (double)N)
-                               : sqrt((double)D) / (length / (double)N);
+    return true;
 }
 
-static bool affine(const Sae *s, const Tensor *t, Tensor *shift, Tensor *gain, Err *err)
+static bool column_moments(Columns *c, Err *err)
 {
-    int64_t D = t->dim[1];
-    double *mean = mem_alloc(2 * sizeof *mean * (size_t)D, err), k = scalar_gain(s, t);
-    bool ok = mean && column_moments(t, mean, mean + D, err) &&
-              tensor_zeros(F32, 1, &D, shift, err) &&
-              tensor_full(F32, 1, &D, k, gain, err);
+    double N = (double)c->s->N;
+    if (!sae_rows(c->s, add_columns, c, err))
+        return false;
+    for (int64_t d = 0; d < c->D; d++)
+        c->mean[d] /= N;
+    c->second = true;
+    if (c->s->norm == NORM_ZSCORE && !sae_rows(c->s, add_columns, c, err))
+        return false;
+    for (int64_t d = 0; d < c->D; d++)
+        c->std[d] = N > 1 ? sqrt(c->std[d] / (N - 1)) : 0;
+    return true;
+}
+
+/* One gain for all dimensions. */
+static double scalar_gain(const Columns *c)
+{
+    double N = (double)c->s->N;
+    if (!(c->square > 0) || (c->s->norm != NORM_RMS && c->s->norm != NORM_LENGTH))
+        return 1;
+    return c->s->norm == NORM_RMS ? 1 / sqrt(c->square / N)
+                                  : sqrt((double)c->D) / (c->length / N);
+}
+
+static bool affine(const Sae *s, bool target, Tensor *shift, Tensor *gain, Err *err)
+{
+    int64_t D = target ? s->O : s->D;
+    Columns c = {.s = s, .target = target, .D = D};
+    double *mean = c.mean = mem_zalloc(2 * sizeof *mean * (size_t)D, err);
+    c.std = mean ? mean + D : NULL;
+    bool ok = mean && column_moments(&c, err) && tensor_zeros(F32, 1, &D, shift, err) &&
+              tensor_full(F32, 1, &D, scalar_gain(&c), gain, err);
     for (int64_t d = 0; ok && s->norm == NORM_ZSCORE && d < D; d++) {
         ((float *)shift->data)[d] = (float)mean[d];
         ((float *)gain->data)[d] = (float)(1 / fmax(mean[D + d], 1e-6));
@@ -117,7 +141,31 @@ void sae_norm_in_row(const Sae *s, const float *x, float *out)
     const float *sh = s->shift_in.data, *ga = s->gain_in.data;
     example_scale(s, x, &shift, &scale);
     for (int64_t d = 0; d < s->D; d++)
-        out[d] = (float)(((double)x[d] - shift - (double)sh[d]) / scale * (double)ga[d]);
+        out[d] =
+            (float)(((double)x[d] - shift - (double)sh[d]) / scale * (double)ga[d]);
+}
+
+typedef struct Moments {
+    const Sae *s;
+    double *row, *mean, *m2; /* [O] */
+} Moments;
+
+static bool add_targets(void *ctx, int64_t first, int64_t n, const float *x,
+                        const float *y, Err *err)
+{
+    const Moments *m = ctx;
+    const Sae *s = m->s;
+    for (int64_t i = 0; i < n; i++, x += s->D, y += s->O) {
+        if (i % 4096 == 0 && !intr_check(err))
+            return false;
+        sae_norm_row(s, x, y, m->row);
+        for (int64_t o = 0; o < s->O; o++) {
+            double delta = m->row[o] - m->mean[o];
+            m->mean[o] += delta / (double)(first + i + 1);
+            m->m2[o] += delta * (m->row[o] - m->mean[o]);
+        }
+    }
+    return true;
 }
 
 /* Mean (the first decoder bias) and total variance of the normalised targets. */
@@ -125,22 +173,16 @@ static bool target_moments(Sae *s, Err *err)
 {
     int64_t O = s->O;
     double *row = mem_zalloc(3 * sizeof *row * (size_t)O, err);
-    if (!row)
+    Moments m = {s, row, row + O, row + 2 * O};
+    if (!row || !sae_rows(s, add_targets, &m, err)) {
+        mem_free(row);
         return false;
-    double *mean = row + O, *m2 = row + 2 * O;
-    for (int64_t n = 0; n < s->N; n++) {
-        sae_norm_row(s, (float *)s->x.data + n * s->D, (float *)s->y.data + n * O, row);
-        for (int64_t o = 0; o < O; o++) {
-            double delta = row[o] - mean[o];
-            mean[o] += delta / (double)(n + 1);
-            m2[o] += delta * (row[o] - mean[o]);
-        }
     }
     float *b = tset_get(s->params, "decoder_bias")->data;
     s->variance = 0;
     for (int64_t o = 0; o < O; o++) {
-        b[o] = (float)mean[o];
-        s->variance += m2[o] / (double)s->N;
+        b[o] = (float)m.mean[o];
+        s->variance += m.m2[o] / (double)s->N;
     }
     mem_free(row);
     return s->variance > 0 || err_set(err, ERR_NUMERIC,
@@ -154,8 +196,13 @@ bool sae_norm_fit(Sae *s, Err *err)
         return err_set(err, ERR_OPTION,
                        "normalise = \"standardise\" needs activations of at least two "
                        "dimensions that are their own target");
-    return affine(s, &s->x, &s->shift_in, &s->gain_in, err) &&
-           affine(s, &s->y, &s->shift_out, &s->gain_out, err) && target_moments(s, err);
+    bool ok = affine(s, false, &s->shift_in, &s->gain_in, err);
+    if (ok && s->own_target)
+        ok = affine(s, true, &s->shift_out, &s->gain_out, err);
+    else if (ok)
+        ok = tensor_copy(&s->shift_in, &s->shift_out, err) &&
+             tensor_copy(&s->gain_in, &s->gain_out, err);
+    return ok && target_moments(s, err);
 }
 
 /* ---- on a graph ------------------------------------------------------------------ */

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/intr.h"
 #include "base/mem.h"
 #include "decomp/sae_int.h"
 #include "tensor/blas.h"
@@ -32,28 +33,45 @@ static void centre(Tensor *t, double *mean)
         v[i] = (float)((double)v[i] - mean[i % width]);
 }
 
+typedef struct Rows {
+    const Sae *s;
+    Map *m;
+    double *row; /* [max(D,O)] */
+    int64_t n, next;
+} Rows;
+
+static bool take_rows(void *ctx, int64_t first, int64_t n, const float *x,
+                      const float *y, Err *err)
+{
+    Rows *r = ctx;
+    const Sae *s = r->s;
+    for (; r->next < r->n; r->next++) {
+        int64_t at = r->next * s->N / r->n - first;
+        if (at >= n)
+            break;
+        sae_norm_in_row(s, x + at * s->D, (float *)r->m->x.data + r->next * s->D);
+        sae_norm_row(s, x + at * s->D, y + at * s->O, r->row);
+        for (int64_t o = 0; o < s->O; o++)
+            ((float *)r->m->y.data)[r->next * s->O + o] = (float)r->row[o];
+    }
+    return intr_check(err);
+}
+
 /* Rows spread over all of the data. */
 static bool fill(Sae *s, Map *m, Err *err)
 {
     int64_t n = s->N < ROWS ? s->N : ROWS, wide = s->D > s->O ? s->D : s->O;
-    double *row = NULL;
+    Rows r = {.s = s, .m = m, .n = n};
     bool ok = tensor_new(F32, 2, (int64_t[]){n, s->D}, &m->x, err) &&
               tensor_new(F32, 2, (int64_t[]){n, s->O}, &m->y, err) &&
-              (row = mem_alloc(sizeof *row * (size_t)wide, err)) &&
-              (m->mean = mem_alloc(sizeof *row * (size_t)(2 * wide), err));
-    for (int64_t i = 0; ok && i < n; i++) {
-        int64_t at = i * s->N / n;
-        const float *x = (const float *)s->x.data + at * s->D;
-        sae_norm_in_row(s, x, (float *)m->x.data + i * s->D);
-        sae_norm_row(s, x, (const float *)s->y.data + at * s->O, row);
-        for (int64_t o = 0; o < s->O; o++)
-            ((float *)m->y.data)[i * s->O + o] = (float)row[o];
-    }
+              (r.row = mem_alloc(sizeof *r.row * (size_t)wide, err)) &&
+              (m->mean = mem_alloc(sizeof *r.row * (size_t)(2 * wide), err)) &&
+              sae_rows(s, take_rows, &r, err);
     if (ok) {
         centre(&m->x, m->mean);
         centre(&m->y, m->mean + wide);
     }
-    mem_free(row);
+    mem_free(r.row);
     return ok;
 }
 

@@ -66,8 +66,17 @@ static bool add_counters(const Trainer *t, TensorSet *file, Err *err)
     return tset_add_meta(file, "train.best", text, err);
 }
 
-static bool add_settings(const TrainCfg *cfg, TensorSet *file, Err *err)
+/* What the order of the examples follows from, where that is not the seed alone. */
+static const char *order_of(const Trainer *t)
 {
+    return t->job->feed ? t->job->feed->order : "";
+}
+
+static bool add_settings(const Trainer *t, TensorSet *file, Err *err)
+{
+    const TrainCfg *cfg = t->cfg;
+    if (order_of(t)[0] && !tset_add_meta(file, "train.order", order_of(t), err))
+        return false;
     for (size_t i = 0; i < train_n_options; i++) {
         char key[96], text[OPT_STR_CAP];
         if (is_free(train_options[i].name))
@@ -88,7 +97,7 @@ bool checkpoint_save(Trainer *t, const char *which, Err *err)
     TensorSet *file = tset_new(err);
     bool ok = file && (!t->job->describe || t->job->describe(t->job->ctx, file, err)) &&
               tset_add_meta(file, "train.job", t->job->name, err) &&
-              add_counters(t, file, err) && add_settings(t->cfg, file, err);
+              add_counters(t, file, err) && add_settings(t, file, err);
     for (int i = 0; ok && i < tset_count(t->live); i++)
         ok = tset_add(file, tset_name(t->live, i), tset_at(t->live, i), err);
     ok = ok && safetensors_save(path, file, err);
@@ -133,6 +142,14 @@ static bool same_settings(const Trainer *t, const TensorSet *file, Err *err)
                            "resuming needs the same settings",
                            row->name, then, now);
     }
+    const char *order = tset_meta(file, "train.order");
+    order = order ? order : "";
+    if (strcmp(order, order_of(t)) != 0)
+        return err_set(err, ERR_OPTION,
+                       "the checkpoint's examples came from %.200s, now they come from "
+                       "%.200s; resuming needs the same order",
+                       order[0] ? order : "memory",
+                       order_of(t)[0] ? order_of(t) : "memory");
     return true;
 }
 
@@ -204,8 +221,12 @@ static bool take_file(Trainer *t, const TensorSet *file, Err *err)
             return false;
     if (!counters_ok(t, c, err) || !tensors_ok(t, file, err))
         return false;
-    if (t->per_epoch && !sampler_seek(&t->sampler, c[C_EPOCH], c[C_POSITION], err))
+    if (t->job->feed) {
+        t->sampler.epoch = c[C_EPOCH];
+        t->sampler.position = c[C_POSITION];
+    } else if (t->per_epoch && !sampler_seek(&t->sampler, c[C_EPOCH], c[C_POSITION], err)) {
         return false;
+    }
     for (int i = 0; i < tset_count(t->live); i++) {
         Tensor dst = *tset_at(t->live, i);
         if (!tensor_copy_into(tset_get(file, tset_name(t->live, i)), &dst, err))

@@ -60,6 +60,13 @@ bool fit_sae(Sae *s, const TrainHooks *hooks, TrainReport *out, SaeCalibration *
 bool fit_sae_keeping(Sae *s, const SaeKeep *keep, const TrainHooks *hooks,
                      TrainReport *out, SaeCalibration *cal, Err *err)
 {
+    return fit_sae_fed(s, NULL, keep, hooks, out, cal, err);
+}
+
+bool fit_sae_fed(Sae *s, const TrainFeed *feed, const SaeKeep *keep,
+                 const TrainHooks *hooks, TrainReport *out, SaeCalibration *cal,
+                 Err *err)
+{
     TrainJob job;
     TrainCfg cfg;
     memset(out, 0, sizeof *out);
@@ -72,8 +79,10 @@ bool fit_sae_keeping(Sae *s, const SaeKeep *keep, const TrainHooks *hooks,
         return err_set(err, ERR_OPTION, "the path of a checkpoint is too long");
     cfg.checkpoint_every = keep->every;
     cfg.stop_at = keep->stop_at;
+    job.feed = feed;
     if (cfg.steps > 0 && !train_run(&job, &cfg, hooks, out, err))
         return false;
+    sae_let_go(s);
     return out->interrupted || fit_calibrate(s, cal, err);
 }
 

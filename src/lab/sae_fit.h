@@ -19,6 +19,11 @@ typedef struct SaeKeep {
 } SaeKeep;
 bool fit_sae_keeping(Sae *s, const SaeKeep *keep, const TrainHooks *hooks,
                      TrainReport *out, SaeCalibration *cal, Err *err);
+/* The same of one that was made from a stream's source (lab/sae_stream.h), which it lets
+ * go of afterwards. */
+bool fit_sae_fed(Sae *s, const TrainFeed *feed, const SaeKeep *keep,
+                 const TrainHooks *hooks, TrainReport *out, SaeCalibration *cal,
+                 Err *err);
 /* The calibration of that fit alone. */
 bool fit_calibrate(Sae *s, SaeCalibration *cal, Err *err);
 /* The job and settings of that fit, for checkpoints and tests. */

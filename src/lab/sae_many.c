@@ -129,13 +129,22 @@ void sae_many_done(SaeMany *m)
 bool fit_saes(Sae *const *s, int n, const TrainHooks *hooks, TrainReport *out,
               SaeCalibration *cal, Err *err)
 {
+    return fit_saes_fed(s, n, NULL, hooks, out, cal, err);
+}
+
+bool fit_saes_fed(Sae *const *s, int n, const TrainFeed *feed, const TrainHooks *hooks,
+                  TrainReport *out, SaeCalibration *cal, Err *err)
+{
     SaeMany m = {0};
     TrainJob job;
     TrainCfg cfg;
     memset(out, 0, sizeof *out);
-    bool ok = sae_many_job(&m, s, n, &job, &cfg, err) &&
-              (cfg.steps == 0 || train_run(&job, &cfg, hooks, out, err));
+    bool ok = sae_many_job(&m, s, n, &job, &cfg, err);
+    job.feed = feed;
+    ok = ok && (cfg.steps == 0 || train_run(&job, &cfg, hooks, out, err));
     sae_many_done(&m);
+    for (int i = 0; ok && i < n; i++)
+        sae_let_go(s[i]);
     for (int i = 0; ok && i < n; i++) {
         cal[i] = (SaeCalibration){0};
         ok = out->interrupted || fit_calibrate(s[i], &cal[i], err);

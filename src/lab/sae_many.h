@@ -11,6 +11,9 @@ enum { SAE_MANY_MAX = 64 };
  * A checkpoint holds them all, their parameters named "1.encoder", "2.encoder" ... */
 bool fit_saes(Sae *const *s, int n, const TrainHooks *hooks, TrainReport *out,
               SaeCalibration *cal, Err *err);
+/* The same of some that were made from one source. */
+bool fit_saes_fed(Sae *const *s, int n, const TrainFeed *feed, const TrainHooks *hooks,
+                  TrainReport *out, SaeCalibration *cal, Err *err);
 /* The job of that fit, for checkpoints and tests. */
 typedef struct SaeMany {
     Sae *const *s;

@@ -162,7 +162,14 @@ static bool bind_inputs(Trainer *t, Err *err)
 static bool plan_length(Trainer *t, Err *err)
 {
     const TrainCfg *cfg = t->cfg;
-    if (t->job->n_examples) {
+    if (t->job->feed) {
+        t->per_epoch = t->job->n_examples / cfg->batch;
+        if (t->per_epoch < 1)
+            return err_set(err, ERR_OPTION,
+                           "a batch of %" PRId64 " does not fit into %" PRId64
+                           " examples",
+                           cfg->batch, t->job->n_examples);
+    } else if (t->job->n_examples) {
         if (!sampler_init(&t->sampler, t->job->n_examples, cfg->batch,
                           (uint64_t)cfg->seed, true, err))
             return false;
@@ -208,12 +215,24 @@ static void note_loss(Trainer *t, double loss)
     l[LOSS_COUNT] += 1;
 }
 
-/* The step after t->step, as it is. On failure the live tensors may be half updated. */
-static bool raw_step(Trainer *t, double *loss, Err *err)
+/* The examples of the step after t->step. Changes no live tensor. */
+static bool feed(Trainer *t, bool *fresh, Err *err)
 {
-    double lr = sched_rate(&t->cfg->optim, t->step + 1, t->total);
+    const TrainFeed *f = t->job->feed;
+    *fresh = false;
+    if (f)
+        return f->next(f->ctx, t->step / t->per_epoch,
+                       t->step % t->per_epoch * t->cfg->batch, t->idx.data, fresh, err);
     if (t->per_epoch)
         sampler_next(&t->sampler, t->idx.data);
+    return true;
+}
+
+/* The step after t->step on these, as it is. On failure the live tensors may be half
+ * updated. */
+static bool compute(Trainer *t, double *loss, Err *err)
+{
+    double lr = sched_rate(&t->cfg->optim, t->step + 1, t->total);
     if (t->in_lr >= 0 && !plan_bind_number(t->plan, t->in_lr, lr, err))
         return false;
     if (t->in_t >= 0 && !plan_bind_number(t->plan, t->in_t, (double)(t->step + 1), err))
@@ -223,15 +242,27 @@ static bool raw_step(Trainer *t, double *loss, Err *err)
         return false;
     *loss = tensor_item(plan_output(t->plan, t->out_loss));
     note_loss(t, *loss);
+    if (t->job->feed) { /* these two are all of the sampler that a fed job uses */
+        t->sampler.epoch = t->step / t->per_epoch;
+        t->sampler.position = (t->step % t->per_epoch + 1) * t->cfg->batch;
+    }
     t->step++;
     return true;
+}
+
+static bool raw_step(Trainer *t, double *loss, Err *err)
+{
+    bool fresh;
+    return feed(t, &fresh, err) && compute(t, loss, err);
 }
 
 static bool go_back(Trainer *t, Err *err)
 {
     shadow_restore(&t->shadow);
     t->step = t->shadow.step;
-    return !t->per_epoch ||
+    t->sampler.epoch = t->shadow.epoch;
+    t->sampler.position = t->shadow.position;
+    return !t->per_epoch || t->job->feed ||
            sampler_seek(&t->sampler, t->shadow.epoch, t->shadow.position, err);
 }
 
@@ -342,7 +373,11 @@ static bool advance(Trainer *t, Err *err)
 {
     double loss, start = clock_now();
     int64_t before = t->step;
-    if (!raw_step(t, &loss, err)) {
+    bool fresh;
+    /* Neither undoes anything; a copy here keeps replays from reading again. */
+    if (!feed(t, &fresh, err) || (fresh && !take_shadow(t, err)))
+        return false;
+    if (!compute(t, &loss, err)) {
         Err second = {0};
         if (!replay_to(t, before, &second))
             err_prefix(err, "%s, and the step cannot be undone", second.msg);

@@ -52,6 +52,19 @@ typedef struct TrainHooks {
     bool (*progress)(void *ctx, double done, double total, const char *text, Err *err);
 } TrainHooks;
 
+/* Where the examples of a job are not all in memory: puts those of a batch where the loss
+ * reads them, and their rows there into idx [B]. Epochs count from 0, position is a
+ * multiple of the batch. It follows from these alone; fresh: from the batch before this
+ * one it is far, so that the trainer will not go back across it. Errors and interrupts
+ * leave the training as it was. */
+typedef struct TrainFeed {
+    void *ctx;
+    bool (*next)(void *ctx, int64_t epoch, int64_t position, int32_t *idx, bool *fresh,
+                 Err *err);
+    const char *order; /* what the order follows from beside the seed, for checkpoints;
+                          "": that of examples in memory */
+} TrainFeed;
+
 /* A job: params by name (states), a builder of the scalar loss, batches of indices. */
 typedef struct TrainJob {
     TensorSet *params; /* trained in place */
@@ -73,6 +86,7 @@ typedef struct TrainJob {
     bool no_best;       /* scores have no order: no "best" checkpoint */
     bool curves; /* other scalars that the loss made outputs become metrics, too */
     int64_t n_examples; /* 0: full batch: cfg->steps counts, evaluation at the end */
+    const TrainFeed *feed; /* NULL: all examples are in memory */
     const char *name;   /* in progress and errors: "bilinear" */
     /* Adds metadata to checkpoints (keys not starting with "train."). NULL: none. */
     bool (*describe)(void *ctx, TensorSet *file, Err *err);

@@ -24,31 +24,48 @@ static bool check_score(const Tensor *s, Err *err)
                    tensor_format_shape(s, shape));
 }
 
+/* The largest score of row i whose column is free; -1: none. */
+static int32_t best_of_row(const Tensor *score, const bool *used, int64_t i)
+{
+    int64_t best = -1;
+    for (int64_t j = 0; j < score->dim[1]; j++)
+        if (!used[j] && isfinite(at(score, i, j)) &&
+            (best < 0 || at(score, i, j) > at(score, i, best)))
+            best = j;
+    return (int32_t)best;
+}
+
+/* Open rows keep their best free column; those that lose it look again. */
 bool match_greedy(const Tensor *score, int32_t *column, Err *err)
 {
     if (!check_score(score, err))
         return false;
-    int64_t n = score->dim[0], m = score->dim[1];
-    bool *used = mem_zalloc(sizeof *used * (size_t)(m + 1), err);
-    if (!used)
-        return false;
-    for (int64_t i = 0; i < n; i++)
+    int64_t n = score->dim[0], m = score->dim[1], top = 0;
+    bool *used = mem_zalloc(sizeof *used * (size_t)(m + 1), err), ok = true;
+    int32_t *best = used ? mem_array((size_t)n, sizeof *best, err) : NULL;
+    for (int64_t i = 0; best && ok && i < n; i++) {
         column[i] = -1;
-    bool ok;
-    while ((ok = intr_check(err))) {
-        int64_t bi = -1, bj = -1;
-        for (int64_t i = 0; i < n; i++)
-            for (int64_t j = 0; column[i] < 0 && j < m; j++)
-                if (!used[j] && isfinite(at(score, i, j)) &&
-                    (bi < 0 || at(score, i, j) > at(score, bi, bj))) {
-                    bi = i;
-                    bj = j;
-                }
-        if (bi < 0)
-            break;
-        column[bi] = (int32_t)bj;
-        used[bj] = true;
+        best[i] = best_of_row(score, used, i);
+        ok = intr_check(err);
     }
+    while (best && ok && top >= 0) {
+        top = -1;
+        for (int64_t i = 0; ok && i < n; i++) {
+            if (column[i] < 0 && best[i] >= 0 && used[best[i]]) {
+                best[i] = best_of_row(score, used, i);
+                ok = intr_check(err);
+            }
+            if (column[i] < 0 && best[i] >= 0 &&
+                (top < 0 || at(score, i, best[i]) > at(score, top, best[top])))
+                top = i;
+        }
+        if (ok && top >= 0) {
+            column[top] = best[top];
+            used[best[top]] = true;
+        }
+    }
+    ok = ok && best;
+    mem_free(best);
     mem_free(used);
     return ok;
 }
@@ -72,7 +89,7 @@ static double cost(const Paths *p, int64_t i, int64_t j)
 }
 
 /* Row i gets a column, others may change theirs. */
-static void augment(Paths *p, int64_t i)
+static bool augment(Paths *p, int64_t i, Err *err)
 {
     int64_t j = 0;
     p->row_of[0] = i;
@@ -83,6 +100,8 @@ static void augment(Paths *p, int64_t i)
     do {
         int64_t row = p->row_of[j], next = 0;
         double delta = INFINITY;
+        if (!intr_check(err))
+            return false;
         p->seen[j] = true;
         for (int64_t k = 1; k <= p->m; k++) {
             if (p->seen[k])
@@ -112,16 +131,16 @@ static void augment(Paths *p, int64_t i)
         p->row_of[j] = p->row_of[before];
         j = before;
     }
+    return true;
 }
 
 static bool paths_new(const Tensor *score, Paths *p, Err *err)
 {
     int64_t n = score->dim[0], m = score->dim[1];
     double most = 0;
-    for (int64_t k = 0; k < n * m; k++) {
-        double s = ((double *)score->data)[k];
-        most = isfinite(s) ? fmax(most, fabs(s)) : most;
-    }
+    for (int64_t i = 0; i < n && !intr_pending(); i++)
+        for (int64_t j = 0; j < m; j++)
+            most = isfinite(at(score, i, j)) ? fmax(most, fabs(at(score, i, j))) : most;
     *p = (Paths){.turned = n > m, .score = score};
     p->n = n > m ? m : n;
     p->m = n > m ? n : m;
@@ -142,7 +161,7 @@ bool match_hungarian(const Tensor *score, int32_t *column, Err *err)
         return false;
     bool ok = paths_new(score, &p, err);
     for (int64_t i = 1; ok && i <= p.n; i++)
-        augment(&p, i);
+        ok = augment(&p, i, err);
     for (int64_t i = 0; ok && i < score->dim[0]; i++)
         column[i] = -1;
     for (int64_t j = 1; ok && j <= p.m; j++) {

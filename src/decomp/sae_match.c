@@ -5,13 +5,14 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/intr.h"
 #include "base/mem.h"
 #include "decomp/match.h"
 #include "decomp/sae_int.h"
 #include "tensor/blas.h"
 #include "tensor/rng.h"
 
-enum { DRAWS = 10 };
+enum { DRAWS = 10, AT_ONCE = 1 << 22 }; /* scores between looks at interrupts */
 
 #define ROW(field, doc)                                                                \
     {                                                                                  \
@@ -34,11 +35,13 @@ const SaeMatchRow sae_match_rows[] = {
 };
 const size_t sae_n_match_rows = ARRAY_LEN(sae_match_rows);
 
-static void unit_rows(Tensor *t)
+static bool unit_rows(Tensor *t, Err *err)
 {
     float *v = t->data;
     int64_t width = t->dim[1];
     for (int64_t r = 0; r < t->dim[0]; r++) {
+        if (!intr_check(err))
+            return false;
         double sum = 0;
         for (int64_t i = 0; i < width; i++)
             sum += (double)v[r * width + i] * (double)v[r * width + i];
@@ -46,34 +49,53 @@ static void unit_rows(Tensor *t)
             v[r * width + i] =
                 sum > 0 ? (float)((double)v[r * width + i] / sqrt(sum)) : 0;
     }
+    return true;
 }
 
 /* score f64 [n,m] of rows that are unit. */
 static bool scores(const Tensor *a, const Tensor *b, bool size, Tensor *score, Err *err)
 {
-    Tensor f = {0};
     int64_t n = a->dim[0], m = b->dim[0], width = a->dim[1];
-    bool ok = tensor_new(F32, 2, (int64_t[]){n, m}, &f, err) &&
-              blas_gemm_f32(false, true, n, m, width, 1, a->data, width, b->data, width,
-                            0, f.data, m, err) &&
-              tensor_convert(&f, F64, score, err);
-    for (int64_t i = 0; ok && size && i < n * m; i++)
-        ((double *)score->data)[i] = fabs(((double *)score->data)[i]);
-    tensor_release(&f);
+    int64_t most = AT_ONCE / m < 1 ? 1 : AT_ONCE / m < n ? AT_ONCE / m : n;
+    float *f = mem_array((size_t)(most * m), sizeof *f, err);
+    bool ok = f && tensor_new(F64, 2, (int64_t[]){n, m}, score, err);
+    for (int64_t i = 0; ok && i < n; i += most) {
+        int64_t rows = n - i < most ? n - i : most;
+        double *to = (double *)score->data + i * m;
+        ok = intr_check(err) && blas_gemm_f32(false, true, rows, m, width, 1,
+                                              (float *)a->data + i * width, width,
+                                              b->data, width, 0, f, m, err);
+        for (int64_t k = 0; ok && k < rows * m; k++)
+            to[k] = size ? fabs((double)f[k]) : (double)f[k];
+    }
+    mem_free(f);
     return ok;
 }
 
-static double mean_largest(const Tensor *score, bool across)
+/* Means of the largest score of a row, and of a column. */
+static bool mean_largest(const Tensor *score, double *forward, double *back, Err *err)
 {
     int64_t n = score->dim[0], m = score->dim[1];
-    double sum = 0;
-    for (int64_t i = 0; i < (across ? m : n); i++) {
-        double top = -INFINITY;
-        for (int64_t k = 0; k < (across ? n : m); k++)
-            top = fmax(top, ((double *)score->data)[across ? k * m + i : i * m + k]);
-        sum += top;
+    double *top = mem_array((size_t)m, sizeof *top, err), rows = 0, columns = 0;
+    bool ok = top != NULL;
+    for (int64_t j = 0; ok && j < m; j++)
+        top[j] = -INFINITY;
+    for (int64_t i = 0; ok && i < n; i++) {
+        const double *v = (double *)score->data + i * m;
+        double best = -INFINITY;
+        for (int64_t j = 0; j < m; j++) {
+            best = fmax(best, v[j]);
+            top[j] = fmax(top[j], v[j]);
+        }
+        rows += best;
+        ok = intr_check(err);
     }
-    return sum / (double)(across ? m : n);
+    for (int64_t j = 0; ok && j < m; j++)
+        columns += top[j];
+    mem_free(top);
+    *forward = rows / (double)n;
+    *back = columns / (double)m;
+    return ok;
 }
 
 static bool matched_mean(const Tensor *score, double *out, Err *err)
@@ -94,18 +116,20 @@ static bool take(Sae *s, const Tensor *codes, Tensor *rows, Tensor *columns, Err
     int64_t N = codes->dim[0], M = codes->dim[1], n = 0, O = s->O;
     const float *f = codes->data, *dec = tset_get(s->params, "decoder")->data;
     bool *used = mem_zalloc((size_t)M, err);
-    for (int64_t i = 0; used && i < N * M; i++)
-        used[i % M] |= f[i] != 0;
+    for (int64_t i = 0; used && i < N && !intr_pending(); i++)
+        for (int64_t m = 0; m < M; m++)
+            used[m] |= f[i * M + m] != 0;
     for (int64_t m = 0; used && m < M; m++)
         n += used[m];
     bool ok =
-        used &&
+        used && intr_check(err) &&
         (n > 0 || err_set(err, ERR_NUMERIC, "no latent is active on any example")) &&
         tensor_new(F32, 2, (int64_t[]){n, O}, rows, err) &&
         tensor_new(F32, 2, (int64_t[]){n, N}, columns, err);
     for (int64_t m = 0, at = 0; ok && m < M; m++) {
         double mean = 0;
-        if (!used[m])
+        ok = intr_check(err);
+        if (!used[m] || !ok)
             continue;
         memcpy((float *)rows->data + at * O, dec + m * O, sizeof *dec * (size_t)O);
         for (int64_t i = 0; i < N; i++)
@@ -115,11 +139,7 @@ static bool take(Sae *s, const Tensor *codes, Tensor *rows, Tensor *columns, Err
         at++;
     }
     mem_free(used);
-    if (ok) {
-        unit_rows(rows);
-        unit_rows(columns);
-    }
-    return ok;
+    return ok && unit_rows(rows, err) && unit_rows(columns, err);
 }
 
 static bool open_side(Sae *s, const Tensor *x, Tensor *rows, Tensor *columns, Err *err)
@@ -139,22 +159,22 @@ static bool random_rows(int64_t n, int64_t width, int64_t seed, int64_t draw,
         return false;
     RngKey key = {(uint64_t)seed, rng_stream(stream), (uint64_t)draw};
     rng_normal_f32(key, 0, n * width, 0, 1, out->data);
-    unit_rows(out);
-    return true;
+    return unit_rows(out, err);
 }
 
 static bool chance(const Tensor *a, const Tensor *b, bool size, int64_t seed,
                    SaeMatch *out, Err *err)
 {
-    double sum = 0, square = 0;
+    double sum = 0, square = 0, forward, back;
     bool ok = true;
     for (int64_t d = 0; ok && d < DRAWS; d++) {
         Tensor p = {0}, q = {0}, score = {0};
         ok = random_rows(a->dim[0], a->dim[1], seed, d, "match.a", &p, err) &&
              random_rows(b->dim[0], b->dim[1], seed, d, "match.b", &q, err) &&
-             scores(&p, &q, size, &score, err);
+             scores(&p, &q, size, &score, err) &&
+             mean_largest(&score, &forward, &back, err);
         if (ok) {
-            double v = (mean_largest(&score, false) + mean_largest(&score, true)) / 2;
+            double v = (forward + back) / 2;
             sum += v;
             square += v * v;
         }
@@ -193,7 +213,8 @@ bool sae_match(Sae *a, Sae *b, const Tensor *x, int64_t seed, SaeMatch *out, Err
         open_side(a, x, &ra, &ca, err) && open_side(b, x, &rb, &cb, err) &&
         scores(&ra, &rb, size, &cosine, err) && scores(&ca, &cb, size, &corr, err) &&
         matched_mean(&cosine, &out->matched, err) &&
-        matched_mean(&corr, &out->alike, err) && chance(&ra, &rb, size, seed, out, err);
+        matched_mean(&corr, &out->alike, err) &&
+        mean_largest(&cosine, &out->forward, &out->back, err) && chance(&ra, &rb, size, seed, out, err);
     if (ok) {
         shuffle(&cb);
         ok = scores(&ca, &cb, size, &none, err) &&
@@ -202,8 +223,6 @@ bool sae_match(Sae *a, Sae *b, const Tensor *x, int64_t seed, SaeMatch *out, Err
     if (ok) {
         out->alive = (double)ra.dim[0];
         out->other_alive = (double)rb.dim[0];
-        out->forward = mean_largest(&cosine, false);
-        out->back = mean_largest(&cosine, true);
         out->mmcs = (out->forward + out->back) / 2;
         out->by_chance = out->mmcs < out->chance + 3 * fmax(out->chance_sd, 0.005);
     }

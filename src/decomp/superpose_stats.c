@@ -9,7 +9,7 @@
 #include "tensor/blas.h"
 #include "tensor/rng.h"
 
-enum { BLOCK = 2048, SWEEP = 1000 };
+enum { BLOCK = 2048, SWEEP = 1000, AT_ONCE = 1 << 22 }; /* elements between looks */
 #define IGNORED 0.1
 
 #define ROW(field, doc)                                                                \
@@ -73,15 +73,19 @@ static double target_of(const Super *s, double x)
                                     : x;
 }
 
-/* y [B,N] of x [B,N]; h is scratch [B,n]. */
-static bool forward(const Super *s, int64_t B, const float *x, float *h, float *y,
-                    Err *err)
+/* Examples that go through the network in one piece. */
+static int64_t rows_at_once(const Super *s)
+{
+    int64_t rows = AT_ONCE / s->cfg.features;
+    return rows < 1 ? 1 : rows < BLOCK ? rows : BLOCK;
+}
+
+/* y [B,N] of the neurons h [B,n], which are rectified in place in the mlp. */
+static bool read_out(const Super *s, int64_t B, float *h, float *y, Err *err)
 {
     int64_t N = s->cfg.features, n = s->cfg.neurons;
-    const float *in = tset_get(s->params, "in")->data;
-    if (!blas_gemm_f32(false, true, B, n, N, 1, x, N, in, N, 0, h, n, err))
-        return false;
     if (s->tied) {
+        const float *in = tset_get(s->params, "in")->data;
         const float *bias = tset_get(s->params, "bias")->data;
         if (!blas_gemm_f32(false, false, B, N, n, 1, h, n, in, N, 0, y, N, err))
             return false;
@@ -95,17 +99,31 @@ static bool forward(const Super *s, int64_t B, const float *x, float *h, float *
     return blas_gemm_f32(false, true, B, N, n, 1, h, n, out, n, 0, y, N, err);
 }
 
-bool super_outputs(const Super *s, const Tensor *x, Tensor *y, Err *err)
+/* y [B,N] of x [B,N]; h is scratch [B,n]. */
+static bool forward(const Super *s, int64_t B, const float *x, float *h, float *y,
+                    Err *err)
 {
     int64_t N = s->cfg.features, n = s->cfg.neurons;
+    const float *in = tset_get(s->params, "in")->data;
+    return intr_check(err) &&
+           blas_gemm_f32(false, true, B, n, N, 1, x, N, in, N, 0, h, n, err) &&
+           read_out(s, B, h, y, err);
+}
+
+bool super_outputs(const Super *s, const Tensor *x, Tensor *y, Err *err)
+{
+    int64_t N = s->cfg.features, n = s->cfg.neurons, most = rows_at_once(s);
     char shape[96];
     if (x->dtype != F32 || x->ndim != 2 || x->dim[1] != N || !tensor_contiguous(x))
         return err_set(err, ERR_SHAPE, "examples must be f32 [B,%lld], they are %s",
                        (long long)N, tensor_format_shape(x, shape));
-    if (!tensor_zeros(F32, 2, x->dim, y, err))
+    if (!tensor_new(F32, 2, x->dim, y, err))
         return false;
-    float *h = mem_array((size_t)(x->dim[0] * n), sizeof *h, err);
-    bool ok = h && forward(s, x->dim[0], x->data, h, y->data, err);
+    float *h = mem_array((size_t)(most * n), sizeof *h, err);
+    bool ok = h != NULL;
+    for (int64_t at = 0, B = x->dim[0]; ok && at < B; at += most)
+        ok = forward(s, B - at < most ? B - at : most, (float *)x->data + at * N, h,
+                     (float *)y->data + at * N, err);
     mem_free(h);
     if (!ok)
         tensor_release(y);
@@ -114,81 +132,110 @@ bool super_outputs(const Super *s, const Tensor *x, Tensor *y, Err *err)
 
 /* ---- one feature at a time --------------------------------------------------------- */
 
-/* Feature i alone takes the P values v; its own response, or all of them, into y. */
+/* A feature alone takes the P values v, and y [P] is its own response. The neurons see
+ * one column of the weights then, the response one row. */
 typedef struct Sweep {
-    float *x, *h, *y;
+    float *h, *y, *to; /* neurons [P,n], responses [P], weights of the response [n] */
     int64_t P;
 } Sweep;
 
 static void sweep_done(Sweep *w)
 {
-    mem_free(w->x);
     mem_free(w->h);
     mem_free(w->y);
+    mem_free(w->to);
 }
 
 static bool sweep_new(const Super *s, int64_t P, Sweep *w, Err *err)
 {
-    size_t N = (size_t)s->cfg.features, n = (size_t)s->cfg.neurons;
+    size_t n = (size_t)s->cfg.neurons;
     *w = (Sweep){.P = P};
-    w->x = mem_zalloc((size_t)P * N * sizeof *w->x, err);
-    w->h = w->x ? mem_array((size_t)P * n, sizeof *w->h, err) : NULL;
-    w->y = w->h ? mem_array((size_t)P * N, sizeof *w->y, err) : NULL;
-    return w->y != NULL;
+    return (w->h = mem_array((size_t)P * n, sizeof *w->h, err)) &&
+           (w->y = mem_array((size_t)P, sizeof *w->y, err)) &&
+           (w->to = mem_array(n, sizeof *w->to, err));
 }
 
 static bool sweep_feature(const Super *s, Sweep *w, int64_t i, const double *v,
                           Err *err)
 {
-    int64_t N = s->cfg.features;
+    int64_t N = s->cfg.features, n = s->cfg.neurons;
+    const float *in = tset_get(s->params, "in")->data;
+    const float *out = s->tied ? NULL : tset_get(s->params, "out")->data;
+    for (int64_t k = 0; k < n; k++)
+        w->to[k] = out ? out[i * n + k] : in[k * N + i];
     for (int64_t p = 0; p < w->P; p++)
-        w->x[p * N + i] = (float)v[p];
-    bool ok = intr_check(err) && forward(s, w->P, w->x, w->h, w->y, err);
-    for (int64_t p = 0; p < w->P; p++)
-        w->x[p * N + i] = 0;
-    return ok;
+        for (int64_t k = 0; k < n; k++) {
+            float h = (float)v[p] * in[k * N + i];
+            w->h[p * n + k] = s->tied ? h : fmaxf(h, 0);
+        }
+    if (!intr_check(err) || !blas_gemm_f32(false, true, w->P, 1, n, 1, w->h, n, w->to,
+                                           n, 0, w->y, 1, err))
+        return false;
+    if (s->tied) {
+        float bias = ((float *)tset_get(s->params, "bias")->data)[i];
+        for (int64_t p = 0; p < w->P; p++)
+            w->y[p] = fmaxf(w->y[p] + bias, 0);
+    }
+    return true;
 }
 
 bool super_responses(const Super *s, int64_t points, Tensor *out, Err *err)
 {
-    int64_t N = s->cfg.features;
+    int64_t N = s->cfg.features, most = AT_ONCE / s->cfg.neurons;
     Sweep w;
     if (points < 2 || points > 100000)
         return err_set(err, ERR_OPTION, "%lld points; 2 to 100000 are possible",
                        (long long)points);
-    if (!tensor_zeros(F64, 2, (int64_t[]){N, points}, out, err))
+    if (!tensor_new(F64, 2, (int64_t[]){N, points}, out, err))
         return false;
+    int64_t piece = most < 1 ? 1 : most < points ? most : points;
     double *v = mem_array((size_t)points, sizeof *v, err);
-    bool ok = sweep_new(s, points, &w, err) && v;
+    bool ok = v && sweep_new(s, piece, &w, err);
     for (int64_t p = 0; ok && p < points; p++)
         v[p] = s->lo + (1 - s->lo) * (double)p / (double)(points - 1);
-    for (int64_t i = 0; ok && i < N; i++) {
-        ok = sweep_feature(s, &w, i, v, err);
-        for (int64_t p = 0; ok && p < points; p++)
-            ((double *)out->data)[i * points + p] = (double)w.y[p * N + i];
-    }
-    sweep_done(&w);
+    for (int64_t i = 0; ok && i < N; i++)
+        for (int64_t p = 0; ok && p < points; p += piece) {
+            w.P = points - p < piece ? points - p : piece;
+            ok = sweep_feature(s, &w, i, v + p, err);
+            for (int64_t q = 0; ok && q < w.P; q++)
+                ((double *)out->data)[i * points + p + q] = (double)w.y[q];
+        }
+    if (v)
+        sweep_done(&w);
     mem_free(v);
     if (!ok)
         tensor_release(out);
     return ok;
 }
 
-bool super_gains(const Super *s, Tensor *out, Err *err)
+/* Rows of outputs: each is a row of the second weights times all the neurons that a
+ * feature at 1 turns on, so that memory is written in order. */
+bool super_gains(const Super *s, Tensor *gains, Err *err)
 {
-    int64_t N = s->cfg.features;
-    Sweep w;
-    if (!tensor_zeros(F64, 2, (int64_t[]){N, N}, out, err))
+    int64_t N = s->cfg.features, n = s->cfg.neurons, most = rows_at_once(s);
+    const float *in = tset_get(s->params, "in")->data;
+    const float *out = s->tied ? in : tset_get(s->params, "out")->data;
+    const float *bias = s->tied ? tset_get(s->params, "bias")->data : NULL;
+    if (!tensor_new(F64, 2, (int64_t[]){N, N}, gains, err))
         return false;
-    bool ok = sweep_new(s, 1, &w, err);
-    for (int64_t i = 0; ok && i < N; i++) {
-        ok = sweep_feature(s, &w, i, (double[]){1}, err);
-        for (int64_t j = 0; ok && j < N; j++)
-            ((double *)out->data)[j * N + i] = (double)w.y[j];
+    float *h = mem_array((size_t)(n * N), sizeof *h, err);
+    float *y = h ? mem_array((size_t)(most * N), sizeof *y, err) : NULL;
+    bool ok = y != NULL;
+    for (int64_t k = 0; ok && k < n * N; k++)
+        h[k] = s->tied ? in[k] : fmaxf(in[k], 0);
+    for (int64_t j = 0; ok && j < N; j += most) {
+        int64_t rows = N - j < most ? N - j : most;
+        double *g = (double *)gains->data + j * N;
+        ok = intr_check(err) &&
+             blas_gemm_f32(s->tied, false, rows, N, n, 1, s->tied ? out + j : out + j * n,
+                           s->tied ? N : n, h, N, 0, y, N, err);
+        for (int64_t k = 0; ok && k < rows * N; k++)
+            g[k] = (double)(bias ? fmaxf(y[k] + bias[j + k / N], 0) : y[k]);
     }
-    sweep_done(&w);
+    mem_free(h);
+    mem_free(y);
     if (!ok)
-        tensor_release(out);
+        tensor_release(gains);
     return ok;
 }
 
@@ -206,11 +253,11 @@ static bool alone(const Super *s, double *isolated, double *negative, Err *err)
         double sum = 0;
         ok = sweep_feature(s, &w, i, v, err);
         for (int p = 0; ok && p < SWEEP; p++) {
-            double e = (double)w.y[p * N + i] - target_of(s, v[p]);
+            double e = (double)w.y[p] - target_of(s, v[p]);
             sum += e * e;
         }
         isolated[i] = sum / SWEEP;
-        negative[i] = ok ? (double)w.y[SWEEP * N + i] : 0;
+        negative[i] = ok ? (double)w.y[SWEEP] : 0;
     }
     sweep_done(&w);
     return ok;
@@ -239,13 +286,13 @@ static void block_done(Block *b)
 
 static bool block_new(const Super *s, Block *b, Err *err)
 {
-    size_t N = (size_t)s->cfg.features, n = (size_t)s->cfg.neurons;
+    size_t rows = (size_t)rows_at_once(s);
+    size_t N = rows * (size_t)s->cfg.features, n = rows * (size_t)s->cfg.neurons;
     *b = (Block){0};
-    b->x = mem_array(BLOCK * N, sizeof *b->x, err);
-    b->h = b->x ? mem_array(BLOCK * n, sizeof *b->h, err) : NULL;
-    b->y = b->h ? mem_array(BLOCK * N, sizeof *b->y, err) : NULL;
-    b->mix = b->y ? mem_zalloc(BLOCK * N * sizeof *b->mix, err) : NULL;
-    return b->mix != NULL;
+    return (b->x = mem_array(N, sizeof *b->x, err)) &&
+           (b->h = mem_array(n, sizeof *b->h, err)) &&
+           (b->y = mem_array(N, sizeof *b->y, err)) &&
+           (b->mix = mem_zalloc(N * sizeof *b->mix, err));
 }
 
 static void add_block(const Super *s, const Block *b, int64_t rows, Sums *t)
@@ -270,14 +317,17 @@ static void add_block(const Super *s, const Block *b, int64_t rows, Sums *t)
 static bool monte_carlo(const Super *s, double density, int64_t samples, uint64_t seed,
                         Sums *t, Err *err)
 {
-    int64_t N = s->cfg.features;
+    int64_t N = s->cfg.features, most = rows_at_once(s), rows;
     RngKey key = {.seed = seed, .stream = rng_stream("superposition.measure")};
     Block b;
     bool ok = block_new(s, &b, err);
-    for (int64_t at = 0; ok && at < samples; at += BLOCK, key.step++) {
-        int64_t rows = samples - at < BLOCK ? samples - at : BLOCK;
-        rng_sparse_f32(key, 0, rows * N, (float)density, (float)s->lo, 1, b.x);
-        ok = intr_check(err) && forward(s, rows, b.x, b.h, b.y, err) &&
+    for (int64_t at = 0; ok && at < samples; at += rows) { /* a step is a block of draws */
+        int64_t in = at % BLOCK, left = samples - at;
+        rows = BLOCK - in < most ? BLOCK - in : most;
+        rows = left < rows ? left : rows;
+        key.step = (uint64_t)(at / BLOCK);
+        rng_sparse_f32(key, in * N, rows * N, (float)density, (float)s->lo, 1, b.x);
+        ok = forward(s, rows, b.x, b.h, b.y, err) &&
              (!s->mixing.data ||
               blas_gemm_f32(false, true, rows, N, N, 1, b.x, N, s->mixing.data, N, 0,
                             b.mix, N, err));
@@ -347,14 +397,16 @@ static void spread(const Sums *t, int64_t N, SuperMeasure *m)
 
 /* ---- gains ------------------------------------------------------------------------- */
 
-static void crossing(const double *G, int64_t N, int64_t n, SuperMeasure *m,
-                     double *received)
+static bool crossing(const double *G, int64_t N, int64_t n, SuperMeasure *m,
+                     double *received, Err *err)
 {
     double pairs = (double)(N > 1 ? N * (N - 1) : 1), g = m->gain;
     double sum = 0, abs_sum = 0, sq = 0, k2 = 0, k4 = 0;
     m->cross_min = m->cross_max = N > 1 ? G[1] : 0;
     for (int64_t j = 0; j < N; j++) {
         double row = 0;
+        if (!intr_check(err))
+            return false;
         for (int64_t i = 0; i < N; i++) {
             double v = G[j * N + i], r = g != 0 ? v / g : 0;
             if (i == j)
@@ -377,9 +429,11 @@ static void crossing(const double *G, int64_t N, int64_t n, SuperMeasure *m,
     m->k4 = k4 / (double)N;
     m->cross_bound =
         N > n ? fabs(g) * sqrt(((double)N / (double)n - 1) / (double)(N - 1)) : 0;
+    return true;
 }
 
-static void gains(const Super *s, const Tensor *G, SuperMeasure *m, double *gain)
+static bool gains(const Super *s, const Tensor *G, SuperMeasure *m, double *gain,
+                  Err *err)
 {
     int64_t N = s->cfg.features, n = s->cfg.neurons;
     const float *in = tset_get(s->params, "in")->data;
@@ -387,6 +441,8 @@ static void gains(const Super *s, const Tensor *G, SuperMeasure *m, double *gain
     double sum = 0, sq = 0;
     m->ignored = m->diagonal = 0;
     for (int64_t i = 0; i < N; i++) {
+        if (!intr_check(err))
+            return false;
         gain[i] = ((double *)G->data)[i * N + i];
         sum += gain[i];
         m->ignored += gain[i] < IGNORED;
@@ -399,6 +455,7 @@ static void gains(const Super *s, const Tensor *G, SuperMeasure *m, double *gain
     for (int64_t i = 0; i < N; i++)
         sq += (gain[i] - m->gain) * (gain[i] - m->gain);
     m->gain_std = sqrt(sq / (double)N);
+    return true;
 }
 
 /* ---- all of it --------------------------------------------------------------------- */
@@ -421,13 +478,13 @@ static bool geometry(const Super *s, SuperMeasure *m, double *dims, double *norm
     m->dims_limit = (double)n;
     m->k4_design = theory.k_design;
     m->k4_random = theory.k_random;
-    for (int64_t i = 0; i < N; i++) {
-        double sum = 0;
-        for (int64_t k = 0; k < n; k++)
-            sum += (double)((float *)in->data)[k * N + i] *
-                   (double)((float *)in->data)[k * N + i];
-        norms[i] = sqrt(sum);
-    }
+    memset(norms, 0, (size_t)N * sizeof *norms);
+    for (int64_t k = 0; k < n; k++)
+        for (int64_t i = 0; i < N; i++)
+            norms[i] += (double)((float *)in->data)[k * N + i] *
+                        (double)((float *)in->data)[k * N + i];
+    for (int64_t i = 0; i < N; i++)
+        norms[i] = sqrt(norms[i]);
     return super_angles(in, m, err);
 }
 
@@ -459,14 +516,14 @@ static bool measure(const Super *s, double density, int64_t samples, uint64_t se
         per[SUPER_C_MSE][i] = t->active2[i] / n;
         per[SUPER_NAIVE_C_MSE][i] = t->naive2[i] / n;
     }
-    gains(s, &G, m, per[SUPER_GAIN]);
-    crossing(G.data, N, s->cfg.neurons, m, per[SUPER_RECEIVED]);
+    bool ok = gains(s, &G, m, per[SUPER_GAIN], err) &&
+              crossing(G.data, N, s->cfg.neurons, m, per[SUPER_RECEIVED], err);
     tensor_release(&G);
     m->isolated = total(per[SUPER_ISOLATED], N) / (double)N;
     m->negative = total(per[SUPER_NEGATIVE], N) / (double)N;
     m->interference = m->c_mse - m->isolated;
     m->interference_share = m->interference / m->c_mse;
-    return geometry(s, m, per[SUPER_DIMENSION], per[SUPER_NORM], err);
+    return ok && geometry(s, m, per[SUPER_DIMENSION], per[SUPER_NORM], err);
 }
 
 bool super_measure(const Super *s, double density, int64_t samples, uint64_t seed,

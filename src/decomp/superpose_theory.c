@@ -41,7 +41,7 @@ static bool gram_new(const Tensor *w, Gram *g, Err *err)
               tensor_contiguous_of(&wide, &own, err);
     const double *v = own.data;
     for (int64_t i = 0; ok && i < g->N; i++) {
-        for (int64_t k = 0; k < g->n; k++)
+        for (int64_t k = 0; k < g->n && !intr_pending(); k++)
             for (int64_t j = 0; j < g->N; j++)
                 g->dot[i * g->N + j] += v[k * g->N + i] * v[k * g->N + j];
         ok = intr_check(err);
@@ -77,9 +77,13 @@ bool super_dimensions(const Tensor *w, Tensor *out, Err *err)
     if (!gram_new(w, &g, err))
         return false;
     bool ok = tensor_zeros(F64, 1, &g.N, out, err);
-    for (int64_t i = 0; ok && i < g.N; i++)
+    for (int64_t i = 0; ok && i < g.N; i++) {
         ((double *)out->data)[i] = dimension(&g, i);
+        ok = intr_check(err);
+    }
     gram_done(&g);
+    if (!ok)
+        tensor_release(out);
     return ok;
 }
 
@@ -90,7 +94,8 @@ bool super_angles(const Tensor *w, SuperMeasure *m, Err *err)
         return false;
     double N = (double)g.N, n = (double)g.n, abs_sum = 0, frame = 0, frame4 = 0;
     m->max_cos = 0;
-    for (int64_t i = 0; i < g.N; i++)
+    bool ok = true;
+    for (int64_t i = 0; ok && i < g.N; i++) {
         for (int64_t j = 0; j < g.N; j++) {
             double c = i == j ? 1 : fabs(cosine(&g, i, j));
             frame += c * c;
@@ -98,13 +103,15 @@ bool super_angles(const Tensor *w, SuperMeasure *m, Err *err)
             abs_sum += i == j ? 0 : c;
             m->max_cos = i == j ? m->max_cos : fmax(m->max_cos, c);
         }
+        ok = intr_check(err);
+    }
     m->abs_cos = g.N > 1 ? abs_sum / (N * (N - 1)) : 0;
     m->abs_cos_random = exp(lgamma(n / 2) - lgamma((n + 1) / 2)) / sqrt(M_PI);
     m->welch = g.N > g.n ? sqrt((N - n) / (n * (N - 1))) : 0;
     m->frame = frame / (N * fmax(N / n, 1));
     m->frame4 = frame4 / fmax(3 * N * N / (n * (n + 2)), N);
     gram_done(&g);
-    return true;
+    return ok;
 }
 
 /* ---- polytopes --------------------------------------------------------------------- */

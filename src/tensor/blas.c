@@ -34,6 +34,7 @@
 #define SMALL_MNK   1e6    /* the library packs nothing up to here (AVX-512 kernels) */
 #define SMALL_NT    1024.0 /* and only so many outputs when just B is transposed */
 #define SPLIT_GEMV  131072 /* elements of A; half a megabyte of f32 */
+#define PAGED_IN   1.3e8   /* bytes of fresh memory that a tile may touch: 50 ms */
 enum { CUT = 16, MIN_TILE = 64, SKINNY = 32, SKINNY_K = 16, DOT_BLOCK = 65536 };
 
 typedef struct Gemm {
@@ -190,6 +191,7 @@ static bool plan_skinny(Gemm *g, double flops)
 {
     int64_t shorter = min64(g->M, g->N);
     if (!has_small_path || g->is_f64 || flops <= 2 * SMALL_MNK ||
+        4.0 * (double)g->M * (double)g->N > PAGED_IN ||
         (shorter > SKINNY && g->K > SKINNY_K))
         return false;
     int64_t *longer = g->M > g->N ? &g->m_tile : &g->n_tile;
@@ -221,6 +223,14 @@ static void plan_tiles(Gemm *g)
     }
 }
 
+/* A slice of columns touches every page of C, so a large C is cut into rows as well. */
+static void limit_rows(Gemm *g)
+{
+    double row = (double)g->N * (g->is_f64 ? 8 : 4);
+    while ((double)g->m_tile * row > PAGED_IN && g->m_tile > MIN_TILE)
+        g->m_tile = round_up(ceil_div(g->m_tile, 2), CUT);
+}
+
 /* The cuts, from the shape, the dtype and the library's kernels alone. */
 static void gemm_plan(Gemm *g)
 {
@@ -233,6 +243,7 @@ static void gemm_plan(Gemm *g)
     bool skinny = plan_skinny(g, flops);
     if (!skinny && flops >= SPLIT_FLOPS && (longer >= 2 * CUT || flops > TILE_FLOPS))
         plan_tiles(g);
+    limit_rows(g);
     g->tiles = ceil_div(g->M, g->m_tile) * ceil_div(g->N, g->n_tile);
     if (skinny) /* a round is at most as long as one of two large tiles */
         g->per_chunk =

@@ -39,6 +39,18 @@ test("responses and gains are what outputs give", function()
   end
 end)
 
+test("gains and outputs of many features go in pieces", function()
+  for _, form in ipairs { "mlp", "tied" } do
+    local net = cl.decomp.superposition { features = 2500, neurons = 3, form = form, steps = 0 }
+    local y, g = net:outputs(cl.eye(2500)), net:gains()
+    near((y:transpose(1, 2) - g:cast("f32")):abs():max():item(), 0, 1e-6)
+  end
+  local net = cl.decomp.superposition { features = 2, neurons = 100, steps = 0 }
+  local r = net:responses(50000) -- more than one piece of points
+  near(r[2][50000], net:gains()[2][2], 1e-6)
+  near(r[1][1], net:outputs(cl.tensor { { -1, 0 } })[1][1], 1e-6)
+end)
+
 test("a network can be changed and measured again", function()
   local net = small {}
   local W = net:parameters()["in"]

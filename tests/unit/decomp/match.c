@@ -87,6 +87,64 @@ static void greedy_takes_the_largest_left(void **state)
     tensor_release(&s);
 }
 
+/* The largest of all that is open, looked for anew each time; the first of equals. */
+static void greedy_by_loops(const Tensor *s, int32_t *column)
+{
+    int64_t n = s->dim[0], m = s->dim[1];
+    bool used[16] = {false};
+    for (int64_t i = 0; i < n; i++)
+        column[i] = -1;
+    for (int64_t best = 0; best >= 0;) {
+        best = -1;
+        for (int64_t k = 0; k < n * m; k++)
+            if (column[k / m] < 0 && !used[k % m] && isfinite(t_at(s, k)) &&
+                (best < 0 || t_at(s, k) > t_at(s, best)))
+                best = k;
+        if (best >= 0) {
+            column[best / m] = (int32_t)(best % m);
+            used[best % m] = true;
+        }
+    }
+}
+
+static void greedy_is_the_slow_one(void **state)
+{
+    (void)state;
+    Err err = {0};
+    for (int trial = 0; trial < 200; trial++) {
+        int64_t n = 1 + trial % 9, m = 1 + trial * 7 % 11;
+        Tensor s = t_make(F64, 2, DIMS(n, m));
+        int32_t column[16], want[16];
+        rng_uniform_f64((RngKey){.seed = (uint64_t)trial}, 0, n * m, 0, 1, d64(&s));
+        for (int64_t k = 0; k < n * m; k++) { /* equals, and some that may not */
+            double v = floor(d64(&s)[k] * 6);
+            d64(&s)[k] = v == 5 ? (double)NAN : v;
+        }
+        assert_ok(match_greedy(&s, column, &err), err);
+        greedy_by_loops(&s, want);
+        for (int64_t i = 0; i < n; i++)
+            assert_int_equal(column[i], want[i]);
+        tensor_release(&s);
+    }
+}
+
+static void interrupts_stop_matchings(void **state)
+{
+    (void)state;
+    Err err = {0};
+    int32_t column[3];
+    Tensor s = t_make(F64, 2, DIMS(3, 3));
+    intr_raise();
+    bool greedy = match_greedy(&s, column, &err);
+    assert_int_equal(err.code, ERR_INTERRUPT);
+    err = (Err){0};
+    bool hungarian = match_hungarian(&s, column, &err);
+    intr_clear();
+    assert_int_equal(err.code, ERR_INTERRUPT);
+    assert_false(greedy || hungarian);
+    tensor_release(&s);
+}
+
 /* --- scores ----------------------------------------------------------------------- */
 
 static void scores_by_loops(void **state)
@@ -331,6 +389,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hungarian_against_brute_force),
         cmocka_unit_test(greedy_takes_the_largest_left),
+        cmocka_unit_test(greedy_is_the_slow_one),
+        cmocka_unit_test(interrupts_stop_matchings),
         cmocka_unit_test(scores_by_loops),
         cmocka_unit_test(parts_are_recovered),
         cmocka_unit_test(planted_groups),

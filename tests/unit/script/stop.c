@@ -123,6 +123,12 @@ static const char *const core_loops[] = {
     "cl.data.mnist() end",
     "while true do cl.tensor(cl.arange(100000):totable()) end",
     "while true do cl.arange(1e7) end",
+    "local x = cl.rng(1):normal { 64, 8 } local s = cl.decomp.sae(x, { latents = 4000, "
+    "steps = 0, activation = 'relu' }) while true do s:match(s, x) end",
+    "local s = cl.decomp.superposition { features = 20000, steps = 0 } "
+    "while true do s:metrics() end",
+    "local w = cl.rng(1):normal { 2000, 8000 } "
+    "while true do cl.decomp.dimensions(w) end",
     "local net = cl.model.bilinear {} local m = cl.data.mnist() "
     "cl.decomp.dictionary(net:interaction(m.train), { steps = 1000000 })",
 };

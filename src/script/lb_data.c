@@ -319,9 +319,9 @@ const LbFn lb_data_fns[] = {
      "stored "
      "activations: streamed in windows, so that memory does not grow with the files. "
      "Shuffled, the "
-     "files come in an order of (seed, epoch) and the rows within each window too. Has "
-     "rows, files, "
-     "row_shape, epoch and position.",
+     "files come in an order of (seed, epoch) and the rows within each window too; a "
+     "window of all rows has the order of examples in memory. A file that is written to "
+     "after this is an error. Has rows, files, row_shape, epoch and position.",
      lb_data_shards, shards_options, &shards_n_options,
      "for x in cl.data.shards(\"acts\"):batches() do print(x:mean()) end"},
     {"shards:next", "()",

@@ -33,6 +33,7 @@ int lb_shards_batches(lua_State *L);
 int lb_shards_load(lua_State *L);
 int lb_shards_seek(lua_State *L);
 void lb_open_shards(lua_State *L);
+const Shards *lb_test_shards(lua_State *L, int arg); /* NULL if it is none */
 /* f64 second moment of a data set plus the noise of training: E[x x^T] + share std^2 I, pushed as
  * a tensor; kept in the data set's user value so that it is computed once. */
 LTensor *lb_push_moment(lua_State *L, int dataset, double noise, double share);

@@ -92,13 +92,15 @@ static int decomp_sae(lua_State *L)
     const SaeKeep keep = {take_text(L, 2, "checkpoint"), take_text(L, 2, "resume"),
                           take_count(L, 2, "checkpoint_every"),
                           take_count(L, 2, "stop_at")};
-    const Tensor *x = lb_push_f32(L, 1, "the activations");
-    const Tensor *target = lb_take_f32(L, 2, "target");
+    lb_take_option(L, 2, "target");
+    LInput in = lb_check_input(L, 1, lua_gettop(L), "cl.decomp.sae");
     lb_options(L, 2, "cl.decomp.sae", sae_options, sae_n_options, &cfg);
+    lb_open_input(L, &in, &cfg);
     LSae *out = lb_push_sae(L);
     TrainHooks hooks = lb_fit_hooks(L);
-    if (!(out->s = sae_new(&cfg, x, target, &err)) ||
-        !fit_sae_keeping(out->s, &keep, &hooks, &out->report, &out->cal, &err))
+    if (!(out->s = lb_sae_on(&in, &cfg, &err)) ||
+        !fit_sae_fed(out->s, lb_input_feed(&in), &keep, &hooks, &out->report, &out->cal,
+                     &err))
         return lb_raise(L, &err);
     if (cfg.warn && !out->report.interrupted && out->report.steps > 0)
         lb_sae_warn(L, out);
@@ -449,6 +451,7 @@ static int sae_gallery_fn(lua_State *L)
 
 void lb_open_sae(lua_State *L)
 {
+    lb_open_streams(L);
     lb_class(L, LB_SAE, sae_gc);
     luaL_getmetatable(L, LB_SAE);
     lua_pushcfunction(L, sae_tostring);
@@ -459,7 +462,10 @@ void lb_open_sae(lua_State *L)
 const LbFn lb_sae_fns[] = {
     {"cl.decomp.sae",             "(activations, { target = tensor, ... })",
      "Trains a sparse autoencoder on activations [N,D] (net:activations, or any "
-     "tensor); with a target [N,O] it is a transcoder. The loss is the fraction of "
+     "tensor); with a target [N,O] it is a transcoder. Files (cl.data.shards, target, "
+     "too) are read window by window, so memory stays the same however many there are; "
+     "each window is shuffled by itself, and one of all rows gives the bits of a tensor. "
+     "The loss is the fraction of "
      "variance unexplained plus sparsity, auxiliary and KL terms. Afterwards, where "
      "there are thresholds and an L0 to aim at, they are set so that the mean L0 on "
      "the activations (at most the first 16,384) is that; sae:report() tells. "

@@ -89,9 +89,8 @@ static int decomp_saes(lua_State *L)
     TrainReport report;
     lua_settop(L, 2);
     luaL_checktype(L, 2, LUA_TTABLE);
-    const Tensor *x = lb_push_f32(L, 1, "the activations");
     lua_getfield(L, 2, "target");
-    const Tensor *y = lua_isnil(L, -1) ? NULL : lb_push_f32(L, lua_gettop(L), "target");
+    LInput in = lb_check_input(L, 1, lua_gettop(L), "cl.decomp.saes");
     lua_Integer n = luaL_len(L, 2);
     luaL_argcheck(L, n >= 1 && n <= SAE_MANY_MAX, 2, "a list of 1 to 64 option tables");
     Several *all = lua_newuserdatauv(L, sizeof *all, 0);
@@ -103,14 +102,17 @@ static int decomp_saes(lua_State *L)
         lb_options(L, lua_gettop(L), "cl.decomp.saes", sae_options, sae_n_options,
                    &cfg);
         LSae *one = lb_push_sae(L);
-        if (!(one->s = sae_new(&cfg, x, y, &err)))
-            return lb_raise(L, &err);
-        all->s[i] = one->s;
         lua_rawseti(L, list, i + 1);
         lua_pop(L, 1);
+        if (i == 0)
+            lb_open_input(L, &in, &cfg); /* batch and seed are common */
+        if (!(one->s = lb_sae_on(&in, &cfg, &err)))
+            return lb_raise(L, &err);
+        all->s[i] = one->s;
     }
     TrainHooks hooks = lb_fit_hooks(L);
-    if (!fit_saes(all->s, (int)n, &hooks, &report, all->cal, &err))
+    if (!fit_saes_fed(all->s, (int)n, lb_input_feed(&in), &hooks, &report, all->cal,
+                      &err))
         return lb_raise(L, &err);
     for (int i = 0; i < n; i++) {
         lua_rawgeti(L, list, i + 1);
@@ -237,8 +239,8 @@ static int decomp_probe(lua_State *L)
 // clang-format off
 const LbFn lb_sae_more_fns[] = {
     {"cl.decomp.saes", "(activations, { { ... }, { ... }, target = tensor })",
-     "Several autoencoders (options of cl.decomp.sae) on one stream of activations in one "
-     "pass: each batch is gathered and normalised once and seen by all, so comparisons "
+     "Several autoencoders (options of cl.decomp.sae) on one stream of activations, a "
+     "tensor or files, in one pass: each batch is gathered and normalised once and seen by all, so comparisons "
      "are paired. steps, batch, seed, lr and schedule must be the same; what comes out of "
      "each has the bits that it would have alone. Returns a list.",
      decomp_saes, NULL, NULL,

@@ -17,6 +17,11 @@ static Shards *check_shards(lua_State *L, int arg)
     return s->s;
 }
 
+const Shards *lb_test_shards(lua_State *L, int arg)
+{
+    return luaL_testudata(L, arg, LB_SHARDS) ? check_shards(L, arg) : NULL;
+}
+
 static int shards_gc(lua_State *L)
 {
     LShards *s = luaL_checkudata(L, 1, LB_SHARDS);

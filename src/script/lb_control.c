@@ -11,17 +11,18 @@
 #include "script/lb.h"
 
 #define REGISTRY "cleave.controls"
+#define DRAWING  "cleave.controls.drawing"
 enum { MAX_ITEMS = 32, MAX_CHOICES = 1000 };
 
-/* The registry's table of displays, pushed. */
-static void push_displays(lua_State *L)
+/* A table of the registry, pushed: of the displays, or of those being drawn. */
+static void push_registry(lua_State *L, const char *key)
 {
-    if (lua_getfield(L, LUA_REGISTRYINDEX, REGISTRY) == LUA_TTABLE)
+    if (lua_getfield(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE)
         return;
     lua_pop(L, 1);
     lua_newtable(L);
     lua_pushvalue(L, -1);
-    lua_setfield(L, LUA_REGISTRYINDEX, REGISTRY);
+    lua_setfield(L, LUA_REGISTRYINDEX, key);
 }
 
 /* --- the controls of a display ---------------------------------------------------- */
@@ -107,6 +108,17 @@ static void take_choices(lua_State *L, int spec, int to, const char *name)
     lua_settop(L, from - 1);
 }
 
+static void refuse_twice(lua_State *L, int out, int n, const char *name)
+{
+    for (int i = 1; i < n; i++) {
+        lua_rawgeti(L, out, i);
+        lua_getfield(L, -1, "name");
+        if (strcmp(lua_tostring(L, -1), name) == 0)
+            lb_error(L, ERR_OPTION, "cl.control: two controls are called '%.60s'", name);
+        lua_pop(L, 2);
+    }
+}
+
 static void take_range(lua_State *L, int spec, int to, const char *name)
 {
     double lo = number_of(L, spec, "lo", -HUGE_VAL),
@@ -140,6 +152,7 @@ static void push_specs(lua_State *L, int list)
         if (lua_getfield(L, spec, "name") != LUA_TSTRING)
             lb_error(L, ERR_OPTION, "cl.control: control %d has no name", i);
         const char *name = lua_tostring(L, -1);
+        refuse_twice(L, out, i, name);
         lua_createtable(L, 0, 8);
         int to = lua_gettop(L);
         lua_pushvalue(L, -2);
@@ -158,6 +171,26 @@ static void push_specs(lua_State *L, int list)
         lua_rawseti(L, out, i);
         lua_settop(L, out);
     }
+}
+
+/* The spec of the control `name` of the display at `at`, pushed. */
+static void push_spec(lua_State *L, int at, const char *who, const char *display,
+                      const char *name)
+{
+    lua_getfield(L, at, "specs");
+    int specs = lua_gettop(L);
+    for (int i = 1; i <= (int)lua_rawlen(L, specs); i++) {
+        lua_rawgeti(L, specs, i);
+        lua_getfield(L, -1, "name");
+        bool same = strcmp(lua_tostring(L, -1), name) == 0;
+        lua_pop(L, 1);
+        if (same) {
+            lua_remove(L, specs);
+            return;
+        }
+        lua_pop(L, 1);
+    }
+    lb_error(L, ERR_OPTION, "%s: '%.60s' has no control '%.60s'", who, display, name);
 }
 
 /* --- drawing ---------------------------------------------------------------------- */
@@ -229,25 +262,85 @@ static json_t *control_json(lua_State *L, int at, const char *name, int64_t coun
                      (json_int_t)count, "token", token, "items", items);
 }
 
-/* What a function returned beside its figure: values as they really are now. */
-static void take_values(lua_State *L, int at, int values)
+/* What a function returned beside its figure, at the top: the value of one control. */
+static void take_value(lua_State *L, int spec, const char *display, const char *name)
 {
-    if (!lua_istable(L, values))
-        return;
-    lua_getfield(L, at, "specs");
-    int specs = lua_gettop(L);
-    for (int i = 1; i <= (int)lua_rawlen(L, specs); i++) {
-        lua_rawgeti(L, specs, i);
-        int spec = lua_gettop(L);
-        lua_getfield(L, spec, "name");
-        lua_gettable(L, values);
-        bool number = lua_getfield(L, spec, "step") == LUA_TNUMBER;
-        lua_pop(L, 1);
-        if (number && lua_type(L, -1) == LUA_TNUMBER && isfinite(lua_tonumber(L, -1)))
-            lua_setfield(L, spec, "value");
-        lua_settop(L, specs);
+    int value = lua_gettop(L);
+    bool ok = false;
+    if (lua_getfield(L, spec, "choices") == LUA_TTABLE) {
+        lua_pushvalue(L, value);
+        ok = choice_of(L, value + 1) != 0;
+    } else {
+        ok = lua_type(L, value) == LUA_TNUMBER && isfinite(lua_tonumber(L, value));
     }
+    if (!ok)
+        lb_error(L, ERR_OPTION,
+                 "cl.control: the function of '%.60s' says that '%.60s' is %.60s, which "
+                 "it cannot be",
+                 display, name, luaL_tolstring(L, value, NULL));
+    lua_pushvalue(L, value);
+    lua_setfield(L, spec, "value");
+}
+
+/* All of them: values as they really are now. */
+static void take_values(lua_State *L, int at, const char *display, int values)
+{
+    if (lua_isnil(L, values))
+        return;
+    if (!lua_istable(L, values))
+        lb_error(L, ERR_OPTION,
+                 "cl.control: behind its figure the function of '%.60s' may return a "
+                 "table of values, not a %s",
+                 display, luaL_typename(L, values));
+    int top = lua_gettop(L);
+    lua_pushnil(L);
+    while (lua_next(L, values)) {
+        if (lua_type(L, -2) != LUA_TSTRING)
+            lb_error(L, ERR_OPTION,
+                     "cl.control: the function of '%.60s' returned a value without the "
+                     "name of its control",
+                     display);
+        const char *name = lua_tostring(L, -2);
+        int value = lua_gettop(L);
+        push_spec(L, at, "cl.control", display, name);
+        lua_pushvalue(L, value);
+        take_value(L, value + 1, display, name);
+        lua_settop(L, value - 1);
+    }
+    lua_settop(L, top);
+}
+
+/* Closes a drawing, however it ended: { name }. */
+static int end_drawing(lua_State *L)
+{
+    push_registry(L, DRAWING);
+    lua_rawgeti(L, 1, 1);
+    lua_pushnil(L);
+    lua_settable(L, -3);
+    return 0;
+}
+
+/* From here until the C function returns the display `name` is being drawn. */
+static void begin_drawing(lua_State *L, const char *name)
+{
+    push_registry(L, DRAWING);
+    lua_getfield(L, -1, name);
+    if (!lua_isnil(L, -1))
+        lb_error(L, ERR_OPTION,
+                 "the display '%.60s' is being drawn: its own function cannot draw or "
+                 "turn it",
+                 name);
     lua_pop(L, 1);
+    lua_createtable(L, 1, 0);
+    lua_pushstring(L, name);
+    lua_rawseti(L, -2, 1);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, end_drawing);
+    lua_setfield(L, -2, "__close");
+    lua_setmetatable(L, -2);
+    lua_toclose(L, -1);
+    lua_pushboolean(L, true);
+    lua_setfield(L, -3, name);
 }
 
 /* Calls the display's function and records its figure; `change` is a table's index or
@@ -256,6 +349,7 @@ static void draw(lua_State *L, int at, const char *name, int change)
 {
     Lb *lb = lb_of(L);
     Err err;
+    begin_drawing(L, name);
     lua_getfield(L, at, "fn");
     push_values(L, at);
     if (change)
@@ -269,7 +363,7 @@ static void draw(lua_State *L, int at, const char *name, int change)
         lb_error(L, ERR_OPTION,
                  "cl.control: the function of '%s' must return a figure, got a %s",
                  name, luaL_typename(L, figure));
-    take_values(L, at, figure + 1);
+    take_values(L, at, name, figure + 1);
     lua_settop(L, figure);
     lua_getfield(L, at, "cell");
     int cell = (int)lua_tointeger(L, -1);
@@ -292,7 +386,7 @@ static int cl_control(lua_State *L)
     luaL_checktype(L, 2, LUA_TTABLE);
     luaL_checktype(L, 3, LUA_TFUNCTION);
     lua_settop(L, 3);
-    push_displays(L); /* 4 */
+    push_registry(L, REGISTRY); /* 4 */
     lua_newtable(L);  /* 5: the display */
     push_specs(L, 2);
     lua_setfield(L, 5, "specs");
@@ -309,25 +403,6 @@ static int cl_control(lua_State *L)
 }
 
 /* --- turning ---------------------------------------------------------------------- */
-
-/* The spec of the control `name` of the display at `at`, pushed. */
-static void push_spec(lua_State *L, int at, const char *display, const char *name)
-{
-    lua_getfield(L, at, "specs");
-    int specs = lua_gettop(L);
-    for (int i = 1; i <= (int)lua_rawlen(L, specs); i++) {
-        lua_rawgeti(L, specs, i);
-        lua_getfield(L, -1, "name");
-        bool same = strcmp(lua_tostring(L, -1), name) == 0;
-        lua_pop(L, 1);
-        if (same) {
-            lua_remove(L, specs);
-            return;
-        }
-        lua_pop(L, 1);
-    }
-    lb_error(L, ERR_OPTION, "cl.turn: '%.60s' has no control '%.60s'", display, name);
-}
 
 /* Sets the control's value from stack index `value` and pushes the change. */
 static void change_value(lua_State *L, int spec, const char *name, int value)
@@ -375,7 +450,7 @@ static int cl_turn(lua_State *L)
 {
     const char *display = luaL_checkstring(L, 1), *name = luaL_optstring(L, 2, NULL);
     lua_settop(L, 4);
-    push_displays(L);
+    push_registry(L, REGISTRY);
     lua_insert(L, 4); /* 4: displays, 5: what the viewer calls this change */
     lua_getfield(L, 4, display);
     lua_insert(L, 5); /* 5: the display */
@@ -385,7 +460,7 @@ static int cl_turn(lua_State *L)
                         display);
     lua_setfield(L, 5, "token"); /* nil from scripts */
     if (name) {
-        push_spec(L, 5, display, name); /* 6 */
+        push_spec(L, 5, "cl.turn", display, name); /* 6 */
         change_value(L, 6, name, 3);
     } else {
         reset_values(L, 5);

@@ -113,6 +113,24 @@ local function known(options)
   end
 end
 
+local function count_of(options, key, default)
+  local n = options[key]
+  if n == nil then return default end
+  if type(n) ~= "number" or not math.tointeger(n) or n < 1 then
+    error(("cl.dashboard: %s is %s; it must be a whole number above 0"):format(key, tostring(n)), 3)
+  end
+  return math.tointeger(n)
+end
+
+local function check_picture(picture, M)
+  local shape = type(picture) == "userdata" and select(2, pcall(function() return picture.shape end))
+  if type(shape) ~= "table" then shape = nil end
+  if not shape or (#shape ~= 3 and #shape ~= 4) or shape[1] ~= M then
+    error(("cl.dashboard: picture is %s; it must be a tensor [%d,h,w] or [%d,k,h,w]"):format(
+      shape and "a tensor [" .. table.concat(shape, ",") .. "]" or "a " .. type(picture), M, M), 3)
+  end
+end
+
 --- Rows `of` of a list or tensor with one entry for each feature.
 local function picked(values, of)
   if values == nil then return nil end
@@ -147,7 +165,8 @@ function cl.dashboard(dataset, activations, options)
   known(options)
   local stats = cl.features(dataset, activations)
   local M = activations.shape[2]
-  local count = math.min(M, options.top or 256)
+  local count, k = math.min(M, count_of(options, "top", 256)), count_of(options, "examples", 6)
+  if options.picture ~= nil then check_picture(options.picture, M) end
   local of = cl.slice(stats.order, 1, 1, count)
   local classes = class_names(dataset, options.classes)
   local names = {}
@@ -174,7 +193,6 @@ function cl.dashboard(dataset, activations, options)
     set[1] = { images = cl.gather(options.picture, of), title = "pictures", labels = options.labels }
   end
   for _, part in ipairs(options) do set[#set + 1] = part_of(part, of) end
-  local k = options.examples or 6
   set[#set + 1] = cl.top_examples(dataset, activations, { k = k, of = of })
   if activations:min():item() < 0 then
     set[#set + 1] = cl.top_examples(dataset, activations, { k = k, of = of, down = true })

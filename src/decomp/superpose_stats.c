@@ -117,6 +117,8 @@ bool super_outputs(const Super *s, const Tensor *x, Tensor *y, Err *err)
     if (x->dtype != F32 || x->ndim != 2 || x->dim[1] != N || !tensor_contiguous(x))
         return err_set(err, ERR_SHAPE, "examples must be f32 [B,%lld], they are %s",
                        (long long)N, tensor_format_shape(x, shape));
+    if (!tensor_finite(x))
+        return err_set(err, ERR_NUMERIC, "the examples are not finite");
     if (!tensor_new(F32, 2, x->dim, y, err))
         return false;
     float *h = mem_array((size_t)(most * n), sizeof *h, err);

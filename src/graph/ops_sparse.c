@@ -518,8 +518,8 @@ const OpRow ops_sparse[] = {
      .sig = "u, limit?, n:i, batch:b=false, signed:b=false",
      .doc = "The n largest elements above 0 of each row of u [B,M], or of the whole of "
             "it (batch); with signed those largest in size, with their sign. The first "
-            "of equal ones; the rest 0. With limit [B] a row keeps at most as many as "
-            "that says, rounded.",
+            "of equal ones; the rest 0, but NaN stays NaN. With limit [B] a row keeps at "
+            "most as many as that says, rounded.",
      .formula = "y = u [u among the n largest]",
      .flags = OP_KINKS,
      .shape = shape_topk, .run = run_topk, .grad = grad_topk, .scratch = topk_scratch,

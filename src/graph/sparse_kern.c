@@ -61,7 +61,9 @@ static int64_t candidates(int64_t first, int64_t n, const void *xp, int sign, in
         __m512i u = _mm512_loadu_si512(x + i);
         u = sign ? _mm512_and_si512(u, _mm512_set1_epi32(0x7fffffff))
                  : _mm512_max_epi32(u, _mm512_setzero_si512());
-        found += put_places(_mm512_cmpge_epi32_mask(u, _mm512_set1_epi32(least)),
+        __m512 v = _mm512_loadu_ps(x + i);
+        found += put_places(_mm512_cmpge_epi32_mask(u, _mm512_set1_epi32(least)) |
+                                _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q),
                             (int)i, place + found);
     }
 #endif
@@ -69,10 +71,10 @@ static int64_t candidates(int64_t first, int64_t n, const void *xp, int sign, in
         int64_t m = first + n - i < RUN ? first + n - i : RUN;
         int_of_real any = 0;
         for (int64_t k = 0; k < m; k++)
-            any |= key_of(x[i + k], sign) >= least;
+            any |= (key_of(x[i + k], sign) >= least) | (x[i + k] != x[i + k]);
         for (int64_t k = 0; any && k < m; k++) {
             place[found] = (int32_t)(i + k);
-            found += key_of(x[i + k], sign) >= least;
+            found += (key_of(x[i + k], sign) >= least) | (x[i + k] != x[i + k]);
         }
     }
     return found;
@@ -105,7 +107,8 @@ static void pick(int64_t n, const int32_t *place, const void *xp, int sign, int6
     for (int64_t i = 0; i < n; i++)
         k -= key[i] > t;
     for (int64_t i = 0; i < n; i++)
-        if (key[i] > t || (key[i] == t && t > 0 && k-- > 0))
+        if (key[i] > t || (key[i] == t && t > 0 && k-- > 0) ||
+            x[place[i]] != x[place[i]])
             y[place[i]] = x[place[i]];
 }
 
@@ -137,7 +140,7 @@ static void topk(int64_t rows, int64_t M, const void *xp, int sign, int64_t most
         for (int64_t i = 0; i < M; i++) {
             int_of_real key = key_of(x[i], sign);
             int keep = k > 0 && (key > t || (key == t && t > 0 && ties-- > 0));
-            y[i] = keep ? x[i] : 0;
+            y[i] = keep || x[i] != x[i] ? x[i] : 0;
         }
     }
 }

@@ -365,6 +365,8 @@ bool code_bits(const Tensor *codes, const Tensor *logits, CodeBits *out, Err *er
             err, ERR_SHAPE,
             "codes must be contiguous f32 [%lld,M] or cells i32 [%lld], not %s",
             (long long)N, (long long)N, tensor_format_shape(codes, is));
+    if (!cells && !tensor_finite(codes))
+        return err_set(err, ERR_NUMERIC, "codes are not finite");
     Word *w = mem_alloc(sizeof *w * (size_t)N, err);
     double *count = w ? mem_zalloc(sizeof *count * (size_t)C, err) : NULL, joint;
     for (int64_t i = 0; count && i < N; i++) {

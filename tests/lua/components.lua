@@ -81,6 +81,12 @@ test("a dashboard has pictures, examples up and down, classes and densities", fu
   fails("has 5", board.one, board, 6)
   assert(not cl.dashboard(data, cl.relu(activations)):one(1):text(80):find("drive it down"), "codes have no minus")
   fails("unknown option 'tops'", cl.dashboard, data, activations, { tops = 3 })
+  fails("top is -1; it must be a whole number above 0", cl.dashboard, data, activations, { top = -1 })
+  fails("examples is 1.5", cl.dashboard, data, activations, { examples = 1.5 })
+  fails("top is many", cl.dashboard, data, activations, { top = "many" })
+  fails("picture is a number; it must be a tensor [7,h,w] or [7,k,h,w]", cl.dashboard, data, activations,
+    { picture = 5 })
+  fails("picture is a tensor [6,5,5]", cl.dashboard, data, activations, { picture = rng:normal { 6, 5, 5 } })
 end)
 
 test("a control keeps its value and tells the change", function()
@@ -109,8 +115,42 @@ test("wrong controls", function()
   fails("lo <= value <= hi", cl.control, "x", { { name = "a", lo = 1, hi = 0 } }, draw)
   fails("none of its choices", cl.control, "x", { { name = "a", choices = { "b" }, value = "c" } }, draw)
   fails("must return a figure", cl.control, "x", { { name = "a" } }, function() return 1 end)
+  fails("two controls are called 'a'", cl.control, "x", { { name = "a" }, { name = "b" }, { name = "a" } }, draw)
   fails("run its cell again", cl.turn, "nothing", "a", 1)
   cl.control("x", { { name = "a" } }, draw)
   fails("no control 'b'", cl.turn, "x", "b", 1)
   fails("cannot be nan", cl.turn, "x", "a", 0 / 0)
+end)
+
+test("what a control's function may say and do", function()
+  local says
+  local specs = { { name = "a" }, { name = "way", choices = { "left", "right" } } }
+  cl.control("x", specs, function() return cl.plot { 1 }, says end)
+  for _, wrong in ipairs { { { b = 1 }, "'x' has no control 'b'" }, { { 7 }, "without the name" },
+    { { a = 0 / 0 }, "says that 'a' is" }, { { a = "far" }, "'a' is far, which it cannot be" },
+    { { way = "up" }, "'way' is up" }, { 5, "a table of values, not a number" } } do
+    says = wrong[1]
+    fails(wrong[2], cl.turn, "x", "a", 1)
+  end
+  says = { a = 0.5, way = "right" }
+  cl.turn("x", "a", 3)
+  local seen
+  cl.control("y", specs, function(v, change)
+    seen = v
+    if change then cl.turn("y", "a", v.a + 1) end
+    return cl.plot { 1 }
+  end)
+  fails("'y' is being drawn: its own function cannot", cl.turn, "y", "a", 1)
+  fails("'y' is being drawn", cl.turn, "y", "a", 1) -- the first failure closed the drawing
+  equal(seen.a, 1)
+  local function again()
+    cl.control("z", specs, again)
+    return cl.plot { 1 }
+  end
+  fails("'z' is being drawn", cl.control, "z", specs, again)
+  cl.control("z", specs, function(_, change)
+    if change then cl.turn("x", "a", 1) end -- of another display it may
+    return cl.plot { 1 }
+  end)
+  cl.turn("z", "a", 1)
 end)

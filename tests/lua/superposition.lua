@@ -51,6 +51,11 @@ test("gains and outputs of many features go in pieces", function()
   near(r[1][1], net:outputs(cl.tensor { { -1, 0 } })[1][1], 1e-6)
 end)
 
+test("examples that are no numbers are refused", function()
+  local ok, why = pcall(function() return small({}):outputs(cl.full({ 3, 12 }, 0 / 0)) end)
+  assert(not ok and why:find("the examples are not finite"), why)
+end)
+
 test("a network can be changed and measured again", function()
   local net = small {}
   local W = net:parameters()["in"]

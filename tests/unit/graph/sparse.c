@@ -95,13 +95,19 @@ static void test_not_a_number_is_kept(void **state)
     (void)state;
     Tensor u = t_random(3, F32, 2, (int64_t[]){2, 50}, 0, 1);
     const Tensor *in = &u;
-    ((float *)u.data)[30] = NAN;
-    Tensor y = run_op("sparse_topk", &in, 1,
-                      &(OpAttr){
-                          .i = {1, 1, 0}
-    });
-    assert_true(isnan(t_at(&y, 30))); /* so a diverged encoder shows in the loss */
-    tensor_release(&y);
+    ((float *)u.data)[30] = NAN; /* either sign, in a run of 16 and behind the last */
+    ((float *)u.data)[17] = -NAN;
+    ((float *)u.data)[98] = -NAN;
+    for (int way = 0; way < 4; way++) {
+        Tensor y = run_op("sparse_topk", &in, 1,
+                          &(OpAttr){
+                              .i = {4, way & 1, way & 2}
+        });
+        /* so a diverged encoder shows in the loss */
+        assert_true(isnan(t_at(&y, 30)) && isnan(t_at(&y, 17)) && isnan(t_at(&y, 98)));
+        assert_true(t_at(&y, 31) == 0 || t_at(&y, 31) == t_at(&u, 31));
+        tensor_release(&y);
+    }
     tensor_release(&u);
 }
 

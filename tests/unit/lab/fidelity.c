@@ -229,6 +229,9 @@ static void words_by_hand(void **state)
     Tensor less = integers(3, one);
     assert_false(code_bits(&less, &logits, &b, &err));
     assert_has(err.msg, "or cells i32 [4], not i32[3]");
+    ((float *)codes.data)[3] = NAN;
+    assert_false(code_bits(&codes, &logits, &b, &err));
+    assert_has(err.msg, "codes are not finite");
     Tensor *const own[] = {&logits, &codes, &cells, &less};
     for (size_t i = 0; i < ARRAY_LEN(own); i++)
         tensor_release(own[i]);

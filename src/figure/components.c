@@ -16,16 +16,13 @@ enum { HEAT_ROWS = 40 };
 /* Images first .. first + n - 1 with their labels. */
 static Figure *some_images(const Figure *f, int first, int n, Err *err)
 {
-    size_t plane = (size_t)f->h * (size_t)f->w;
-    Figure *to = figure_images(n, f->h, f->w, f->pixels + (size_t)first * plane,
-                               f->is_signed, err);
+    Figure *to =
+        figure_images_like(f, n, f->pixels + (size_t)first * figure_plane(f), err);
     bool ok = to != NULL;
     for (int i = 0; ok && f->labels && i < n; i++)
         ok = figure_set_label(to, i, f->labels[first + i], err);
-    if (ok) {
-        to->scale = f->scale;
+    if (ok)
         return to;
-    }
     figure_free(to);
     return NULL;
 }

@@ -6,7 +6,7 @@ static Figure *empty_like(const Figure *f, Err *err)
 {
     switch (f->kind) {
     case FIG_IMAGES:
-        return figure_images(f->n, f->h, f->w, f->pixels, f->is_signed, err);
+        return figure_images_like(f, f->n, f->pixels, err);
     case FIG_TABLE: return figure_table(f->n_rows, f->n_cols, err);
     case FIG_TEXT: return figure_text(f->text, err);
     case FIG_PLOT: return figure_plot(err);

@@ -60,7 +60,8 @@ static const char *name_of(char *const *names, int i)
 
 static bool add_images(const Figure *f, Str *out, Err *err)
 {
-    str_add(out, "image,label,row,column,value\n");
+    size_t plane = (size_t)f->h * (size_t)f->w;
+    str_addf(out, "image,label,row,column,%s\n", f->rgb ? "red,green,blue" : "value");
     for (int i = 0; i < f->n; i++)
         for (int y = 0; y < f->h; y++) {
             if (!intr_check(err))
@@ -68,11 +69,12 @@ static bool add_images(const Figure *f, Str *out, Err *err)
             for (int x = 0; x < f->w; x++) {
                 str_addf(out, "%d,", i);
                 add_text(out, name_of(f->labels, i));
-                str_addf(out, ",%d,%d,", y, x);
-                add_float(
-                    out,
-                    f->pixels[((size_t)i * (size_t)f->h + (size_t)y) * (size_t)f->w +
-                              (size_t)x]);
+                str_addf(out, ",%d,%d", y, x);
+                for (size_t k = 0; k < figure_plane(f); k += plane) {
+                    str_addc(out, ',');
+                    add_float(out, f->pixels[(size_t)i * figure_plane(f) + k +
+                                             (size_t)y * (size_t)f->w + (size_t)x]);
+                }
                 str_addc(out, '\n');
             }
         }

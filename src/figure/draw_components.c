@@ -65,7 +65,7 @@ static void choose(const Canvas *c, int rows, Plan *p)
         int size = i < 0 ? 2 * at_least(own, 28) : sizes[i / 2];
         int across = i >= 0 && i % 2 == 1 && c->width >= 60 ? 2 : 1;
         int high = (size * f->h / own + 1) / 2 + label_rows(f) +
-                   (f->is_signed && style.level == LEVEL_MONO);
+                   (f->is_signed && style.level < (f->rgb ? LEVEL_256 : LEVEL_ANSI));
         style.width = at_least(room, 20);
         if (1 + high + rows_below(p, across) > rows ||
             figure_row_at(f, &style, size) < f->n)

@@ -9,6 +9,7 @@
 
 #include "base/intr.h"
 #include "base/mem.h"
+#include "figure/colour.h"
 #include "figure/draw.h"
 #include "figure/map.h"
 #include "figure/sample.h"
@@ -23,12 +24,12 @@ typedef struct Page {
     int max_rows;      /* of a single image's panel; 0: no limit */
     Map map;
     Render render;
-    int panels;        /* 2: positive and negative part, where there is no colour */
+    int panels;        /* 2: positive and negative part, where one cannot show both */
     int cols, rows;    /* cells of one panel */
     int across, down;  /* samples of one panel */
     int slot, per_row; /* columns of one image with all panels; images in a row */
     ImageFacts *facts; /* [n] */
-    double *t;         /* [down, across] of the image at hand */
+    double *t;         /* [down, across] of the image at hand, a plane a channel */
 } Page;
 
 /* Sizes one panel so that its longer side has `side` pixels, or an integer multiple of
@@ -56,6 +57,18 @@ static int fit_side(Page *p, int side, bool ascii, int width)
 static int whole_groups(const Figure *f, int per_row)
 {
     return f->group > 1 && per_row > f->group ? per_row / f->group * f->group : per_row;
+}
+
+static Map map_of(const Figure *f, const DrawStyle *style)
+{
+    Tone tone = f->rgb ? TONE_SHADES : f->tone;
+    return (Map){style->level, style->light, f->is_signed, tone};
+}
+
+/* The colours of signed pixels take more than the few of a terminal can tell apart. */
+static int panels_of(const Figure *f, const DrawStyle *style)
+{
+    return f->is_signed && style->level < (f->rgb ? LEVEL_256 : LEVEL_ANSI) ? 2 : 1;
 }
 
 static void choose_size(Page *p, const Canvas *c)
@@ -135,9 +148,38 @@ static GridCell quad_cell(Map m, const double v[4])
     return c;
 }
 
+/* The channels of a sample: the planes lie one behind the other. */
+static void channels(const Page *p, int y, int x, double t[3])
+{
+    int64_t at = (int64_t)y * p->across + x, plane = (int64_t)p->down * p->across;
+    for (int c = 0; c < 3; c++)
+        t[c] = p->t[c * plane + at];
+}
+
+static GridCell colour_cell(const Page *p, int y, int x, int panel)
+{
+    double t[4][3];
+    if (p->render == RENDER_QUAD) {
+        for (int i = 0; i < 4; i++)
+            channels(p, 2 * y + i / 2, 2 * x + i % 2, t[i]);
+        return colour_quad(p->map, t);
+    }
+    if (p->render == RENDER_HALF) {
+        bool two = 2 * y + 1 < p->down;
+        channels(p, 2 * y, x, t[0]);
+        if (two)
+            channels(p, 2 * y + 1, x, t[1]);
+        return colour_half(p->map, t[0], two ? t[1] : NULL);
+    }
+    channels(p, y, x, t[0]);
+    return colour_ascii(p->map, t[0], panel == 1);
+}
+
 static GridCell cell_of(const Page *p, int y, int x, int panel)
 {
     const double *t = p->t;
+    if (p->f->rgb)
+        return colour_cell(p, y, x, panel);
     if (p->render == RENDER_QUAD) {
         const double *up = t + (int64_t)2 * y * p->across + 2 * x;
         const double *low = up + p->across;
@@ -158,8 +200,11 @@ static void draw_one(const Page *p, Canvas *c, int image, int row, int col)
 {
     const Figure *f = p->f;
     int64_t m = (int64_t)f->h * f->w, samples = (int64_t)p->down * p->across;
-    sample_area(f->pixels + image * m, f->h, f->w, p->t, p->down, p->across);
-    for (int64_t i = 0; i < samples; i++)
+    const float *from = f->pixels + (size_t)image * figure_plane(f);
+    int n = f->rgb ? 3 : 1;
+    for (int k = 0; k < n; k++)
+        sample_area(from + k * m, f->h, f->w, p->t + k * samples, p->down, p->across);
+    for (int64_t i = 0; i < n * samples; i++)
         p->t[i] = sample_share(p->t[i], p->facts[image].limit);
     for (int panel = 0; panel < p->panels; panel++)
         for (int y = 0; y < p->rows; y++)
@@ -217,6 +262,9 @@ static bool draw_scale(const Page *p, Canvas *c, Err *err)
 {
     const Figure *f = p->f;
     bool both = f->is_signed && p->panels == 1, bar = c->width >= BAR_MIN_WIDTH;
+    bool inked = p->render == RENDER_ASCII && !(f->rgb && c->style.level >= LEVEL_256);
+    Map map = p->map;
+    map.is_signed = map.is_signed && !(f->rgb && inked); /* the ink of a panel */
     char limit[32] = "limit";
     Str t;
     str_init(&t);
@@ -230,8 +278,12 @@ static bool draw_scale(const Page *p, Canvas *c, Err *err)
     else
         str_addf(&t, "%s%s ", f->is_signed ? "+/-" : "0..", limit);
     sample_words(f, p->facts, &t);
+    if (f->rgb && both)
+        str_add(&t, "; grey is 0");
     if (p->panels == 2)
         str_add(&t, "; left panel +, right panel -");
+    else if (both && !bar && f->rgb)
+        str_add(&t, ", bright +, dark -");
     else if (both && !bar)
         str_addf(&t, "; red +, %s -",
                  c->style.level == LEVEL_ANSI && !c->style.light ? "cyan" : "blue");
@@ -239,10 +291,10 @@ static bool draw_scale(const Page *p, Canvas *c, Err *err)
     for (int i = 0; ok && bar && i < BAR; i++) {
         GridCell *cell = grid_at(c->grid, row, at + i);
         double v = both ? (i - BAR / 2) / (double)(BAR / 2) : i / (double)(BAR - 1);
-        if (cell && p->render == RENDER_ASCII)
-            *cell = map_ascii(p->map, v);
+        if (cell && inked)
+            *cell = map_ascii(map, v);
         else if (cell)
-            cell->bg = map_colour(p->map, v);
+            cell->bg = map_colour(map, v);
     }
     str_done(&t);
     return ok;
@@ -270,32 +322,33 @@ int figure_per_row(const Figure *f, const DrawStyle *style)
     Canvas c = {.style = *style,
                 .width = at_least(style->width, 20),
                 .side = style->side};
-    Page p = {.f = f, .end = f->n, .map = {style->level, style->light, f->is_signed, f->tone}};
-    p.panels = f->is_signed && style->level == LEVEL_MONO ? 2 : 1;
+    Page p = {.f = f, .end = f->n, .map = map_of(f, style)};
+    p.panels = panels_of(f, style);
     choose_size(&p, &c);
     return at_least(p.per_row, 1);
 }
 
 int figure_row_at(const Figure *f, const DrawStyle *style, int side)
 {
-    Page p = {.f = f, .map = {style->level, style->light, f->is_signed, f->tone}};
+    Page p = {.f = f, .map = map_of(f, style)};
     bool ascii = style->level < LEVEL_256 || !style->utf8;
-    p.panels = f->is_signed && style->level == LEVEL_MONO ? 2 : 1;
+    p.panels = panels_of(f, style);
     int room = at_least((style->width + 1) / p.panels - 1, 1);
     return fit_side(&p, at_most(side, room), ascii, style->width);
 }
 
 bool draw_images(Canvas *c, const Figure *f, int only, int max_rows, Err *err)
 {
-    Page p = {.f = f, .map = {c->style.level, c->style.light, f->is_signed, f->tone}};
-    p.panels = f->is_signed && c->style.level == LEVEL_MONO ? 2 : 1;
+    Page p = {.f = f, .map = map_of(f, &c->style)};
+    p.panels = panels_of(f, &c->style);
     p.first = only < 0 ? 0 : only;
     p.end = only < 0 ? f->n : only + 1;
     if (only >= 0) /* signs, label, limit, blank, and two lines of scale */
         p.max_rows = at_least(max_rows - 6, 1);
     choose_size(&p, c);
     bool ok = false;
-    p.t = mem_array((size_t)p.down * (size_t)p.across, sizeof *p.t, err);
+    p.t = mem_array((size_t)p.down * (size_t)p.across, (f->rgb ? 3 : 1) * sizeof *p.t,
+                    err);
     p.facts = p.t ? mem_array((size_t)f->n, sizeof *p.facts, err) : NULL;
     if (p.facts)
         ok = sample_facts(f, p.facts, err) && draw_page(&p, c, err);

@@ -59,8 +59,13 @@ const char *figure_kind_name(FigKind kind)
     return kind_names[kind];
 }
 
-Figure *figure_images(int n, int h, int w, const float *pixels, bool is_signed,
-                      Err *err)
+size_t figure_plane(const Figure *f)
+{
+    return (f->rgb ? 3u : 1u) * (size_t)f->h * (size_t)f->w;
+}
+
+static Figure *images_of(int n, int h, int w, bool rgb, const float *pixels,
+                         bool is_signed, Err *err)
 {
     const int64_t most = (int64_t)1 << 40;
     if (n < 1 || h < 1 || w < 1 || (int64_t)h * w > most / n) {
@@ -70,11 +75,12 @@ Figure *figure_images(int n, int h, int w, const float *pixels, bool is_signed,
                 n, h, w);
         return NULL;
     }
-    size_t total = (size_t)n * (size_t)h * (size_t)w;
     Figure *f = mem_zalloc(sizeof *f, err);
     if (!f)
         return NULL;
-    *f = (Figure){.kind = FIG_IMAGES, .n = n, .h = h, .w = w, .is_signed = is_signed};
+    *f = (Figure){.kind = FIG_IMAGES, .n = n, .h = h, .w = w, .rgb = rgb};
+    f->is_signed = is_signed;
+    size_t total = (size_t)n * figure_plane(f);
     f->pixels = mem_array(total, sizeof *f->pixels, err);
     if (!f->pixels) {
         figure_free(f);
@@ -82,6 +88,28 @@ Figure *figure_images(int n, int h, int w, const float *pixels, bool is_signed,
     }
     memcpy(f->pixels, pixels, total * sizeof *pixels);
     return f;
+}
+
+Figure *figure_images(int n, int h, int w, const float *pixels, bool is_signed,
+                      Err *err)
+{
+    return images_of(n, h, w, false, pixels, is_signed, err);
+}
+
+Figure *figure_colours(int n, int h, int w, const float *pixels, bool is_signed,
+                       Err *err)
+{
+    return images_of(n, h, w, true, pixels, is_signed, err);
+}
+
+Figure *figure_images_like(const Figure *f, int n, const float *pixels, Err *err)
+{
+    Figure *to = images_of(n, f->h, f->w, f->rgb, pixels, f->is_signed, err);
+    if (to) {
+        to->scale = f->scale;
+        to->tone = f->tone;
+    }
+    return to;
 }
 
 Figure *figure_table(int n_rows, int n_cols, Err *err)

@@ -74,7 +74,8 @@ typedef struct Figure {
     char *caption; /* one paragraph below; NULL: none */
     /* FIG_IMAGES; a FIG_HEAT is one image: n is 1 */
     int n, h, w;
-    float *pixels;  /* [n, h, w] */
+    float *pixels;  /* [n, h, w], of colours [n, 3, h, w] */
+    bool rgb;       /* red, green and blue planes: 0..1, or signed with 0 mid grey */
     char **labels;  /* [n], one line each; NULL: none */
     bool is_signed; /* FIG_BARS: colours by sign */
     FigScale scale;
@@ -121,6 +122,14 @@ typedef struct Figure {
 
 Figure *figure_images(int n, int h, int w, const float *pixels, bool is_signed,
                       Err *err);
+/* The same of n images in red, green and blue planes, [n, 3, h, w]. A shared scale of
+ * unsigned ones ends at 1 unless a value is above it. */
+Figure *figure_colours(int n, int h, int w, const float *pixels, bool is_signed,
+                       Err *err);
+/* n images of f's size, colours, sign and scale. */
+Figure *figure_images_like(const Figure *f, int n, const float *pixels, Err *err);
+/* Numbers of one image in `pixels`. */
+size_t figure_plane(const Figure *f);
 Figure *figure_table(int n_rows, int n_cols, Err *err); /* all texts empty */
 Figure *figure_text(const char *text, Err *err);
 Figure *figure_plot(Err *err); /* add series */

@@ -161,13 +161,6 @@ static int cube_step(int v)
     return v < 48 ? 0 : v < 115 ? 1 : (v - 35) / 40;
 }
 
-static int nearest_256(int r, int g, int b)
-{
-    if (r == g && g == b && r > 4 && r < 247)
-        return 232 + (r < 8 ? 0 : r > 238 ? 23 : (r - 3) / 10);
-    return 16 + 36 * cube_step(r) + 6 * cube_step(g) + cube_step(b);
-}
-
 static void rgb_of_256(int p, int rgb[3])
 {
     static const int step[] = {0, 95, 135, 175, 215, 255};
@@ -178,6 +171,25 @@ static void rgb_of_256(int p, int rgb[3])
     rgb[0] = step[(p - 16) / 36];
     rgb[1] = step[(p - 16) / 6 % 6];
     rgb[2] = step[(p - 16) % 6];
+}
+
+static int distance(int p, const int rgb[3])
+{
+    int c[3], sum = 0;
+    rgb_of_256(p, c);
+    for (int i = 0; i < 3; i++)
+        sum += (c[i] - rgb[i]) * (c[i] - rgb[i]);
+    return sum;
+}
+
+/* Of the cube and of the greys the nearest, then the nearer one; of equal ones the grey,
+ * whose steps are finer. */
+static int nearest_256(const int rgb[3])
+{
+    int mean = (rgb[0] + rgb[1] + rgb[2]) / 3;
+    int grey = 232 + (mean < 8 ? 0 : mean > 238 ? 23 : (mean - 3) / 10);
+    int cube = 16 + 36 * cube_step(rgb[0]) + 6 * cube_step(rgb[1]) + cube_step(rgb[2]);
+    return distance(grey, rgb) <= distance(cube, rgb) ? grey : cube;
 }
 
 /* One of the eight first colours: each channel counts when it is near the largest. */
@@ -198,7 +210,7 @@ int32_t grid_colour(int32_t colour, Level level)
     bool is_rgb = colour >= 0x1000000;
     int rgb[3] = {colour >> 16 & 255, colour >> 8 & 255, colour & 255};
     if (level == LEVEL_256)
-        return is_rgb ? nearest_256(rgb[0], rgb[1], rgb[2]) : colour;
+        return is_rgb ? nearest_256(rgb) : colour;
     if (!is_rgb && colour < 16)
         return colour;
     if (!is_rgb)

@@ -49,9 +49,15 @@ const char *tone_name(Tone t)
     return names[t];
 }
 
-/* t of an unsigned map with a tone, as the signed map has it. */
+/* t of an unsigned map with a tone, as the signed map has it; of shades, as grey on
+ * black. */
 static double toned(Map *m, double t)
 {
+    if (m->tone == TONE_SHADES) {
+        t = m->is_signed ? (1 + t) / 2 : t;
+        m->is_signed = m->light = false;
+        return t;
+    }
     if (m->is_signed || m->tone == TONE_GREY)
         return t;
     m->is_signed = true;

@@ -6,7 +6,13 @@
 #define CLEAVE_FIGURE_MAP_H
 #include "figure/grid.h"
 
-typedef enum Tone { TONE_GREY, TONE_RED, TONE_BLUE } Tone;
+typedef enum Tone {
+    TONE_GREY,
+    TONE_RED,
+    TONE_BLUE,
+    TONE_SHADES, /* of colour pictures, not of figures: black to white everywhere, and
+                  * mid grey for 0 where they are signed */
+} Tone;
 enum { TONES = TONE_BLUE + 1 };
 const char *tone_name(Tone t); /* "grey", "red", "blue" */
 

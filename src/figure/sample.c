@@ -43,7 +43,7 @@ static float select_kth(float *v, size_t n, size_t k)
 /* 99th percentile of the finite sizes of the page; `most` when that is 0. */
 static bool percentile(const Figure *f, double most, double *limit, Err *err)
 {
-    size_t total = (size_t)f->n * (size_t)f->h * (size_t)f->w, m = 0;
+    size_t total = (size_t)f->n * figure_plane(f), m = 0;
     float *v = mem_array(total + 1, sizeof *v, err);
     if (!v)
         return false;
@@ -65,14 +65,20 @@ static void look_at(const Figure *f, const float *p, size_t m, ImageFacts *a)
         a->nans += isnan(p[i]) != 0;
         a->infs += isinf(p[i]) != 0;
         a->zero = a->zero && p[i] == 0;
+        a->below += !f->is_signed && p[i] < 0;
         if (isfinite(p[i]) && size_of(f, p[i]) > a->limit)
             a->limit = size_of(f, p[i]);
     }
 }
 
+double sample_least(const Figure *f)
+{
+    return f->rgb && !f->is_signed ? 1 : 0;
+}
+
 bool sample_facts(const Figure *f, ImageFacts *facts, Err *err)
 {
-    size_t m = (size_t)f->h * (size_t)f->w;
+    size_t m = figure_plane(f);
     double page = 0;
     for (int k = 0; k < f->n; k++) {
         look_at(f, f->pixels + (size_t)k * m, m, &facts[k]);
@@ -82,8 +88,8 @@ bool sample_facts(const Figure *f, ImageFacts *facts, Err *err)
         return true;
     if (f->scale == SCALE_P99 && !percentile(f, page, &page, err))
         return false;
-    if (f->scale == SCALE_SHARED && f->limit > 0)
-        page = f->limit;
+    if (f->scale == SCALE_SHARED)
+        page = f->limit > 0 ? f->limit : fmax(page, sample_least(f));
     for (int k = 0; k < f->n; k++) {
         const float *p = f->pixels + (size_t)k * m;
         facts[k].limit = page;
@@ -103,17 +109,21 @@ const char *sample_oddity(const ImageFacts *a)
 void sample_words(const Figure *f, const ImageFacts *facts, Str *t)
 {
     const char *v = f->is_signed ? "|v|" : "v";
-    int clipped = 0, infs = 0, nans = 0;
+    int clipped = 0, infs = 0, nans = 0, below = 0;
     for (int i = 0; i < f->n; i++) {
         clipped += facts[i].clipped;
         infs += facts[i].infs;
         nans += facts[i].nans;
+        below += facts[i].below;
     }
+    bool whole = sample_least(f) > 0 && facts[0].limit == sample_least(f);
     if (f->scale == SCALE_EACH)
         str_addf(t, "each: largest %s of the image, printed below it", v);
     else if (f->scale == SCALE_P99)
         str_addf(t, "p99: 99th percentile of %s, %d beyond it at full level", v,
                  clipped);
+    else if (whole)
+        str_add(t, "red, green and blue from none to full");
     else if (f->limit > 0 && clipped > 0)
         str_addf(t, "shared: %d beyond it at full level", clipped);
     else if (f->limit > 0)
@@ -122,6 +132,8 @@ void sample_words(const Figure *f, const ImageFacts *facts, Str *t)
         str_addf(t, "shared: largest %s of the page", v);
     else
         str_addf(t, "largest %s", v);
+    if (f->rgb && below > 0)
+        str_addf(t, "; %d below 0 as 0", below);
     if (infs > 0)
         str_add(t, "; ! infinite values at full level");
     if (nans > 0)

@@ -10,12 +10,15 @@ typedef struct ImageFacts {
     int nans, infs;
     bool zero;    /* all values are 0 */
     int clipped;  /* finite values beyond the limit (SCALE_P99) */
+    int below;    /* values below 0 in an unsigned figure */
 } ImageFacts;
 
 /* facts[f->n]; the limit of SHARED and P99 is the page's. In an unsigned figure only
  * positive values count. P99 of a page that is nearly all zero falls back to the
  * largest value. */
 bool sample_facts(const Figure *f, ImageFacts *facts, Err *err);
+/* What a shared limit is at least: 1 for colours, which have a natural range. */
+double sample_least(const Figure *f);
 /* What the eye cannot tell from the picture: "zero", "NaN", "!" (infinite), "! NaN" or
  * "". */
 const char *sample_oddity(const ImageFacts *a);

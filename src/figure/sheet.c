@@ -9,6 +9,7 @@
 #include "base/intr.h"
 #include "base/mem.h"
 #include "figure/clean.h"
+#include "figure/colour.h"
 #include "figure/sample.h"
 
 #define MARGIN 12.0
@@ -33,7 +34,7 @@ Rgb series_rgb(int i)
 
 Map sheet_map(const Figure *f)
 {
-    return (Map){LEVEL_TRUE, true, f->is_signed, f->tone};
+    return (Map){LEVEL_TRUE, true, f->is_signed, f->rgb ? TONE_SHADES : f->tone};
 }
 
 Rgb map_on_paper(Map m, double t)
@@ -127,12 +128,33 @@ void sheet_legend(Sheet *s, const Figure *f)
     s->y += any ? paper_leading(ink) + 4 : 0;
 }
 
+/* The colour of value `at` of an image; false: it is missing. */
+static bool value_colour(const Figure *f, const float *v, size_t at, double limit,
+                         Rgb *c)
+{
+    double t[3] = {sample_share((double)v[at], limit)};
+    size_t plane = (size_t)f->h * (size_t)f->w;
+    if (!f->rgb) {
+        *c = map_on_paper(sheet_map(f), t[0]);
+        return !isnan(t[0]);
+    }
+    for (size_t i = 1; i < 3; i++)
+        t[i] = sample_share((double)v[at + i * plane], limit);
+    if (colour_missing(t))
+        return false;
+    uint8_t rgb[3];
+    colour_rgb(f->is_signed, t, rgb);
+    *c = (Rgb){rgb[0], rgb[1], rgb[2]};
+    return true;
+}
+
 /* One picture for a value, k x k of its pixels. Missing values are hatched: no colour
  * of a map looks like that. */
-bool sheet_matrix(Sheet *s, const float *v, int h, int w, double limit, Map m, int k,
+bool sheet_matrix(Sheet *s, const Figure *f, const float *v, double limit, int k,
                   double x, double y, Err *err)
 {
     double unit = (double)k / PAPER_SCALE;
+    int h = f->h, w = f->w;
     if (paper_is_dry(s->paper))
         return true;
     Pix pix;
@@ -140,11 +162,12 @@ bool sheet_matrix(Sheet *s, const float *v, int h, int w, double limit, Map m, i
         return false;
     for (int i = 0; i < h; i++)
         for (int j = 0; j < w; j++) {
-            double t =
-                sample_share((double)v[(size_t)i * (size_t)w + (size_t)j], limit);
-            if (!isnan(t))
-                pix_fill(&pix, j * k, i * k, k, k, map_on_paper(m, t));
-            for (int a = 0; isnan(t) && a < k * k; a++)
+            Rgb c;
+            size_t at = (size_t)i * (size_t)w + (size_t)j;
+            bool known = value_colour(f, v, at, limit, &c);
+            if (known)
+                pix_fill(&pix, j * k, i * k, k, k, c);
+            for (int a = 0; !known && a < k * k; a++)
                 if ((j * k + i * k + a / k + a % k) % 4 == 0)
                     pix_fill(&pix, j * k + a % k, i * k + a / k, 1, 1,
                              (Rgb){110, 110, 110});

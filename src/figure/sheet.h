@@ -52,6 +52,6 @@ bool sheet_between(Sheet *s, const Figure *f, Err *err);
 bool cells_width(const Figure *f, double *w, Err *err);
 bool sheet_cells(Sheet *s, const Figure *f, Err *err);
 /* A matrix as a raster of k x k pixels a value; missing values are hatched. */
-bool sheet_matrix(Sheet *s, const float *v, int h, int w, double limit, Map m, int k,
+bool sheet_matrix(Sheet *s, const Figure *f, const float *v, double limit, int k,
                   double x, double y, Err *err);
 #endif

@@ -122,8 +122,7 @@ bool sheet_heat(Sheet *s, const Figure *f, Err *err)
     /* whole pixels, or the raster would be smoothed */
     x = ceil(s->x + names_width(s->paper, f->left, f->n_left) + 6);
     y = ceil(s->y + (longest == 0 ? 0 : flat ? SMALL * 1.5 : longest + 6));
-    if (!sheet_matrix(s, f->pixels, f->h, f->w, facts.limit, sheet_map(f), k, x, y,
-                      err))
+    if (!sheet_matrix(s, f, f->pixels, facts.limit, k, x, y, err))
         return false;
     heat_names(s, f, x, y, unit, longest);
     if (k >= NUMBERS)

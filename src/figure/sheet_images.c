@@ -81,15 +81,15 @@ static bool image_rows(Sheet *s, const Figure *f, const ImageFacts *facts, Err *
     int per_row = fit < 1 ? 1 : fit < l.per_row ? fit : l.per_row;
     if (f->group > 1 && per_row > f->group)
         per_row = per_row / f->group * f->group;
-    size_t m = (size_t)f->h * (size_t)f->w;
+    size_t m = figure_plane(f);
     s->y = ceil(s->y * PAPER_SCALE) / PAPER_SCALE; /* whole pixels stay sharp */
     for (int i = 0; i < f->n; i += per_row) {
         double words = 0;
         for (int k = 0; k < per_row && i + k < f->n; k++) {
             double x = s->x + k * (l.slot + GAP);
             if (!intr_check(err) ||
-                !sheet_matrix(s, f->pixels + (size_t)(i + k) * m, f->h, f->w,
-                              facts[i + k].limit, sheet_map(f), l.k, x, s->y, err))
+                !sheet_matrix(s, f, f->pixels + (size_t)(i + k) * m, facts[i + k].limit,
+                              l.k, x, s->y, err))
                 return false;
             words = fmax(words, image_words(s, f, &facts[i + k], i + k, x,
                                             s->y + l.h + 3, l.slot));
@@ -111,6 +111,8 @@ bool sheet_images(Sheet *s, const Figure *f, Err *err)
             figure_number(facts[0].limit, limit);
         s->y += GAP / 2;
         sample_words(f, facts, &t);
+        if (f->rgb && f->is_signed)
+            str_add(&t, "; grey is 0");
         sheet_bar(s, sheet_map(f), limit, t.s);
         ok = str_ok(&t, err);
     }

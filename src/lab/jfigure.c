@@ -53,6 +53,7 @@ static bool describe_images(const Figure *f, json_t *o)
     return jval_set(o, "n", json_integer(f->n)) &&
            jval_set(o, "h", json_integer(f->h)) &&
            jval_set(o, "w", json_integer(f->w)) &&
+           (!f->rgb || jval_set(o, "channels", json_integer(3))) &&
            jval_set(o, "signed", json_boolean(f->is_signed)) &&
            jval_set(o, "scale", json_string(scale_name[f->scale])) &&
            describe_colours(f, o) &&
@@ -217,7 +218,7 @@ json_t *jfigure_describe(const Figure *f)
 
 static size_t own_pixels(const Figure *f)
 {
-    return f->pixels ? (size_t)f->n * (size_t)f->h * (size_t)f->w : 0;
+    return f->pixels ? (size_t)f->n * figure_plane(f) : 0;
 }
 
 size_t jfigure_pixels(const Figure *f)

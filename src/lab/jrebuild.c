@@ -134,13 +134,18 @@ static Figure *finish(Figure *f, bool ok)
 static Figure *rebuild_images(Rebuild *r, const json_t *ev, Err *err)
 {
     int n = 0, h = 0, w = 0;
+    int64_t channels = jval_get_int(ev, "channels", 1);
     const float *px = NULL;
-    if (size_member(ev, "n", MAX_SIDE, &n, err) &&
-        size_member(ev, "h", MAX_SIDE, &h, err) &&
-        size_member(ev, "w", MAX_SIDE, &w, err))
-        px = take_pixels(r, n, h, w, err);
+    if (channels != 1 && channels != 3)
+        err_set(err, ERR_FORMAT, "a figure event needs 'channels' of 1 or 3");
+    else if (size_member(ev, "n", MAX_SIDE, &n, err) &&
+             size_member(ev, "h", MAX_SIDE, &h, err) &&
+             size_member(ev, "w", MAX_SIDE, &w, err))
+        px = take_pixels(r, n * (int)channels, h, w, err);
     bool is_signed = json_is_true(json_object_get(ev, "signed"));
-    Figure *f = px ? figure_images(n, h, w, px, is_signed, err) : NULL;
+    Figure *f = !px             ? NULL
+                : channels == 3 ? figure_colours(n, h, w, px, is_signed, err)
+                                : figure_images(n, h, w, px, is_signed, err);
     return finish(f, f && fill_images(f, ev, err));
 }
 

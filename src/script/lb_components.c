@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "script/lb_images.h"
 #include "script/lb_plot.h"
 
 #define WHERE "cl.components"
@@ -182,13 +183,19 @@ static bool signed_field(lua_State *L, int at, bool dflt)
     return yes;
 }
 
+static bool image_count(const Tensor *t, int64_t numbers, int n, ImageDims *d)
+{
+    int64_t total = tensor_count(t);
+    d->n = numbers > 0 ? total / numbers : 0;
+    return d->h >= 1 && d->w >= 1 && d->h <= 4096 && d->w <= 4096 && d->n >= n &&
+           d->n % n == 0 && d->n <= MAX_IMAGES && total <= IMAGES_MOST;
+}
+
 /* [R,k,h,w], [R k,h,w], or flat images of the last of either; square unless height and
  * width are given. */
-static void image_sizes(lua_State *L, int at, const Tensor *t, int n, int *count,
-                        int *h, int *w)
+static bool grey_sizes(lua_State *L, int at, const Tensor *t, int n, ImageDims *d)
 {
-    char shape[96];
-    int64_t total = tensor_count(t), last = t->ndim > 0 ? t->dim[t->ndim - 1] : 0;
+    int64_t last = t->ndim > 0 ? t->dim[t->ndim - 1] : 0;
     int64_t high = (int64_t)lb_number_field(L, at, "height", 0),
             wide = (int64_t)lb_number_field(L, at, "width", 0),
             per = (int64_t)lb_number_field(L, at, "per", 1);
@@ -200,17 +207,29 @@ static void image_sizes(lua_State *L, int at, const Tensor *t, int n, int *count
     } else if (high == 0 && wide == 0) {
         high = wide = (int64_t)llround(sqrt((double)last));
     }
-    int64_t plane = high * wide, images = plane > 0 ? total / plane : 0;
-    if (high < 1 || wide < 1 || high > 4096 || wide > 4096 ||
-        (!planes && plane != last) || images < n || images % n != 0 ||
-        images > MAX_IMAGES)
+    *d = (ImageDims){.h = high, .w = wide};
+    return image_count(t, high * wide, n, d) && (planes || high * wide == last);
+}
+
+/* Colours are [R,k,3,h,w] or [R,k,h,w,3]; with channels also [R k,3,h,w] and flat rows.
+ */
+static void image_sizes(lua_State *L, int at, const Tensor *t, int n, ImageDims *d)
+{
+    char shape[96];
+    const char *name = lb_text_field(L, at, "channels");
+    Channels channels = lb_channels(L, WHERE, name ? name : "auto");
+    bool colours = channels != CHANNELS_AUTO || t->ndim == 5;
+    int64_t high = (int64_t)lb_number_field(L, at, "height", 0),
+            wide = (int64_t)lb_number_field(L, at, "width", 0);
+    bool ok = colours ? lb_colour_dims(t, channels, t->ndim <= 3, high, wide, d) &&
+                            image_count(t, 3 * d->h * d->w, n, d)
+                      : grey_sizes(L, at, t, n, d);
+    if (!ok)
         lb_error(L, ERR_SHAPE,
-                 WHERE ": images %s for %d components: [%d, k, height, width] or rows "
+                 WHERE ": images %s for %d components: [%d, k, height, width], colours "
+                       "[%d, k, 3, height, width] or [%d, k, height, width, 3], or rows "
                        "of flat images, `per` of them for each component",
-                 tensor_format_shape(t, shape), n, n);
-    *count = (int)images;
-    *h = (int)high;
-    *w = (int)wide;
+                 tensor_format_shape(t, shape), n, n, n, n);
 }
 
 /* One text for each image of a component, or one for every image. */
@@ -250,17 +269,16 @@ static LTensor *push_floats(lua_State *L, int at, const char *key)
 
 static Figure *images_item(lua_State *L, int at, int n, Figure **slot)
 {
-    Err err;
-    int count = 0, h = 0, w = 0;
-    LTensor *t = push_floats(L, at, "images");
-    image_sizes(L, at, &t->t, n, &count, &h, &w);
-    bool is_signed = signed_field(L, at, true);
-    *slot = figure_images(count, h, w, t->t.data, is_signed, &err);
-    if (!*slot)
-        lb_raise(L, &err);
-    (*slot)->scale = scale_field(L, at, is_signed ? SCALE_EACH : SCALE_SHARED);
-    label_images(L, at, *slot, n);
-    return *slot;
+    ImageDims d;
+    lua_getfield(L, at, "images");
+    const Tensor *t = &lb_check_tensor(L, -1)->t;
+    image_sizes(L, at, t, n, &d);
+    LTensor *planes = lb_push_planes(L, t, &d, NULL);
+    bool is_signed = signed_field(L, at, d.rgb ? lb_any_negative(planes) : true);
+    Figure *f = lb_image_figure(L, slot, planes, &d, is_signed);
+    f->scale = scale_field(L, at, is_signed ? SCALE_EACH : SCALE_SHARED);
+    label_images(L, at, f, n);
+    return f;
 }
 
 static Figure *bars_item(lua_State *L, int at, int n, Figure **slot)
@@ -320,7 +338,7 @@ static const struct {
     Figure *(*make)(lua_State *L, int at, int n, Figure **slot);
     const char *fields; /* that an item may have, between blanks */
 } items[] = {
-    {"images", images_item, " images title signed scale labels per height width "},
+    {"images", images_item, " images title signed scale labels per height width channels "},
     {"bars",   bars_item,   " bars title signed names "                          },
     {"curves", curves_item, " curves title x xlabel ylabel logy "                },
 };
@@ -440,7 +458,8 @@ const LbFn lb_component_fns[] = {
      "title "
      "=, labels = k texts or one for each image, signed = true, scale = \"each\" }, "
      "also "
-     "rows of flat images with per = k; { bars = tensor [n,k], names = texts, signed = "
+     "rows of flat images with per = k; colours are [n,k,3,h,w] or [n,k,h,w,3], and "
+     "with channels = \"first\" or \"last\" also rows of them; { bars = tensor [n,k], names = texts, signed = "
      "true }; or { curves = tensor [n,k], x = k numbers, or k + 1 edges of bins, "
      "xlabel =, "
      "ylabel =, logy = }. The first images are the component's picture, further ones "

@@ -64,13 +64,24 @@ static const OptRow top_options[] = {
 // clang-format on
 static const size_t n_top_options = ARRAY_LEN(top_options);
 
-/* Image `at` in 0..1, the mean of its channels; a missing one is blank. */
+/* Colours stay, other channels are averaged. */
+static bool in_colour(const Dataset *d)
+{
+    return d->channels == 3;
+}
+
+/* Image `at` in 0..1; a missing one is blank. */
 static void copy_image(const Dataset *d, int64_t at, float *to)
 {
     int64_t planes = d->channels > 0 ? d->channels : 1;
     int64_t plane = (int64_t)d->height * d->width / planes;
     const uint8_t *from =
         at < 0 ? NULL : (const uint8_t *)d->images.data + at * plane * planes;
+    if (in_colour(d)) {
+        for (int64_t p = 0; p < 3 * plane; p++)
+            to[p] = from ? (float)from[p] * (1.0f / 255) : 0;
+        return;
+    }
     for (int64_t p = 0; p < plane; p++) {
         int sum = 0;
         for (int64_t c = 0; from && c < planes; c++)
@@ -121,13 +132,15 @@ static int cl_top_examples(lua_State *L)
     const int32_t *chosen = of ? pick->t.data : NULL;
     int64_t n = of ? tensor_count(&pick->t) : act->dim[1];
     int64_t high = d->height / (d->channels > 0 ? d->channels : 1);
+    int64_t dim[5] = {n, c.k, 3, high, d->width}, grey[4] = {n, c.k, high, d->width};
+    bool rgb = in_colour(d);
     LTensor *top = lb_push_tensor(L), *images = lb_push_tensor(L);
     if (!features_top(act, chosen, n, c.k, c.down ? -1 : 1, &top->t, &err) ||
-        !tensor_new(F32, 4, (int64_t[]){n, c.k, high, d->width}, &images->t, &err))
+        !tensor_new(F32, rgb ? 5 : 4, rgb ? dim : grey, &images->t, &err))
         return lb_raise(L, &err);
     for (int64_t i = 0; i < n * c.k; i++)
         copy_image(d, ((int32_t *)top->t.data)[i],
-                   (float *)images->t.data + i * high * d->width);
+                   (float *)images->t.data + i * (rgb ? 3 : 1) * high * d->width);
     int at = lua_gettop(L);
     lua_createtable(L, 0, 4);
     lua_pushvalue(L, at);
@@ -156,9 +169,9 @@ const LbFn lb_feature_fns[] = {
     {"cl.top_examples", "(dataset, activations, { k = 6, down = false, of = tensor })",
      "The images that drive each feature most, with their label and activation, as a "
      "part "
-     "for cl.components. `of` picks features by number from 0. Images of several "
+     "for cl.components. `of` picks features by number from 0. Images of three "
      "channels "
-     "are shown as the mean of them.",                                            cl_top_examples, top_options, &n_top_options,
+     "are shown in colour, others as the mean of their channels.",                                            cl_top_examples, top_options, &n_top_options,
      "cl.components { cl.top_examples(mnist.test, net:activations(mnist.test, "
      "\"hidden\"), "
      "{ k = 4 }) }"                                                                },

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "figure/figure.h"
 #include "lab/jval.h"
-#include "script/lb.h"
+#include "script/lb_images.h"
 
 enum { MAX_COLUMNS = 500, MAX_ROWS = 1000000, MAX_NAMED = 1000 };
 
@@ -43,156 +43,6 @@ static Figure *check_figure(lua_State *L, int arg)
     LFigure *f = luaL_checkudata(L, arg, LB_FIGURE);
     luaL_argcheck(L, f->f, arg, "this figure was closed");
     return f->f;
-}
-
-/* --- images ----------------------------------------------------------------------- */
-
-typedef struct ImagesCfg {
-    char title[OPT_STR_CAP], caption[OPT_STR_CAP], scale[OPT_STR_CAP];
-    bool is_signed;
-    int64_t per_row, group, height, width;
-} ImagesCfg;
-static const OptRow images_options[] = {
-    {"title", OPT_STR, offsetof(ImagesCfg, title), "", 0, 0, NULL, "Line above."},
-    {"caption", OPT_STR, offsetof(ImagesCfg, caption), "", 0, 0, NULL,
-     "Paragraph below."},
-    {"scale", OPT_ENUM, offsetof(ImagesCfg, scale), "shared", 0, 0, "shared each p99",
-     "What full colour means: the largest |value| of the page, of each image, or the "
-     "99th "
-     "percentile."},
-    {"signed", OPT_BOOL, offsetof(ImagesCfg, is_signed), "true", 0, 0, NULL,
-     "Red for positive and blue for negative; false: grey from 0 up."},
-    {"per_row", OPT_INT, offsetof(ImagesCfg, per_row), "0", 0, 1000, NULL,
-     "Images in a row; 0: as many as fit."},
-    {"group", OPT_INT, offsetof(ImagesCfg, group), "0", 0, 1000, NULL,
-     "So many images stay together in a row, such as 2 for pairs; 0: each for itself."},
-    {"height", OPT_INT, offsetof(ImagesCfg, height), "0", 0, 4096, NULL,
-     "Rows of an image when the tensor holds flat images; 0: square."},
-    {"width", OPT_INT, offsetof(ImagesCfg, width), "0", 0, 4096, NULL,
-     "Columns of an image when the tensor holds flat images; 0: square."},
-};
-static const size_t n_images_options = ARRAY_LEN(images_options);
-
-/* Number, height and width of the images in a tensor of [h,w], [n,h,w] or flat
- * [n,h*w]. */
-static void image_dims(lua_State *L, const Tensor *t, const ImagesCfg *c, int *n,
-                       int *h, int *w)
-{
-    char shape[96];
-    int64_t last = t->ndim ? t->dim[t->ndim - 1] : 0,
-            side = (int64_t)llround(sqrt((double)last));
-    if (t->ndim == 3) {
-        *n = (int)t->dim[0];
-        *h = (int)t->dim[1];
-        *w = (int)t->dim[2];
-    } else if (t->ndim >= 1 && t->ndim <= 2 && c->height && c->width &&
-               c->height * c->width == last) {
-        *n = t->ndim == 2 ? (int)t->dim[0] : 1;
-        *h = (int)c->height;
-        *w = (int)c->width;
-    } else if (t->ndim >= 1 && t->ndim <= 2 && side * side == last && last > 0) {
-        *n = t->ndim == 2 ? (int)t->dim[0] : 1;
-        *h = *w = (int)side;
-    } else if (t->ndim == 2 && t->dim[0] <= 4096 && last <= 4096) {
-        *n = 1;
-        *h = (int)t->dim[0];
-        *w = (int)last;
-    } else {
-        lb_error(L, ERR_SHAPE,
-                 "cl.images: %s is not [n, height, width], nor rows of square "
-                 "images; give height and width",
-                 tensor_format_shape(t, shape));
-    }
-    if (*n < 1 || *n > 10000 || *h < 1 || *h > 4096 || *w < 1 || *w > 4096)
-        lb_error(L, ERR_SHAPE,
-                 "cl.images: 1 to 10000 images of at most 4096 x 4096, got %s",
-                 tensor_format_shape(t, shape));
-}
-
-/* The list of labels is on stack index `labels`, or nil. */
-static void set_labels(lua_State *L, int labels, Figure *f)
-{
-    Err err;
-    if (lua_isnil(L, labels))
-        return;
-    if (!lua_istable(L, labels))
-        lb_error(L, ERR_OPTION, "cl.images: labels must be a list of texts, got a %s",
-                 luaL_typename(L, labels));
-    for (int i = 0; i < f->n; i++) {
-        if (lua_rawgeti(L, labels, i + 1) != LUA_TNIL) {
-            const char *text = luaL_tolstring(L, -1, NULL);
-            if (!figure_set_label(f, i, text, &err))
-                lb_raise(L, &err);
-            lua_pop(L, 1);
-        }
-        lua_pop(L, 1);
-    }
-}
-
-/* An f32 contiguous copy on the stack. Figures hold floats: where the largest of f64
- * values is far from their range, the copy is in units of 10^*power. */
-static LTensor *push_pixels(lua_State *L, const Tensor *t, int *power)
-{
-    Err err;
-    double most = 0, unit;
-    *power = 0;
-    LTensor *flat = lb_push_tensor(L), *wide = lb_push_tensor(L);
-    if (!tensor_convert(t, F32, &flat->t, &err) ||
-        (t->dtype == F64 && !tensor_convert(t, F64, &wide->t, &err)))
-        lb_raise(L, &err);
-    const double *v = wide->t.data;
-    int64_t n = v ? tensor_count(t) : 0;
-    for (int64_t i = 0; i < n; i++)
-        most = isfinite(v[i]) ? fmax(most, fabs(v[i])) : most;
-    if (most > 0 && (most < 1e-30 || most > 1e30)) {
-        *power = (int)fmax(floor(log10(most)), -300);
-        unit = pow(10, *power);
-        for (int64_t i = 0; i < n; i++)
-            ((float *)flat->t.data)[i] = (float)(v[i] / unit);
-    }
-    lua_pop(L, 1);
-    return flat;
-}
-
-static bool set_image_texts(lua_State *L, Figure *f, const ImagesCfg *c, int power,
-                            Err *err)
-{
-    if (c->title[0] && !figure_set_title(f, c->title, err))
-        return false;
-    const char *text = c->caption;
-    if (power)
-        text = lua_pushfstring(L, "%s%svalues in units of 1e%d", text,
-                               text[0] ? "; " : "", power);
-    return !text[0] || figure_set_caption(f, text, err);
-}
-
-static int cl_images(lua_State *L)
-{
-    Err err;
-    ImagesCfg c;
-    int n = 0, h = 0, w = 0, power;
-    LTensor *src = lb_check_tensor(L, 1);
-    lua_settop(L, 2);
-    lb_take_option(L, 2, "labels");
-    int labels = lua_gettop(L);
-    lb_options(L, 2, "cl.images", images_options, n_images_options, &c);
-    image_dims(L, &src->t, &c, &n, &h, &w);
-    LTensor *flat = push_pixels(L, &src->t, &power);
-    LFigure *f = push_figure(L);
-    f->f = figure_images(n, h, w, flat->t.data, c.is_signed, &err);
-    if (!f->f)
-        return lb_raise(L, &err);
-    f->f->scale = !strcmp(c.scale, "each")  ? SCALE_EACH
-                  : !strcmp(c.scale, "p99") ? SCALE_P99
-                                            : SCALE_SHARED;
-    f->f->per_row = (int)c.per_row;
-    f->f->group = (int)c.group;
-    int figure = lua_gettop(L);
-    if (!set_image_texts(L, f->f, &c, power, &err))
-        return lb_raise(L, &err);
-    set_labels(L, labels, f->f);
-    lua_settop(L, figure);
-    return 1;
 }
 
 /* --- tables ----------------------------------------------------------------------- */
@@ -535,11 +385,13 @@ const LbFn lb_figure_fns[] = {
      "or any "
      "other value, and records it in the run; name becomes the file name of its PNG.",
      cl_show, NULL, NULL, "cl.show { { digit = 0, acc = 0.99 } }"},
-    {"cl.images", "(tensor, { labels = {...}, ... })",
+    {"cl.images", "(tensor, { labels = {...}, channels = \"auto\", ... })",
      "A gallery of images from [n, height, width], one [height, width], or rows of "
      "square images "
-     "[n, height * width]. labels is a list with one text per image.",
-     cl_images, images_options, &n_images_options,
+     "[n, height * width]. Colours, from 0 to 1, are [n, 3, height, width] or [n, "
+     "height, width, 3]; channels says so for other shapes. labels is a list with one "
+     "text per image.",
+     lb_cl_images, lb_images_options, &lb_n_images_options,
      "cl.show(cl.images(cl.rng(1):normal({ 3, 784 })))"},
     {"cl.table", "(rows, { columns = {...}, title = text, caption = text })",
      "A table figure from a list of rows with named values. Without columns the sorted "

@@ -115,9 +115,8 @@ static Figure *order_pictures(const Components *m, const Figure *f, Err *err)
     if (!from)
         return NULL;
     int k = from->n / f->n_left;
-    size_t group = (size_t)k * (size_t)from->h * (size_t)from->w;
-    Figure *to =
-        figure_images(from->n, from->h, from->w, from->pixels, from->is_signed, err);
+    size_t group = (size_t)k * figure_plane(from);
+    Figure *to = figure_images_like(from, from->n, from->pixels, err);
     bool ok = to != NULL;
     for (int p = 0; ok && p < m->n; p++) {
         int r = m->order[p];
@@ -132,10 +131,8 @@ static Figure *order_pictures(const Components *m, const Figure *f, Err *err)
         }
         str_done(&t);
     }
-    if (ok) {
-        to->scale = from->scale;
+    if (ok)
         return to;
-    }
     figure_free(to);
     return NULL;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "figure/sample.h"
 #include "lab/jval.h"
 #include "ui/find.h"
 
@@ -126,8 +127,8 @@ void loaded_done(Loaded *l)
 
 double figure_largest(const Figure *f)
 {
-    size_t n = (size_t)f->n * (size_t)f->h * (size_t)f->w;
-    double most = 0;
+    size_t n = (size_t)f->n * figure_plane(f);
+    double most = sample_least(f);
     for (size_t i = 0; i < n; i++) {
         double v = (double)f->pixels[i];
         if (isfinite(v) && (f->is_signed ? fabs(v) : v) > most)
@@ -149,7 +150,7 @@ static void make_part(const Gallery *g, const Figure *f, int groups, Part *p)
     int first = g->first * g->group;
     p->f = *f;
     p->f.n = groups * g->group < PAGE_MAX ? groups * g->group : PAGE_MAX;
-    p->f.pixels = f->pixels + (size_t)first * (size_t)f->h * (size_t)f->w;
+    p->f.pixels = f->pixels + (size_t)first * figure_plane(f);
     p->f.group = g->group > 1 ? g->group : f->group;
     p->f.labels = p->label;
     p->f.title = p->f.caption = NULL;

@@ -39,6 +39,24 @@ test("images come in several shapes", function()
   end
 end)
 
+test("colours come in several shapes", function()
+  local x = cl.rng(5):uniform({ 8, 3, 6, 4 })
+  local pixels = x:permute { 1, 3, 4, 2 }:copy()
+  for _, item in ipairs {
+    { images = x:reshape { 4, 2, 3, 6, 4 } }, { images = pixels:reshape { 4, 2, 6, 4, 3 } },
+    { images = x, channels = "first" }, { images = pixels, channels = "last" },
+    { images = x:reshape { 8, 72 }, channels = "first", height = 6, width = 4 },
+    { images = pixels:reshape { 8, 72 }, channels = "last", height = 6 },
+  } do
+    local set = cl.components { n = 4, item }
+    has(set:one(4):text(100), "red, green and blue")
+    equal(set:text(100, "true"), cl.components { n = 4, { images = x, channels = "first" } }:text(100, "true"))
+  end
+  has(cl.components { n = 4, { images = x - 0.5, channels = "first" } }:one(1):text(100, "true"), "grey is 0")
+  fails("colours [4, k, 3, height, width]", cl.components, { n = 4, { images = x, channels = "last" } })
+  fails("channels is auto, first or last", cl.components, { n = 4, { images = x, channels = "rgb" } })
+end)
+
 test("mistakes are named", function()
   fails("1 to 65536 components", cl.components, {})
   fails("unknown field 'colour'", cl.components, { { images = pair, colour = 1 } })

@@ -572,7 +572,8 @@ static Figure *everything(void)
     assert_true(page && inner && plot && bars && heat && graph && metrics && images);
     const int sizes[3] = {2, 1, 2};
     Figure *diagram = figure_diagram(3, sizes, true, &err);
-    assert_true(set && pair && diagram);
+    Figure *colours = figure_colours(1, 1, 2, px, true, &err);
+    assert_true(set && pair && diagram && colours);
     diagram->limit = 2.5;
     heat->tone = TONE_BLUE;
     heat->limit = 7;
@@ -611,7 +612,8 @@ static Figure *everything(void)
         figure_set_left(diagram, 4, "out", &err) &&
         figure_add_edge(diagram, 1, 2, -0.5, &err) &&
         figure_add_edge(diagram, 2, 4, 0.25, &err) &&
-        figure_add_part(page, diagram, &err));
+        figure_add_part(page, diagram, &err) &&
+        figure_add_part(page, colours, &err));
     return page;
 }
 
@@ -636,7 +638,7 @@ static void every_kind_of_figure_comes_back(void **state)
     str_init(&first);
     str_init(&second);
     Figure *f = everything();
-    assert_int_equal(jfigure_pixels(f), 18);
+    assert_int_equal(jfigure_pixels(f), 24);
     write_out(f, "first", &first);
     figure_free(f);
     json_t *ev = jval_parse(first.s, first.len, &err);
@@ -647,6 +649,7 @@ static void every_kind_of_figure_comes_back(void **state)
     if (!f)
         fail_msg("%s", err.msg);
     json_decref(ev);
+    assert_true(f->parts[f->n_parts - 1]->rgb);
     write_out(f, "second", &second);
     figure_free(f);
     assert_string_equal(first.s, second.s);
@@ -654,7 +657,7 @@ static void every_kind_of_figure_comes_back(void **state)
     str_done(&second);
     size_t n, m;
     char *a = read_text("first", &n), *b = read_text("second", &m);
-    assert_int_equal(n, 72);
+    assert_int_equal(n, 96);
     assert_int_equal(m, n);
     assert_memory_equal(a, b, n);
     free(a);
@@ -693,6 +696,12 @@ static void hostile_figures_are_refused(void **state)
         "{\"ev\":\"figure\",\"kind\":\"table\",\"rows\":2,\"cols\":2,\"head\":[\"a\"],"
         "\"numeric\":[true,true],\"cells\":[\"\",\"\",\"\",\"\"]}",
         "{\"ev\":\"figure\",\"kind\":\"table\",\"rows\":1000000,\"cols\":60000}",
+        "{\"ev\":\"figure\",\"kind\":\"images\",\"n\":1,\"h\":2,\"w\":2,\"channels\":3,"
+        "\"scale\":\"each\",\"blob\":\"blob\"}",
+        "{\"ev\":\"figure\",\"kind\":\"images\",\"n\":1,\"h\":2,\"w\":1,\"channels\":2,"
+        "\"scale\":\"each\",\"blob\":\"blob\"}",
+        "{\"ev\":\"figure\",\"kind\":\"images\",\"n\":65536,\"h\":65536,\"w\":65536,"
+        "\"channels\":3,\"scale\":\"each\",\"blob\":\"blob\"}",
     };
     Err err = {0};
     FILE *f = fopen(in_folder("blob"), "wb");

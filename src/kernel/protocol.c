@@ -253,7 +253,7 @@ const RequestRow request_rows[REQ_COUNT] = {
                   {{"reload", FIELD_BOOL, false,
                     "true: take the file's text; edits can be undone"}},
                   "looks whether another program changed the file",
-                  "state (same, changed, gone)"},
+                  "state (same, changed, gone), changed (1: the text was taken)"},
     [REQ_RESTART] = {"restart",
                      false,
                      {{NULL, FIELD_INT, false, NULL}},

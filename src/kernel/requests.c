@@ -495,26 +495,36 @@ static bool do_save(Session *k, Viewer *v, const json_t *q, Answer *a)
     return true;
 }
 
+/* The file's text in the place of the document's; *changed: it was another. */
+static bool reload(Session *k, bool *changed, Err *err)
+{
+    char hash[17], *text;
+    size_t n;
+    Str now;
+    if (!file_read_all(k->place.file, 64 << 20, &text, &n, err))
+        return false;
+    str_init(&now);
+    bool ok = document_save(k->doc, &now, err);
+    *changed = now.len != n || memcmp(now.s ? now.s : "", text, n) != 0;
+    if (ok && *changed)
+        ok = session_change(k, "doc", document_reload(k->doc, text, n, err), err) &&
+             session_look_at_disk(k, hash, err);
+    mem_free(text);
+    str_done(&now);
+    return ok;
+}
+
 static bool do_disk(Session *k, Viewer *v, const json_t *q, Answer *a)
 {
     char hash[17];
-    char *text;
-    size_t n;
+    bool changed = false, wanted = flag(q, "reload", false);
     if (!session_look_at_disk(k, hash, &a->err))
         return false;
-    if (flag(q, "reload", false) && strcmp(k->doc->disk, "changed") == 0) {
-        if (!v->rw)
-            return refuse(a, "readonly", "this viewer only reads");
-        if (!file_read_all(k->place.file, 64 << 20, &text, &n, &a->err))
-            return false;
-        bool ok = session_change(k, "doc", document_reload(k->doc, text, n, &a->err),
-                                 &a->err) &&
-                  session_look_at_disk(k, hash, &a->err);
-        mem_free(text);
-        if (!ok)
-            return false;
-    }
-    a->ok = json_pack("{s:s}", "state", k->doc->disk);
+    if (wanted && !v->rw)
+        return refuse(a, "readonly", "this viewer only reads");
+    if (wanted && !reload(k, &changed, &a->err))
+        return false;
+    a->ok = json_pack("{s:s,s:i}", "state", k->doc->disk, "changed", changed);
     return true;
 }
 

@@ -25,7 +25,7 @@
 #define INDEX_NAME ".cleave-index"
 #define STARTING   5.0 /* seconds that a folder may be without run.json */
 enum {
-    INDEX_VERSION = 1,
+    INDEX_VERSION = 2,
     INDEX_MAX = 1 << 30,
     RUN_MAX = 64 << 20,
     TAIL = 64 << 10,
@@ -60,12 +60,37 @@ static bool flatten_member(json_t *dst, const char *prefix, const char *key,
     return n >= (int)sizeof name || flatten(dst, name, v, depth + 1);
 }
 
-/* Plain values under dotted names; a list of rows by each row's "name", else from 1. */
+/* How many rows before row i have its name. */
+static int same_name_before(const json_t *list, size_t i, const char *name)
+{
+    int n = 0;
+    for (size_t k = 0; k < i; k++)
+        n += strcmp(jval_get(json_array_get(list, k), "name", ""), name) == 0;
+    return n;
+}
+
+static bool flatten_row(json_t *dst, const char *prefix, const json_t *list, size_t i,
+                        int depth)
+{
+    char key[256];
+    const json_t *row = json_array_get(list, i);
+    const char *name = jval_get(row, "name", "");
+    int before = name[0] ? same_name_before(list, i, name) : 0;
+    if (!name[0])
+        snprintf(key, sizeof key, "%zu", i + 1);
+    else if (before > 0)
+        snprintf(key, sizeof key, "%.200s.%d", name, before + 1);
+    else
+        snprintf(key, sizeof key, "%.200s", name);
+    return flatten_member(dst, prefix, key, row, depth);
+}
+
+/* Plain values under dotted names; a list of rows by each row's "name" ("x", the second
+ * of that name "x.2"), else from 1. */
 static bool flatten(json_t *dst, const char *prefix, const json_t *v, int depth)
 {
     const char *key;
     json_t *item;
-    size_t i;
     bool ok = true;
     if (depth > FLAT_DEPTH || json_object_size(dst) >= FLAT_MAX)
         return true;
@@ -73,13 +98,8 @@ static bool flatten(json_t *dst, const char *prefix, const json_t *v, int depth)
         return json_object_set(dst, prefix, (json_t *)v) == 0;
     json_object_foreach((json_t *)v, key, item) ok =
         ok && flatten_member(dst, prefix, key, item, depth);
-    json_array_foreach((json_t *)v, i, item)
-    {
-        char place[24];
-        snprintf(place, sizeof place, "%zu", i + 1);
-        ok = ok &&
-             flatten_member(dst, prefix, jval_get(item, "name", place), item, depth);
-    }
+    for (size_t i = 0; ok && i < json_array_size(v); i++)
+        ok = flatten_row(dst, prefix, v, i, depth);
     return ok;
 }
 

@@ -5,7 +5,8 @@
  * may work at once and a lost index costs time, nothing else.
  * Keys, for filters, sorting and groups: fields of the run (number id name state script
  * start end seconds host threads isa version profile sweep why step), then settings,
- * values of the result (lists of rows as "name.metric"), last metrics; "run.",
+ * values of the result (lists of rows as "name.metric", a second row of a name as
+ * "name.2.metric"), last metrics; "run.",
  * "settings.", "result.", "metric." in front of a key says which is meant. */
 #ifndef CLEAVE_LAB_RUNS_H
 #define CLEAVE_LAB_RUNS_H

@@ -12,8 +12,10 @@ ACT(edit); ACT(run_next); ACT(run_stay); ACT(run_below); ACT(run_all); ACT(run_i
 ACT(insert_above); ACT(insert_below); ACT(delete); ACT(cut); ACT(copy_cell); ACT(paste);
 ACT(undo); ACT(move_up); ACT(move_down); ACT(merge); ACT(to_markdown); ACT(to_code);
 ACT(to_raw); ACT(title); ACT(fold); ACT(fold_source); ACT(fold_all); ACT(unfold_all);
-ACT(expand); ACT(interrupt); ACT(cancel); ACT(restart); ACT(save); ACT(save_force);
-ACT(reload); ACT(editor); ACT(clear_queue);
+ACT(expand); ACT(interrupt); ACT(cancel); ACT(restart); ACT(editor); ACT(clear_queue);
+
+/* act_files.c */
+ACT(save); ACT(save_force); ACT(reload); ACT(export); ACT(export_force);
 
 /* act_edit.c */
 ACT(text_left); ACT(text_right); ACT(text_up); ACT(text_down); ACT(text_start);

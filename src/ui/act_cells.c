@@ -39,6 +39,12 @@ static void select_made(Ui *u, const json_t *ok, int64_t tag)
         u->awaited = id; /* its event is still to come */
 }
 
+static void new_made(Ui *u, const json_t *ok, int64_t tag)
+{
+    select_made(u, ok, tag);
+    ui_say(u, ROLE_DIM, "Enter edits the new cell");
+}
+
 static void edit_made(Ui *u, const json_t *ok, int64_t tag)
 {
     select_made(u, ok, tag);
@@ -165,13 +171,13 @@ void act_run_all(Ui *u, const char *arg)
 void act_insert_above(Ui *u, const char *arg)
 {
     (void)arg;
-    insert(u, id_at(u, document_index(u->doc, u->sel) - 1), CELL_CODE, "", select_made);
+    insert(u, id_at(u, document_index(u->doc, u->sel) - 1), CELL_CODE, "", new_made);
 }
 
 void act_insert_below(Ui *u, const char *arg)
 {
     (void)arg;
-    insert(u, u->sel, CELL_CODE, "", select_made);
+    insert(u, u->sel, CELL_CODE, "", new_made);
 }
 
 static void keep_text(Ui *u, const Cell *c)
@@ -384,32 +390,6 @@ void act_restart(Ui *u, const char *arg)
         return;
     }
     ui_ask(u, do_restart, "Restart the kernel? All variables are lost.");
-}
-
-static void save(Ui *u, const char *path, bool force)
-{
-    json_t *r = json_pack("{s:s,s:b}", "req", "save", "force", force);
-    if (r && path[0] && !jval_set(r, "path", jval_str(path))) {
-        json_decref(r);
-        r = NULL;
-    }
-    ui_request(u, r, NULL, 0);
-}
-
-void act_save(Ui *u, const char *arg)
-{
-    save(u, arg, false);
-}
-
-void act_save_force(Ui *u, const char *arg)
-{
-    save(u, arg, true);
-}
-
-void act_reload(Ui *u, const char *arg)
-{
-    (void)arg;
-    ui_request(u, json_pack("{s:s,s:b}", "req", "disk", "reload", true), NULL, 0);
 }
 
 /* The loop leaves the screen to the editor and comes back with the file's text. */

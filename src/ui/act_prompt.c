@@ -15,7 +15,7 @@ static const struct {
     {"theme",     "dark light mono high-contrast", "colours"                               },
     {"editing",   "emacs vi",                      "keys of the text editor"               },
     {"highlight", "on off",                        "colours of Lua"                        },
-    {"mouse",     "on off",                        "clicks choose panes, the wheel scrolls"},
+    {"mouse",     "on off",                        "clicks choose, the wheel scrolls"},
     {"images",    "mono ansi 256 true",            "how images are drawn"                  },
 };
 
@@ -55,14 +55,41 @@ static bool apply(Ui *u, const char *name, const char *value)
     return true;
 }
 
+static const char *value_now(const Ui *u, const char *name)
+{
+    if (strcmp(name, "theme") == 0)
+        return u->paint.theme->name;
+    if (strcmp(name, "editing") == 0)
+        return u->vi ? "vi" : "emacs";
+    if (strcmp(name, "images") == 0)
+        return level_name(u->draw.level);
+    return (strcmp(name, "highlight") == 0 ? u->highlight : u->mouse) ? "on" : "off";
+}
+
+/* The values of one, that in use in brackets. */
+static void add_values(const char *values, const char *now, Str *out)
+{
+    size_t from = out->len;
+    for (const char *s = values; *s;) {
+        size_t n = strcspn(s, " ");
+        bool used = strlen(now) == n && strncmp(s, now, n) == 0;
+        str_addf(out, "%s%.*s%s ", used ? "[" : "", (int)n, s, used ? "]" : "");
+        s += n + (s[n] == ' ');
+    }
+    while (!out->oom && out->len - from < 36)
+        str_addc(out, ' ');
+}
+
 static void list_settings(Ui *u)
 {
     Str t;
     str_init(&t);
-    str_add(&t, "settings; :set name value changes one\n\n");
-    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
-        str_addf(&t, "%-10s %-32s %s\n", settings[i].name, settings[i].values,
-                 settings[i].doc);
+    str_add(&t, "in use: [so]; :set NAME VALUE changes one\n\n");
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+        str_addf(&t, "%-10s ", settings[i].name);
+        add_values(settings[i].values, value_now(u, settings[i].name), &t);
+        str_addf(&t, "%s\n", settings[i].doc);
+    }
     if (!t.oom)
         ui_popup(u, "settings", t.s);
     str_done(&t);

@@ -244,8 +244,11 @@ void ui_event(Ui *u, const json_t *ev)
         ui_say(u, ROLE_ERROR, "%s", err.msg);
     keep_selection(u);
     ui_awaited(u);
-    if (was_running != u->doc->running)
+    if (was_running != u->doc->running) {
+        if (u->interrupted > 0 && strncmp(u->message, "stopping", 8) == 0)
+            ui_say(u, ROLE_DIM, "stopped; variables keep their values");
         u->interrupted = 0, u->offered_kill = false;
+    }
     for (int i = 0; i < PANE_COUNT; i++) {
         if (pane_rows[i]->event)
             pane_rows[i]->event(u, ev);
@@ -493,7 +496,7 @@ double ui_timeout(const Ui *u)
         due_at(u, u->hold_until, &left);
     if (offer_due(u))
         due_at(u, u->interrupted + PATIENCE, &left);
-    if (u->doc->running || runs_live(u))
+    if (u->doc->running || runs_live(u) || images_live(u))
         due_at(u, u->ticked + TICK, &left);
     return left;
 }

@@ -50,7 +50,7 @@ static void draw_tabs(Ui *u)
     if (first != PANE_NOTEBOOK && pane_rows[first]->title)
         pane_rows[first]->title(u, &what);
     int want = clean_width(what.s ? what.s : "");
-    bool brief = full + (want > 0 ? want + 3 + name : 0) > a.cols;
+    bool brief = full + name + (want > 0 ? want + 3 : 0) > a.cols;
     int col = put_tabs(u, brief, true);
     if (end >= col)
         paint_str(&u->paint, a, 0, end, t.s, ROLE_BAR);

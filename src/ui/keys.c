@@ -45,6 +45,8 @@ const KeyRow key_rows[] = {
     {S_NOTEBOOK, "w", "save", "[FILE]", "save the notebook", act_save},
     {S_NOTEBOOK, "", "save!", "[FILE]", "save although the file was changed on disk", act_save_force},
     {S_NOTEBOOK, "", "reload", "", "take the file's text from disk", act_reload},
+    {S_NOTEBOOK, "", "export", "[FILE]", "write the notebook with its outputs: .html .md .ipynb .lua", act_export},
+    {S_NOTEBOOK, "", "export!", "[FILE]", "the same, over a file that is there", act_export_force},
 
     /* --- text of a cell --- */
     {S_EDIT, "<Esc>", "end-edit", NULL, "back to command mode", act_text_leave},

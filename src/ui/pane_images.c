@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "figure/clean.h"
 #include "lab/jval.h"
+#include "lab/run.h"
 #include "ui/act.h"
 #include "ui/pictures.h"
 #include "ui/science.h"
@@ -36,6 +37,9 @@ typedef struct Images {
     View view[2];
     int active;
     bool split, linked;
+    JournalReader *run; /* whose pictures were asked for last; NULL: none */
+    char *run_dir;
+    bool run_live; /* more of them may come */
 } Images;
 
 static Images *state_of(const Ui *u)
@@ -70,6 +74,8 @@ static void destroy(void *state)
         grid_done(&m->view[i].grid);
     }
     pictures_done(&m->list);
+    jreader_close(m->run);
+    mem_free(m->run_dir);
     mem_free(m);
 }
 
@@ -116,17 +122,14 @@ static bool is_picture(const json_t *ev)
     return true;
 }
 
-/* A figure that a running cell makes again takes the place of the one before: the eye
- * stays on the same image. */
-static void event(Ui *u, const json_t *ev)
+/* A figure that is made again takes the place of the one before: the eye stays on the
+ * same image. */
+static void take(Images *m, const json_t *ev, const char *dir)
 {
-    Images *m = state_of(u);
     Follow f[2];
-    if (!is_picture(ev))
-        return;
     for (int i = 0; i < 2; i++)
         f[i] = pictures_follow(&m->list, m->view[i].at, m->follow && !m->split, ev);
-    add(m, ev, jreader_dir(u->reader));
+    add(m, ev, dir);
     for (int i = 0; i < 2; i++) {
         bool seen = m->split || i == m->active;
         if (seen && f[i] == FOLLOW_SAME)
@@ -136,28 +139,91 @@ static void event(Ui *u, const json_t *ev)
     }
 }
 
-/* Every picture of a run, behind those that are there; the first is shown. */
-int images_of_run(Ui *u, const char *dir)
+static void event(Ui *u, const json_t *ev)
+{
+    if (is_picture(ev))
+        take(state_of(u), ev, jreader_dir(u->reader));
+}
+
+/* --- the pictures of a run -------------------------------------------------------- */
+
+/* What the run has made since the last look; follow: as the session's own figures.
+ * Returns how many sets of components there were. */
+static int take_run(Ui *u, bool follow)
 {
     Images *m = state_of(u);
-    JournalReader *r = jreader_open(dir, NULL);
-    int found = 0, others = 0;
+    char state[16] = "";
+    int others = 0;
     bool more = true;
-    while (r && more) {
-        json_t *ev = jreader_next(r, &more, NULL);
+    m->run_live = run_state(m->run_dir, state, NULL) && strcmp(state, "running") == 0;
+    while (m->run && more) {
+        json_t *ev = jreader_next(m->run, &more, NULL);
         if (ev)
             more = true;
         if (ev && is_picture(ev)) {
-            add(m, ev, dir);
-            found++;
+            if (follow)
+                take(m, ev, m->run_dir);
+            else
+                add(m, ev, m->run_dir);
+            u->dirty = true;
         } else if (ev) {
-            others += components_take(u, ev, dir);
+            others += components_take(u, ev, m->run_dir);
         }
         json_decref(ev);
     }
-    jreader_close(r);
+    return others;
+}
+
+bool images_live(const Ui *u)
+{
+    const Images *m = state_of(u);
+    return m->run_live &&
+           (ui_pane_visible(u, PANE_IMAGES) || ui_pane_visible(u, PANE_COMPONENTS));
+}
+
+static void shown(Ui *u)
+{
+    if (state_of(u)->run_live)
+        take_run(u, true);
+}
+
+/* Pictures of a run that is read from its beginning again. */
+static void forget(Images *m, const char *dir)
+{
+    for (int i = m->list.n - 1; i >= 0; i--) {
+        if (strcmp(m->list.pic[i].dir, dir) != 0)
+            continue;
+        pictures_drop(&m->list, i);
+        for (int k = 0; k < 2; k++) {
+            m->view[k].at -= m->view[k].at > i || m->view[k].at == m->list.n;
+            m->view[k].at += m->view[k].at < 0;
+            m->view[k].old = true;
+        }
+    }
+}
+
+/* Every picture of a run, behind those that are there; the first is shown. Those that it
+ * makes later come by themselves. */
+int images_of_run(Ui *u, const char *dir)
+{
+    Images *m = state_of(u);
+    int found = 0, first = -1, others;
+    if (!m->run || strcmp(m->run_dir, dir) != 0) {
+        jreader_close(m->run);
+        mem_free(m->run_dir);
+        m->run_dir = mem_strdup(dir, NULL);
+        forget(m, dir);
+        m->run = m->run_dir ? jreader_open(dir, NULL) : NULL;
+    }
+    others = m->run ? take_run(u, false) : 0;
+    for (int i = 0; i < m->list.n; i++) {
+        if (strcmp(m->list.pic[i].dir, dir) == 0) {
+            first = first < 0 ? i : first;
+            found++;
+        }
+    }
     if (found > 0)
-        show(m, active(u), m->list.n - found);
+        show(m, active(u), m->run_live ? m->list.n - 1 : first);
     return found + others;
 }
 
@@ -554,4 +620,5 @@ const PaneRow pane_images = {
     .scroll = scroll,
     .find = find,
     .copy = copy,
+    .shown = shown,
 };

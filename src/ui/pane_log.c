@@ -26,11 +26,13 @@ typedef struct LogLine {
     int cell;
     Role role;
 } LogLine;
-typedef struct Range { /* printed text that is still to be read */
+typedef struct Range { /* printed text that is still to be read, or lines behind it */
     int cell;
     int64_t log; /* the number of the text's file */
     int64_t from, to;
     double t;
+    char *lines; /* NULL: printed text */
+    Role role;
 } Range;
 typedef struct Log {
     LogLine *line; /* ring of KEEP */
@@ -78,6 +80,8 @@ static void destroy(void *state)
     for (int i = 0; i < KEEP; i++)
         mem_free(g->line[i].text);
     mem_free(g->line);
+    for (int i = 0; i < g->n_ranges; i++)
+        mem_free(g->range[i].lines);
     str_done(&g->rest);
     mem_free(g->filter);
     mem_free(g->match);
@@ -163,15 +167,12 @@ bool log_behind(const Ui *u)
     return state_of(u)->n_ranges > 0;
 }
 
-void log_read(Ui *u)
+/* A piece of the printed text; false: there is no more of it. */
+static bool read_piece(Ui *u, Log *g, Range *r)
 {
-    Log *g = state_of(u);
-    Range *r = &g->range[0];
     char *text;
     size_t n, want;
     Err err = {0};
-    if (g->n_ranges == 0)
-        return;
     want = r->to - r->from < PIECE ? (size_t)(r->to - r->from) : PIECE;
     if (jreader_log_out(u->reader, r->cell, r->log, r->from, want, &text, &n, &err) &&
         n > 0) {
@@ -179,13 +180,26 @@ void log_read(Ui *u)
         g->bytes += (int64_t)n;
         r->from += (int64_t)n;
         mem_free(text);
-    } else {
-        if (err.code == ERR_STATE)
-            add_block(g, "(its text went when the cell was run again)", r->t, r->cell,
-                      ROLE_DIM);
-        r->from = r->to; /* it is not there */
+        return r->from < r->to;
     }
-    if (r->from >= r->to)
+    if (err.code == ERR_STATE)
+        add_block(g, "(its text went when the cell was run again)", r->t, r->cell,
+                  ROLE_DIM);
+    return false; /* it is not there */
+}
+
+void log_read(Ui *u)
+{
+    Log *g = state_of(u);
+    Range *r = &g->range[0];
+    if (g->n_ranges == 0)
+        return;
+    if (r->lines) {
+        end_rest(g, r->t);
+        add_block(g, r->lines, r->t, r->cell, r->role);
+        mem_free(r->lines);
+    }
+    if (r->lines || !read_piece(u, g, r))
         memmove(g->range, g->range + 1, (size_t)--g->n_ranges * sizeof *r);
     u->dirty = u->dirty || ui_pane_visible(u, PANE_LOG);
 }
@@ -193,10 +207,13 @@ void log_read(Ui *u)
 static void on_out(Ui *u, Log *g, const json_t *ev, double t)
 {
     int cell = (int)jval_get_int(ev, "cell", 0);
-    Range r = {cell, jreader_log(u->reader, cell), jval_get_int(ev, "from", 0),
-               jval_get_int(ev, "to", 0), t};
+    Range r = {.cell = cell,
+               .log = jreader_log(u->reader, cell),
+               .from = jval_get_int(ev, "from", 0),
+               .to = jval_get_int(ev, "to", 0),
+               .t = t};
     Range *last = g->n_ranges > 0 ? &g->range[g->n_ranges - 1] : NULL;
-    if (last && last->cell == r.cell && last->log == r.log && last->to == r.from) {
+    if (last && !last->lines && last->cell == r.cell && last->log == r.log && last->to == r.from) {
         last->to = r.to;
         return;
     }
@@ -207,6 +224,26 @@ static void on_out(Ui *u, Log *g, const json_t *ev, double t)
 
 /* --- events ----------------------------------------------------------------------- */
 
+/* Lines stand behind the text that was printed before them, however much of that is
+ * still to be read. */
+static void say(Ui *u, const char *text, double t, int cell, Role role)
+{
+    Log *g = state_of(u);
+    for (int i = 0; i < 4 && g->n_ranges > 0; i++)
+        log_read(u);
+    while (g->n_ranges == BEHIND)
+        log_read(u);
+    char *copy = g->n_ranges > 0 ? mem_strdup(text, NULL) : NULL;
+    if (copy) {
+        g->range[g->n_ranges++] =
+            (Range){.cell = cell, .t = t, .lines = copy, .role = role};
+        return;
+    }
+    if (g->n_ranges == 0)
+        end_rest(g, t);
+    add_block(g, text, t, cell, role);
+}
+
 static void event(Ui *u, const json_t *ev)
 {
     Log *g = state_of(u);
@@ -215,24 +252,19 @@ static void event(Ui *u, const json_t *ev)
     int cell = (int)jval_get_int(ev, "cell", u->doc->running);
     if (strcmp(kind, "out") == 0) {
         on_out(u, g, ev, t);
-        return;
+    } else if (strcmp(kind, "log") == 0 || strcmp(kind, "value") == 0) {
+        say(u, jval_get(ev, "text", ""), t, cell, ROLE_TEXT);
+    } else if (strcmp(kind, "error") == 0) {
+        say(u, jval_get(ev, "msg", ""), t, cell, ROLE_ERROR);
+        if (jval_get(ev, "trace", "")[0])
+            say(u, jval_get(ev, "trace", ""), t, cell, ROLE_DIM);
+    } else if (strcmp(kind, "done") == 0) {
+        say(u, strcmp(jval_get(ev, "status", ""), "stopped") ? "" : "interrupted", t,
+            cell, ROLE_WARN);
+    } else if (strcmp(kind, "kernel") == 0 &&
+               strcmp(jval_get(ev, "why", ""), "start") != 0) {
+        say(u, "the kernel was started again", t, 0, ROLE_WARN);
     }
-    bool text = strcmp(kind, "log") == 0 || strcmp(kind, "value") == 0;
-    bool error = strcmp(kind, "error") == 0, kernel = strcmp(kind, "kernel") == 0;
-    if (!text && !error && !kernel && strcmp(kind, "done") != 0)
-        return;
-    for (int i = 0; i < 4 && g->n_ranges > 0; i++)
-        log_read(u); /* order is what the script did, unless it floods */
-    if (g->n_ranges == 0)
-        end_rest(g, t);
-    if (text)
-        add_block(g, jval_get(ev, "text", ""), t, cell, ROLE_TEXT);
-    if (error) {
-        add_block(g, jval_get(ev, "msg", ""), t, cell, ROLE_ERROR);
-        add_block(g, jval_get(ev, "trace", ""), t, cell, ROLE_DIM);
-    }
-    if (kernel && strcmp(jval_get(ev, "why", ""), "start") != 0)
-        add_block(g, "the kernel was started again", t, 0, ROLE_WARN);
 }
 
 static bool passes(const Log *g, const LogLine *l)

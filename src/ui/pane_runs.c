@@ -218,7 +218,8 @@ static void read_runs(Ui *u)
     r->all = r->runs.n;
     r->live = false;
     for (size_t i = 0; ok && i < r->runs.n; i++)
-        r->live = r->live || strcmp(r->runs.row[i].state, "running") == 0;
+        r->live = r->live || strcmp(r->runs.row[i].state, "running") == 0 ||
+                  strcmp(r->runs.row[i].state, "starting") == 0;
     json_decref(r->keys);
     RunsOptions opt = {.columns = ""};
     r->keys = ok ? runs_columns(&r->runs, &opt) : NULL;

@@ -36,6 +36,13 @@ bool pictures_add(Pictures *p, const json_t *ev, const char *dir, bool *dropped)
     return copy != NULL;
 }
 
+void pictures_drop(Pictures *p, int i)
+{
+    json_decref(p->pic[i].event);
+    mem_free(p->pic[i].dir);
+    memmove(&p->pic[i], &p->pic[i + 1], (size_t)(--p->n - i) * sizeof *p->pic);
+}
+
 void pictures_done(Pictures *p)
 {
     for (int i = 0; i < p->n; i++) {

@@ -20,6 +20,7 @@ typedef struct Pictures {
 /* Appends one; *dropped (may be NULL): the oldest had to go, numbers fall by one. false:
  * out of memory. */
 bool pictures_add(Pictures *p, const json_t *event, const char *dir, bool *dropped);
+void pictures_drop(Pictures *p, int i); /* 0 <= i < n */
 void pictures_done(Pictures *p);
 /* The figure `step` away from `at`, with the same name if asked for; -1: there is none.
  */

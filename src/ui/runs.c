@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -21,6 +22,24 @@ enum { LEAD_ALWAYS = 4, MAX_COLUMNS = 400, GROUP_METRICS = 12 };
 
 /* --- the list --------------------------------------------------------------------- */
 
+/* Of a run that is not over: since its start. NaN: it has not begun to say. */
+static double seconds_of(const RunRow *row)
+{
+    struct tm tm = {0};
+    double sec;
+    const json_t *v = runs_value(row, "seconds");
+    const char *start = json_string_value(runs_value(row, "run.start"));
+    if (v || strcmp(row->state, "running") != 0)
+        return v ? json_number_value(v) : (double)NAN;
+    if (!start || sscanf(start, "%d-%d-%dT%d:%d:%lf", &tm.tm_year, &tm.tm_mon,
+                         &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &sec) != 6)
+        return NAN;
+    tm.tm_year -= 1900;
+    tm.tm_mon--;
+    double since = clock_wall() - (double)timegm(&tm) - sec;
+    return since > 0 ? since : 0;
+}
+
 void runs_cell(const RunRow *row, const char *key, bool brief, Str *t)
 {
     const json_t *v = runs_value(row, key);
@@ -30,8 +49,9 @@ void runs_cell(const RunRow *row, const char *key, bool brief, Str *t)
         str_add(t, dash ? dash + 1 : row->id);
     } else if (brief && strcmp(key, "seconds") == 0) {
         char hms[16] = "";
-        if (v)
-            clock_hms(json_number_value(v), hms);
+        double seconds = seconds_of(row);
+        if (!isnan(seconds))
+            clock_hms(seconds, hms);
         str_add(t, hms);
     } else {
         runs_text(v, brief, t);
@@ -125,6 +145,34 @@ static json_t *split_list(const char *list)
     return keys;
 }
 
+static bool any_live(const Runs *r)
+{
+    bool live = false;
+    for (size_t i = 0; i < r->n; i++)
+        live = live || strcmp(r->row[i].state, "running") == 0;
+    return live;
+}
+
+/* What runs that go on measure stands before settings and results. */
+static bool add_live(const Runs *r, json_t *keys)
+{
+    json_t *have = runs_keys(r, "metric"), *v;
+    size_t i;
+    bool ok = have != NULL;
+    json_array_foreach(have, i, v)
+    {
+        const char *key = json_string_value(v);
+        bool live = false;
+        for (size_t k = 0; k < r->n && !live; k++)
+            live = strcmp(r->row[k].state, "running") == 0 &&
+                   json_is_number(runs_value(&r->row[k], key));
+        if (ok && live && !repeated(r, key))
+            ok = add_key(keys, bare(r, key));
+    }
+    json_decref(have);
+    return ok;
+}
+
 json_t *runs_columns(const Runs *r, const RunsOptions *o)
 {
     static const char *const order[] = {"run", "settings", "result", "metric"};
@@ -134,8 +182,9 @@ json_t *runs_columns(const Runs *r, const RunsOptions *o)
     bool ok = keys != NULL;
     for (size_t i = 0; ok && i < ARRAY_LEN(lead); i++)
         ok = add_key(keys, lead[i]);
-    if (ok && !o->csv && varies(r, "step") && holds_numbers(r, "step"))
+    if (ok && !o->csv && (varies(r, "step") || any_live(r)) && holds_numbers(r, "step"))
         ok = add_key(keys, "step");
+    ok = ok && (o->csv || add_live(r, keys));
     for (size_t i = o->csv ? 0 : 1; ok && i < ARRAY_LEN(order); i++)
         ok = add_section(r, order[i], o->csv, keys);
     if (ok)

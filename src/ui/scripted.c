@@ -36,6 +36,8 @@ static void look(Player *p)
     link_take(&p->link);
     if (p->link.ui.reopen)
         link_reopen(&p->link);
+    if (ui_timeout(&p->link.ui) == 0)
+        ui_tick(&p->link.ui);
 }
 
 static void doze(Player *p)

@@ -226,6 +226,7 @@ bool runs_any(const Ui *u);  /* or metrics */
 int runs_watch(Ui *u);       /* a descriptor to poll; -1: none */
 void runs_announced(Ui *u);  /* it is readable */
 bool runs_live(const Ui *u); /* a shown run may change by itself */
+bool images_live(const Ui *u); /* the same of a run whose pictures are shown */
 void edit_commit(Ui *u);     /* sends the text; stays in edit mode */
 void edit_leave(Ui *u);
 void edit_input(Ui *u, const KeyEvent *k);               /* no row took it */

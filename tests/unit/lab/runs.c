@@ -89,6 +89,25 @@ static void keys_have_values(void **state)
     runs_close(&r);
 }
 
+/* A row that has the name of one before hides nothing of it. */
+static void rows_of_one_name(void **state)
+{
+    (void)state;
+    Runs r;
+    write_run("20260101-000001-a-xaaaa1",
+              "{\"state\":\"done\",\"result\":[{\"name\":\"m\",\"acc\":0.9,\"why\":\"x\"},"
+              "{\"name\":\"m\",\"acc\":0.1},{\"name\":\"n\",\"acc\":0.5},"
+              "{\"name\":\"m\",\"acc\":0.2}]}",
+              NULL);
+    open_runs(&r);
+    assert_true(runs_number(&r.row[0], "m.acc") == 0.9);
+    assert_string_equal(json_string_value(runs_value(&r.row[0], "m.why")), "x");
+    assert_true(runs_number(&r.row[0], "m.2.acc") == 0.1);
+    assert_true(runs_number(&r.row[0], "m.3.acc") == 0.2);
+    assert_true(runs_number(&r.row[0], "n.acc") == 0.5);
+    runs_close(&r);
+}
+
 /* The numbers of the rows that are left, "1,3". */
 static const char *left(const char *terms)
 {
@@ -332,6 +351,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(keys_have_values),
+        T(rows_of_one_name),
         T(filters_keep_what_they_say),
         T(order_is_stable_and_puts_the_missing_last),
         T(runs_have_names),

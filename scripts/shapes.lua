@@ -9,6 +9,7 @@
 -- Resume  resume=RUN goes on from the files of that run: what is finished is loaded, what is not goes on.
 -- Dims    R component, N image
 local cl = require "cleave"
+local pictures = require "cleave.spd_pictures"
 local study = require "cleave.shapes_study"
 
 local cfg = cl.config {
@@ -56,7 +57,11 @@ local function decompose(seed, data, net, path)
     if pcall(spd.load, spd, from .. ".safetensors") then return spd end
     if pcall(spd.load, spd, from .. "-last.safetensors") then options.resume = from .. "-last.safetensors" end
   end
-  return cl.decomp.spd(net, data.train, options)
+  local spd = cl.decomp.spd(net, data.train, options)
+  if spd:report().interrupted then
+    error(("seed %d stopped at step %d, as stop_at says; resume goes on"):format(seed, spd:report().steps), 0)
+  end
+  return spd
 end
 
 -- %% what is shown of one seed
@@ -80,6 +85,7 @@ local function show_layers(spd, test, seed)
       l0_image = layer.l0_image, alive = layer.alive, relative = layer.relative, agreement = agreement[layer.name],
     }
   end
+  cl.show(pictures.importances(m, ("Seed %d"):format(seed)), "distributions" .. seed)
   cl.show(cl.table(rows, {
     columns = { "layer", "components", "positions", "l0", "l0_image", "alive", "relative", "agreement" },
     title = ("Seed %d: the layers"):format(seed),

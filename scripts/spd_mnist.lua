@@ -12,6 +12,7 @@
 -- Dims    R component, I pixel, H hidden, N image
 local cl = require "cleave"
 local parts = require "cleave.spd_parts"
+local pictures = require "cleave.spd_pictures"
 
 local cfg = cl.config {
   seed = 42, epochs = 16, components = 500, steps = 15000, importance = 5e-3, l1 = 10.0, l2 = 0.0,
@@ -52,8 +53,11 @@ local spd = decompose(net, cfg.steps, {
   checkpoint_every = cfg.checkpoint_every, resume = cfg.resume ~= "" and cfg.resume .. "-last.safetensors" or nil,
   stop_at = cfg.stop_at,
 })
-spd:save(cl.run_dir() .. "/spd.safetensors")
 local report = spd:report()
+if report.interrupted then
+  error(("stopped at step %d, as stop_at says; resume=%s/spd goes on"):format(report.steps, cl.run_dir()), 0)
+end
+spd:save(cl.run_dir() .. "/spd.safetensors")
 local case = parts.case(net, spd, mnist, cfg.images)
 
 -- %% reconstruction under every kind of mask
@@ -90,18 +94,7 @@ cl.show(cl.table(layer_rows, {
 cl.show(cl.table(parts.alive_rows(case), {
   columns = { "layer", "definition", "theirs", "ours", "depends on" }, title = "Alive, published and ours",
 }), "alive")
-for _, layer in ipairs { "fc1", "fc2" } do
-  local ci, some = case["ci" .. layer:sub(-1)], case.x:slice(1, 1, math.min(case.x.shape[1], 2000))
-  cl.show(cl.page {
-    cl.histogram(spd:importance(some, layer, "lower"), { bins = 100, logy = true, title = layer .. ": causal importances", lo = 0, hi = 1 }),
-    cl.histogram(spd:importance(some, layer, "raw"), {
-      bins = 100, logy = true, title = layer .. ": before squashing", lo = -2, hi = 3 }),
-    cl.histogram(ci:gt(cl.full({ 1 }, 0.1)):cast("f32"):mean { axis = 1 }, {
-      bins = 100, logy = true, title = layer .. ": share of images a component is on" }),
-    cl.plot { { y = ci:mean { axis = 1 }:gather(cl.tensor(parts.order(ci:mean { axis = 1 }), { dtype = "i32" })) },
-      logy = true, title = layer .. ": mean importance, sorted", ylabel = "mean CI", xlabel = "component" },
-  }, "importances_" .. layer)
-end
+cl.show(pictures.importances(m, "MNIST"), "distributions")
 
 -- %% what they look for, in the canonical gauge: unit columns, positive where they matter
 spd:canonical(case.x)
@@ -122,6 +115,11 @@ cl.show(heat, "digits_ci")
 cl.show(parts.heat(parts.by_digit(case.a1, case.labels, 50), 20, "Mean activation by digit, first layer"), "digits_a")
 local second = parts.heat(parts.by_digit(case.ci2, case.labels, 50), 20, "Mean importance by digit, second layer")
 cl.show(second, "digits_ci2")
+local stacked, upper = parts.stacked(spd, case, 60)
+cl.show(stacked, "importances")
+cl.show(upper, "importances_upper")
+local matrices = parts.matrices(spd, case, 60)
+cl.show(matrices, "matrices")
 
 -- %% nulls: singular vectors, a random gauge, an untrained network
 local live = cl.causal.alive(case.ci1)
@@ -189,7 +187,7 @@ cl.check(("the untrained network's components are no such parts (window %.3f)"):
   window > null_window)
 cl.check(("the components of fc1 leave over %.3f of its output's variance (of the weights, |D| / |W| %.3f)"):format(
   left_over, m.layers[1].relative), left_over < 0.1)
-cl.report { "# Stochastic parameter decomposition on MNIST", gallery, heat, second }
+cl.report { "# Stochastic parameter decomposition on MNIST", gallery, heat, second, stacked, matrices }
 return {
   accuracy = accuracy, train_accuracy = train_accuracy, masks = masks, layers = layer_rows, steps = report.steps,
   seconds = report.seconds, window = window, smooth = smooth, svd_window = svd_window, svd_smooth = svd_smooth,

@@ -14,7 +14,7 @@ local known = require "cleave.known"
 
 local cfg = cl.config {
   depth = 1, seeds = 1, first_seed = 0, restarts = 0, target_seed = 0, steps = 2000, paper = false, layers = "",
-  live = false, eval_every = 1000, checkpoint_every = 1000, resume = "", asked = 0.0,
+  live = true, eval_every = 1000, checkpoint_every = 1000, resume = "", asked = 0.0,
   profiles = { quick = {}, full = { steps = 0, asked = 1.0 } },
 }
 local name = "resid_mlp" .. cfg.depth
@@ -72,12 +72,8 @@ for layer = 1, cfg.depth do
   parts[#parts + 1] = plot
 end
 
--- %% importances of single features
-for _, layer in ipairs(truth.layers) do
-  local heat = known.heat(toy, spd, layer)
-  cl.show(heat, "importances-" .. layer.name)
-  parts[#parts + 1] = heat
-end
+-- %% importances, and the matrices
+for _, figure in ipairs(known.show(toy, spd)) do parts[#parts + 1] = figure end
 
 -- %% tables
 local layers = cl.table(truth.layers, {

@@ -31,17 +31,7 @@ for name in cfg.toys:gmatch("[^, ]+") do
   local some, sum, toy, spd = known.seeds(name, cfg)
   table.move(some, 1, #some, #rows + 1, rows)
   summary[#summary + 1] = sum
-  if spd then
-    local vectors = known.vectors(toy, spd, "linear1")
-    if vectors then
-      shown[#shown + 1] = vectors
-      cl.show(vectors, "vectors-" .. name)
-    end
-    for _, layer in ipairs(toy:truth(spd).layers) do
-      shown[#shown + 1] = known.heat(toy, spd, layer)
-      cl.show(shown[#shown], "importances-" .. name .. "-" .. layer.name)
-    end
-  end
+  if spd then table.move(known.show(toy, spd), 1, 99, #shown + 1, shown) end
 end
 
 -- %% every run

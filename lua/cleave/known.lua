@@ -2,6 +2,7 @@
 -- A run counts as recovered by toy:truth alone. A failed seed is started again from other first values (seed
 -- + 1000, + 2000 ...) at most `restarts` times, so there are two rates: of first tries, and with restarts.
 local cl = require "cleave"
+local pictures = require "cleave.spd_pictures"
 local known = {}
 
 local function exists(path)
@@ -129,41 +130,61 @@ function known.loss_agrees(rows)
   return agree, n
 end
 
---- Importances of single features, columns in the order that the truth asks for.
-function known.heat(toy, spd, layer)
-  local m = spd:single(layer.name)
-  local order = cl.decomp.spd_order(m, layer.kind)
-  local width = math.min(m.shape[2], 2 * m.shape[1])
-  return cl.heatmap(m:gather(order, { axis = 2 }):slice(2, 1, width), {
-    signed = false,
-    title = ("%s of %s: importance of each component for single features"):format(layer.name, toy:info().name),
-    caption = ("inputs have one feature at 0.75; columns by the %s order; %d wrong entries"):format(
-      layer.kind, layer.error),
+--- The layers of a toy of superposition as stages of a diagram; nil for other toys.
+local function stages(toy, spd)
+  local p, list = toy:net():parameters(), {}
+  if not p["linear1.weight"] then return nil end
+  for i, layer in ipairs(spd:layers()) do
+    local W = layer.tied and p["linear1.weight"] or p[layer.name .. ".weight"]:transpose(1, 2)
+    list[i] = { name = layer.name, target = W:copy(), V = spd:V(layer.name), U = spd:U(layer.name),
+      with = layer.tied and 1 or nil }
+  end
+  return list[1].target.shape[2] <= 40 and #list > 1 and list or nil
+end
+
+--- V and U of every layer; of a residual stream as its features have it, which read and write it by an embedding.
+local function matrices(toy, spd, layers, name)
+  local embed, list = toy:net():parameters().embed, {}
+  for i, layer in ipairs(layers) do
+    local order, rest = pictures.order(spd, layer)
+    list[i] = { name = layer.name, list = order, rest = rest }
+  end
+  return pictures.uv(spd, list, {
+    read = embed and function(_, V) return V.shape[1] == embed.shape[2] and embed:matmul(V) end,
+    write = embed and function(_, U) return U.shape[2] == embed.shape[2] and U:matmul(embed, false, true) end,
+    title = name .. ": V and U of every layer",
+    caption = "Columns of V and rows of U in the order of the importances, each component in the gauge where its V and "
+      .. "U are as long as each other and its largest entry of V is positive."
+      .. (embed and " The residual stream is shown as the features have it: through the embedding." or ""),
   })
 end
 
---- In a plane: the encoder's columns, and what each component that is not negligible makes of each feature.
-function known.vectors(toy, spd, layer)
-  local w = toy:net():parameters()[layer .. ".weight"]
-  if w.shape[1] ~= 2 then return nil end
-  local W, V, U = w:totable(), spd:V(layer):totable(), spd:U(layer):totable()
-  local parts, count = { name = "components", x = {}, y = {} }, 0
-  for c = 1, #U do
-    local size, length = 0, math.sqrt(U[c][1] ^ 2 + U[c][2] ^ 2)
-    for j = 1, #V do size = size + math.abs(V[j][c]) * length end
-    if size > 0.017 then
-      count = count + 1
-      for j = 1, #V do
-        parts.x[#parts.x + 1], parts.y[#parts.y + 1] = V[j][c] * U[c][1], V[j][c] * U[c][2]
-      end
-    end
+--- Every picture of a decomposed toy: a list of { figure, name }.
+function known.pictures(toy, spd)
+  local name, layers, p = toy:info().name, toy:truth(spd).layers, toy:net():parameters()
+  local list = {}
+  local function add(figure, what) if figure then list[#list + 1] = { figure, what .. "-" .. name } end end
+  if p["linear1.weight"] then
+    add(pictures.vectors(p["linear1.weight"]:copy(), spd:V "linear1", spd:U "linear1", name), "vectors")
   end
-  return cl.scatter {
-    { name = "columns of the encoder", x = W[1], y = W[2] }, parts,
-    title = ("%s: the encoder and its components"):format(toy:info().name), xlabel = "h1", ylabel = "h2",
-    caption = ("%d components that are not negligible, a point for each feature: one far from 0 each, where a "
-      .. "column is, when every component is one feature."):format(count),
-  }
+  local columns = stages(toy, spd)
+  if columns then add(pictures.networks(columns, name), "networks") end
+  local lower, upper = pictures.single(spd, layers, name)
+  add(lower, "importances")
+  add(upper, "importances-upper")
+  add(matrices(toy, spd, layers, name), "matrices")
+  add(pictures.importances(spd:metrics { batches = 5, full = false }, name), "distributions")
+  return list
+end
+
+--- Shows them, and returns the figures alone.
+function known.show(toy, spd)
+  local figures = {}
+  for i, one in ipairs(known.pictures(toy, spd)) do
+    cl.show(one[1], one[2])
+    figures[i] = one[1]
+  end
+  return figures
 end
 
 known.run_columns = {

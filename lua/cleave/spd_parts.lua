@@ -1,5 +1,6 @@
 --- A decomposed 784-128-10 network: settings, the pieces that analyses need, tables and pictures.
 local cl = require "cleave"
+local pictures = require "cleave.spd_pictures"
 local parts = {}
 
 local LAYERS = { "fc1", "fc2" }
@@ -203,6 +204,49 @@ function parts.heat(means, n, title)
   for d = 0, 9 do digits[d + 1] = tostring(d) end
   return cl.heatmap(means:gather(cl.tensor(list, { dtype = "i32" }), 2), {
     rows = digits, cols = names, title = title, signed = means:min():item() < 0,
+  })
+end
+
+--- Live components of a layer, at most `most`, in the order of columns: falling sums of their importance by digit.
+local function columns(case, layer, most)
+  local ci = case["ci" .. layer:sub(-1)]
+  local list = cl.tensor(table.move(parts.order(ci:mean { axis = 1 }), 1, 10, 1, {}), { dtype = "i32" })
+  if cl.causal.alive(ci).shape[1] > 0 then list = parts.alive(case, layer, most) end -- else those that come closest
+  local groups = parts.by_digit(ci, case.labels, ci.shape[1])
+  local order = cl.decomp.spd_order(groups:gather(list, { axis = 2 }), "dense")
+  return list:gather(order):totable()
+end
+
+--- Importances by digit of the live components of both layers, stacked: lower-leaky, upper-leaky.
+function parts.stacked(spd, case, most)
+  local layers, digits = {}, {}
+  for d = 0, 9 do digits[d + 1] = tostring(d) end
+  for i, layer in ipairs(LAYERS) do
+    local n = case.x.shape[1]
+    layers[i] = {
+      order = columns(case, layer, most), rows = digits, lower = parts.by_digit(case["ci" .. i], case.labels, n),
+      upper = parts.by_digit(spd:importance(case.x, layer, "upper"), case.labels, n),
+    }
+    layers[i].title = ("%s, dense order: %d components alive"):format(layer, #layers[i].order)
+  end
+  return pictures.stacked(layers, "Mean importance by digit", "Rows: digits; columns: components that are alive.")
+end
+
+--- V and U of the live components, in the same order, but for V of the first layer, which parts.gallery has as images.
+function parts.matrices(spd, case, most)
+  local layers = {}
+  for i, layer in ipairs(LAYERS) do
+    local list = columns(case, layer, most)
+    layers[i] = { name = layer, list = list, rest = case["ci" .. i].shape[2] - #list }
+  end
+  layers[2].out = {}
+  for d = 0, 9 do layers[2].out[d + 1] = tostring(d) end
+  return pictures.uv(spd, layers, {
+    skip = function(layer, which) return layer.name == "fc1" and which == "V" end, per_row = 3,
+    title = "V and U of the components that are alive",
+    caption = "Each component in the gauge where its V and U are as long as each other and its largest entry of V is "
+      .. "positive. In the order of the importances by digit; those that are not alive are not shown. V of fc1 has a "
+      .. "column of 784 pixels for each: see the images of the components.",
   })
 end
 

@@ -37,6 +37,11 @@ void axis_ticks(const Axis *a, int most, Ticks *t);
 /* Both axes of a plot, or the one of values of a bar chart (x may be NULL). Histograms
  * and bars start at 0; on a log axis below the smallest value. */
 void plot_axes(const Figure *f, Axis *x, Axis *y);
+/* Both limits of both axes are given: a plane, drawn with equal units in tiles. */
+static inline bool plot_is_plane(const Figure *f)
+{
+    return f->x.lo < f->x.hi && f->y.lo < f->y.hi && !f->x.log && !f->y.log;
+}
 /* Appends what of the values is not shown: "3 values not shown: ..." or nothing. */
 void plot_words(const Figure *f, Str *out);
 #endif

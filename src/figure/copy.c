@@ -14,8 +14,7 @@ static Figure *empty_like(const Figure *f, Err *err)
     case FIG_HEAT: return figure_heat(f->h, f->w, f->pixels, f->is_signed, err);
     case FIG_BIPARTITE: return figure_bipartite(f->n_left, f->n_right, err);
     case FIG_BETWEEN: return figure_between(err);
-    case FIG_DIAGRAM:
-        return figure_diagram(f->n_stages, f->stage, f->is_signed, err);
+    case FIG_DIAGRAM: return figure_diagram(f->n_stages, f->stage, f->is_signed, err);
     case FIG_COMPONENTS: return figure_components(f->n_left, err);
     case FIG_PAGE: break;
     }

@@ -180,7 +180,11 @@ static bool draw_multiples(Canvas *c, const Figure *f, Err *err)
             return false;
         c->row++;
     }
-    return f->n_parts == 0 || draw_common(c, f->parts[0], err);
+    int end = c->row;
+    if (f->n_parts > 0 && !draw_common(c, f->parts[0], err))
+        return false;
+    c->row -= c->row == end && end > 0; /* no blank line at the end */
+    return true;
 }
 
 /* Parts stand beside each other where the page is wide enough. */

@@ -81,7 +81,7 @@ static bool plan(Panel *p, Canvas *c, Err *err)
     p->col = at_most(left + 2, c->width / 2);
     p->cols = c->width - p->col;
     if (c->tile) /* a cell is twice as high as wide */
-        p->rows = at_least(p->cols / 2, 4);
+        p->rows = at_least(p->cols / (plot_is_plane(f) ? 2 : 3), 5);
     axis_ticks(&p->x, at_least(p->cols / LABEL + 1, 2), &p->xt);
     return canvas_need(c, p->rows + 2, err);
 }
@@ -348,8 +348,9 @@ bool draw_plot(Canvas *c, const Figure *f, Err *err)
     Panel p = {
         .f = f, .map = {c->style.level, c->style.light, false, TONE_GREY}
     };
-    if ((!c->tile && !draw_legend(c, f, err)) || !draw_axis_name(c, &f->y, 0, false, err) ||
-        !plan(&p, c, err) || !draw_area(&p, c, err))
+    if ((!c->tile && !draw_legend(c, f, err)) ||
+        !draw_axis_name(c, &f->y, 0, false, err) || !plan(&p, c, err) ||
+        !draw_area(&p, c, err))
         return false;
     draw_y_axis(&p, c);
     draw_x_axis(&p, c);

@@ -49,9 +49,8 @@ static bool set_line(char **slot, const char *text, Err *err)
 }
 
 static const char *const kind_names[FIG_KINDS] = {
-    "images", "table",     "text",    "plot", "bars",
-    "heat",   "bipartite", "between", "page", "components",
-    "diagram",
+    "images",    "table",   "text", "plot",       "bars",    "heat",
+    "bipartite", "between", "page", "components", "diagram",
 };
 
 const char *figure_kind_name(FigKind kind)

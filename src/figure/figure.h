@@ -15,14 +15,14 @@ typedef enum FigKind {
     FIG_IMAGES,
     FIG_TABLE,
     FIG_TEXT,
-    FIG_PLOT,      /* lines, points and histograms over two axes */
-    FIG_BARS,      /* named bars in groups */
-    FIG_HEAT,      /* a matrix with names of rows and columns */
-    FIG_BIPARTITE, /* two columns of names and weighted edges between them */
-    FIG_BETWEEN,   /* metrics between their null and their limit */
-    FIG_PAGE,      /* figures together */
+    FIG_PLOT,       /* lines, points and histograms over two axes */
+    FIG_BARS,       /* named bars in groups */
+    FIG_HEAT,       /* a matrix with names of rows and columns */
+    FIG_BIPARTITE,  /* two columns of names and weighted edges between them */
+    FIG_BETWEEN,    /* metrics between their null and their limit */
+    FIG_PAGE,       /* figures together */
     FIG_COMPONENTS, /* a dictionary's parts: pictures, bars and metrics of each */
-    FIG_DIAGRAM,   /* columns of nodes and weighted edges between neighbours */
+    FIG_DIAGRAM,    /* columns of nodes and weighted edges between neighbours */
 } FigKind;
 enum { FIG_KINDS = FIG_DIAGRAM + 1, FIG_DEPTH = 4 /* pages within pages */ };
 const char *figure_kind_name(FigKind kind); /* "images", "table" ... */

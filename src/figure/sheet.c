@@ -8,6 +8,7 @@
 
 #include "base/intr.h"
 #include "base/mem.h"
+#include "figure/axis.h"
 #include "figure/clean.h"
 #include "figure/colour.h"
 #include "figure/sample.h"
@@ -16,8 +17,9 @@
 #define GAP    10.0
 #define TITLED 280.0
 #define PLOT   400.0 /* figures without a width of their own */
-#define TILE   150.0 /* a plot or a diagram of small multiples */
-#define TILES  760.0 /* a row of them, where nothing says how many */
+#define TILE      150.0 /* a plot or a diagram of small multiples */
+#define WIDE_TILE 250.0 /* a plot without equal units */
+#define TILES     760.0 /* a row of them, where nothing says how many */
 #define BAR_W  128.0
 #define BAR_H  7.0
 enum { OVERVIEW = 40 /* components of a set */ };
@@ -204,8 +206,8 @@ static bool tile_width(Paper *p, const Figure *f, double *w, int *per_row, Err *
 {
     *w = TILE;
     for (int i = 0; i < f->n_parts; i++) {
-        double one = TILE;
         FigKind kind = f->parts[i]->kind;
+        double one = kind == FIG_PLOT && !plot_is_plane(f->parts[i]) ? WIDE_TILE : TILE;
         if (kind != FIG_PLOT && kind != FIG_DIAGRAM &&
             !sheet_width(p, f->parts[i], &one, err))
             return false;
@@ -258,7 +260,6 @@ bool sheet_width(Paper *p, const Figure *f, double *w, Err *err)
 
 static bool sheet_common(Sheet *s, const Figure *f, Err *err)
 {
-    s->y += GAP / 2;
     if (f->kind == FIG_PLOT)
         sheet_legend(s, f);
     return f->limit <= 0 || (f->kind == FIG_HEAT      ? sheet_heat_scale(s, f, err)
@@ -282,7 +283,7 @@ static bool sheet_multiples(Sheet *s, const Figure *f, Err *err)
                 return false;
             end = fmax(end, tile.y);
         }
-        s->y = end + GAP;
+        s->y = end + (i + n < f->n_parts ? GAP : GAP / 2);
     }
     return sheet_common(s, f->parts[0], err);
 }

@@ -39,8 +39,8 @@ static void draw_edges(Sheet *s, const Diagram *d, const Frame *b)
         diagram_at(d->f, e->left, &x0, &y0);
         diagram_at(d->f, e->right, &x1, &y1);
         bool minus = d->f->is_signed && t < 0;
-        paper_line(s->paper, b->x + x0 * b->w, b->y + (1 - y0) * b->h,
-                   b->x + x1 * b->w, b->y + (1 - y1) * b->h, 0.4 + 2.6 * a,
+        paper_line(s->paper, b->x + x0 * b->w, b->y + (1 - y0) * b->h, b->x + x1 * b->w,
+                   b->y + (1 - y1) * b->h, 0.4 + 2.6 * a,
                    map_on_paper(sheet_map(d->f), minus ? -shade : shade));
     }
 }

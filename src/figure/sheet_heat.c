@@ -80,16 +80,22 @@ static void heat_numbers(Sheet *s, const Figure *f, double x, double y, double u
             Rgb c = map_on_paper(sheet_map(f), fabs(t)); /* as dark on both sides */
             bool dark = !isnan(t) && 299 * c.r + 587 * c.g + 114 * c.b < 128000;
             char text[32];
-            if (isnan(v)) /* the hatching says it */
-                continue;
-            if (isfinite(v))
-                figure_digits(v, 2, text);
-            else
-                figure_number(v, text);
             Ink ink = {
                 7.5, 0, 0.5, dark ? (Rgb){255, 255, 255}
                      : sheet_ink
             };
+            if (isnan(v)) /* the hatching says it */
+                continue;
+            for (int digits = 2; digits > 0; digits--) {
+                if (isfinite(v))
+                    figure_digits(v, digits, text);
+                else
+                    figure_number(v, text);
+                if (paper_width(s->paper, text, ink) < unit - 1)
+                    break;
+                if (digits == 1) /* its neighbours' numbers are more use */
+                    *text = '\0';
+            }
             paper_text(s->paper, x + (j + 0.5) * unit, y + (i + 0.5) * unit - 5, text,
                        ink);
         }

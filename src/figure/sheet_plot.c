@@ -292,7 +292,7 @@ bool sheet_plot(Sheet *s, const Figure *f, Err *err)
     double beside = name.len > 0 ? SMALL + 6 : 0;
     a.box = (Box){s->x + beside + left + 6, s->y + 3, 0, HEIGHT};
     a.box.w = s->x + s->room - a.box.x - 8;
-    a.box.h = s->tile ? a.box.w : HEIGHT;
+    a.box.h = !s->tile ? HEIGHT : plot_is_plane(f) ? a.box.w : 0.6 * a.box.w;
     Ink up = {SMALL + 0.5, TEXT_UP, 0.5, sheet_ink};
     paper_text(s->paper, s->x - 2, s->y + a.box.h / 2, name.s, up);
     draw_frame(&a);

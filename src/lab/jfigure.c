@@ -44,7 +44,8 @@ static json_t *numbers(const double *list, int n)
 /* Only where they are not as usual: older readers know neither. */
 static bool describe_colours(const Figure *f, json_t *o)
 {
-    return (f->tone == TONE_GREY || jval_set(o, "tone", json_string(tone_name(f->tone)))) &&
+    return (f->tone == TONE_GREY ||
+            jval_set(o, "tone", json_string(tone_name(f->tone)))) &&
            (!(f->limit > 0) || jval_set(o, "limit", jval_number(f->limit)));
 }
 
@@ -56,8 +57,7 @@ static bool describe_images(const Figure *f, json_t *o)
            (!f->rgb || jval_set(o, "channels", json_integer(3))) &&
            jval_set(o, "signed", json_boolean(f->is_signed)) &&
            jval_set(o, "scale", json_string(scale_name[f->scale])) &&
-           describe_colours(f, o) &&
-           jval_set(o, "per_row", json_integer(f->per_row)) &&
+           describe_colours(f, o) && jval_set(o, "per_row", json_integer(f->per_row)) &&
            (f->group < 2 || jval_set(o, "group", json_integer(f->group))) &&
            (!f->labels || jval_set(o, "labels", texts(f->labels, f->n)));
 }

@@ -15,13 +15,13 @@
 static const OptRow heat_options[] = {
     ROW_TITLE,
     ROW_CAPTION,
-    {"scale", OPT_ENUM, AT(scale), "shared", 0, 0, "shared p99",
-     "What full colour means: the largest |value| or the 99th percentile."},
-    {"signed", OPT_BOOL, AT(is_signed), "true", 0, 0, NULL,
-     "Red for positive and blue for negative; false: one tone from 0 up."},
+    {"scale",  OPT_ENUM, AT(scale),     "shared", 0, 0,     "shared p99",
+      "What full colour means: the largest |value| or the 99th percentile."          },
+    {"signed", OPT_BOOL, AT(is_signed), "true",   0, 0,     NULL,
+      "Red for positive and blue for negative; false: one tone from 0 up."           },
     ROW_TONE,
-    {"limit", OPT_NUM, AT(limit), "0", 0, 1e300, NULL,
-     "What full colour means, for scales that figures share; 0: the matrix decides."},
+    {"limit",  OPT_NUM,  AT(limit),     "0",      0, 1e300, NULL,
+      "What full colour means, for scales that figures share; 0: the matrix decides."},
 };
 static const size_t n_heat_options = ARRAY_LEN(heat_options);
 
@@ -36,11 +36,11 @@ static const size_t n_graph_options = ARRAY_LEN(graph_options);
 static const OptRow diagram_options[] = {
     ROW_TITLE,
     ROW_CAPTION,
-    {"signed", OPT_BOOL, AT(is_signed), "false", 0, 0, NULL,
-     "Red for positive and blue for negative edges; false: one tone by |weight|."},
+    {"signed", OPT_BOOL, AT(is_signed), "false", 0, 0,     NULL,
+      "Red for positive and blue for negative edges; false: one tone by |weight|."   },
     ROW_TONE,
-    {"limit", OPT_NUM, AT(limit), "0", 0, 1e300, NULL,
-     "The weight of the widest edge, for scales that figures share; 0: the largest."},
+    {"limit",  OPT_NUM,  AT(limit),     "0",     0, 1e300, NULL,
+      "The weight of the widest edge, for scales that figures share; 0: the largest."},
 };
 static const size_t n_diagram_options = ARRAY_LEN(diagram_options);
 
@@ -50,11 +50,12 @@ static const size_t n_plain_options = ARRAY_LEN(plain_options);
 static const OptRow page_options[] = {
     ROW_TITLE,
     ROW_CAPTION,
-    {"multiples", OPT_BOOL, AT(multiples), "false", 0, 0, NULL,
-     "Small multiples: tiles of one width in rows, plots square, with one legend. A "
-     "scale is told once where all have the same limit."},
-    {"per_row", OPT_INT, AT(per_row), "0", 0, 1000, NULL,
-     "Columns, where there is room; 0: one, or as many tiles as fit."},
+    {"multiples", OPT_BOOL, AT(multiples), "false", 0, 0,    NULL,
+      "Small multiples: tiles of one width in rows, with one legend; plots are square "
+     "where the limits of both axes are given. A scale is told once where all figures "
+     "have the same limit."                                           },
+    {"per_row",   OPT_INT,  AT(per_row),   "0",     0, 1000, NULL,
+      "Columns, where there is room; 0: one, or as many tiles as fit."},
 };
 static const size_t n_page_options = ARRAY_LEN(page_options);
 
@@ -226,9 +227,10 @@ static int cl_diagram(lua_State *L)
         name_stage(L, f, k, first);
         for (int i = 0; k + 1 < n && i < sizes[k]; i++)
             for (int j = 0; j < sizes[k + 1]; j++) {
-                double weight = (double)v[k][(size_t)i * (size_t)sizes[k + 1] + (size_t)j];
-                if (weight != 0 && !figure_add_edge(f, first + i, first + sizes[k] + j,
-                                                    weight, &err))
+                double weight =
+                    (double)v[k][(size_t)i * (size_t)sizes[k + 1] + (size_t)j];
+                if (weight != 0 &&
+                    !figure_add_edge(f, first + i, first + sizes[k] + j, weight, &err))
                     return lb_raise(L, &err);
             }
     }
@@ -470,49 +472,42 @@ static int figure_save_fn(lua_State *L)
 }
 
 const LbFn lb_chart_fns[] = {
-    {"cl.heatmap", "(matrix, { rows = texts, cols = texts, ... })",
+    {"cl.heatmap",   "(matrix, { rows = texts, cols = texts, ... })",
      "A matrix as colours with names of rows and columns, and the numbers where they "
-     "fit.",
-     cl_heatmap, heat_options, &n_heat_options, NULL},
+     "fit.",                                                                             cl_heatmap,     heat_options,    &n_heat_options,    NULL                                     },
     {"cl.bipartite", "(weights, { left = texts, right = texts, ... })",
      "Two columns of names joined by edges from a matrix [left, right]: width and "
      "colour by "
-     "weight, 0 is no edge.",
-     cl_bipartite, graph_options, &n_graph_options, NULL},
-    {"cl.diagram", "({ matrix, ... }, { names = { texts, ... }, ... })",
+     "weight, 0 is no edge.",                                                            cl_bipartite,   graph_options,   &n_graph_options,   NULL                                     },
+    {"cl.diagram",   "({ matrix, ... }, { names = { texts, ... }, ... })",
      "A network as columns of nodes: matrices [n1,n2], [n2,n3] ... hold the weights of "
      "the edges from a column to the next, 0 is no edge. Edges are as wide and dark as "
-     "they are strong; names is a list of texts for each column.",
-     cl_diagram, diagram_options, &n_diagram_options,
-     "cl.diagram({ cl.ones({ 5, 2 }), cl.ones({ 2, 5 }) }, { limit = 2 })"},
-    {"cl.between", "(metric, null, limit, { name = text, title = text })",
+     "they are strong; names is a list of texts for each column.",                       cl_diagram,     diagram_options, &n_diagram_options,
+     "cl.diagram({ cl.ones({ 5, 2 }), cl.ones({ 2, 5 }) }, { limit = 2 })"                                                                                                             },
+    {"cl.between",   "(metric, null, limit, { name = text, title = text })",
      "A metric drawn between its null and its limit. metric and null are numbers, { "
      "value =, "
      "lo =, hi = }, or samples (their mean and 95 % range). Inside the null band the "
      "verdict "
      "is refused. Returns the figure, the share of the way (nil when refused) and the "
      "verdict "
-     "as text. Several: cl.between { { name =, value =, null =, limit = }, ... }.",
-     cl_between, plain_options, &n_plain_options,
+     "as text. Several: cl.between { { name =, value =, null =, limit = }, ... }.",      cl_between,     plain_options,   &n_plain_options,
      "local figure, share, words = cl.between(0.71, { value = 0.11, lo = 0.09, hi = "
-     "0.14 }, 0.98)"},
+     "0.14 }, 0.98)"                                                                                                                                                                   },
     {"cl.component", "({ patterns = tensor, heads = numbers, examples = tensor, ... })",
      "One component: its pattern pair as signed images [2, height, width], a bar for "
      "each "
      "head (head_names), and the examples that drive it most as grey images; "
      "pattern_labels "
-     "and example_labels are lists of texts. Each may also be a figure.",
-     cl_component, plain_options, &n_plain_options, NULL},
-    {"cl.page", "({ figure, ..., title = text, caption = text })",
+     "and example_labels are lists of texts. Each may also be a figure.",                cl_component,   plain_options,   &n_plain_options,   NULL                                     },
+    {"cl.page",      "({ figure, ..., title = text, caption = text })",
      "Figures together; copies of them. Bars stand beside the images before them where "
      "there "
-     "is room.",
-     cl_page, page_options, &n_page_options,
-     "cl.page { cl.plot { 1, 2 }, cl.plot { 2, 1 }, multiples = true }"},
-    {"figure:save", "(path)",
+     "is room.",                                                                         cl_page,        page_options,    &n_page_options,
+     "cl.page { cl.plot { 1, 2 }, cl.plot { 2, 1 }, multiples = true }"                                                                                                                },
+    {"figure:save",  "(path)",
      "Writes the figure by the suffix of the path: .png .svg .pdf pictures, .csv the "
      "numbers "
-     "behind it, .md and .tex tables (with the picture beside them for other figures).",
-     figure_save_fn, NULL, NULL, "cl.plot({ 1, 2, 3 }):save(\"line.svg\")"},
+     "behind it, .md and .tex tables (with the picture beside them for other figures).", figure_save_fn, NULL,            NULL,               "cl.plot({ 1, 2, 3 }):save(\"line.svg\")"},
 };
 const size_t lb_n_chart_fns = ARRAY_LEN(lb_chart_fns);

@@ -376,33 +376,29 @@ static int cl_bars(lua_State *L)
 }
 
 const LbFn lb_plot_fns[] = {
-    {"cl.plot", "({ series, ..., title = text, ... })",
+    {"cl.plot",      "({ series, ..., title = text, ... })",
      "A line plot. A series is a list of numbers, a tensor, or { x = numbers, y = "
      "numbers, "
      "lo = numbers, hi = numbers, name = text, mark = \"line\" or \"points\", labels = "
      "texts "
-     "}; lo and hi are a band. Without x the values count from 1. NaN leaves a gap.",
-     cl_plot, plot_options, &n_plot_options,
+     "}; lo and hi are a band. Without x the values count from 1. NaN leaves a gap.", cl_plot,      plot_options,      &n_plot_options,
      "cl.show(cl.plot { { y = { 2.3, 0.5, 0.1 }, name = \"loss\" }, logy = true })"},
-    {"cl.scatter", "({ series, ..., title = text, ... })",
+    {"cl.scatter",   "({ series, ..., title = text, ... })",
      "Points instead of lines, otherwise as cl.plot; labels stand beside their points "
      "where "
-     "there is room.",
-     cl_scatter, plot_options, &n_plot_options,
-     "cl.scatter { x = { 1, 2 }, y = { 3, 4 }, labels = { \"a\", \"b\" } }"},
+     "there is room.",                                                                cl_scatter,   plot_options,      &n_plot_options,
+     "cl.scatter { x = { 1, 2 }, y = { 3, 4 }, labels = { \"a\", \"b\" } }"        },
     {"cl.histogram", "(values, { bins = 40, ... })",
      "Counts of a list or tensor in equal bins. Several: { { values = numbers, name = "
      "text }, "
      "..., bins = 40 } share their bins. counts = numbers instead of values: of bins "
-     "that were counted already, from lo to hi.",
-     cl_histogram, histogram_options, &n_histogram_options,
-     "cl.histogram(cl.rng(1):normal({ 1000 }), { logy = true })"},
-    {"cl.bars", "({ { name = text, value = number }, ..., title = text })",
+     "that were counted already, from lo to hi.",                                     cl_histogram, histogram_options, &n_histogram_options,
+     "cl.histogram(cl.rng(1):normal({ 1000 }), { logy = true })"                   },
+    {"cl.bars",      "({ { name = text, value = number }, ..., title = text })",
      "Named bars. A row may have lo and hi (an interval); with series = { \"a\", \"b\" "
      "} each "
      "value is a list with one number for each. Or { values = numbers, names = texts "
-     "}.",
-     cl_bars, bars_options, &n_bars_options,
-     "cl.bars { { name = \"two_bank\", value = 0.97 } }"},
+     "}.",                                                                            cl_bars,      bars_options,      &n_bars_options,
+     "cl.bars { { name = \"two_bank\", value = 0.97 } }"                           },
 };
 const size_t lb_n_plot_fns = ARRAY_LEN(lb_plot_fns);

@@ -21,11 +21,24 @@ static DrawStyle style_of(Level level, int width)
 static void test_golden(void **unused)
 {
     (void)unused;
-    static const char *const names[ZOO] = {
-        "plot",        "scatter",       "counts",      "two-counts", "bars",
-        "signed-bars", "heat",          "large-heat",  "bipartite",  "between",
-        "component",   "table-hostile", "set",         "text-hostile",
-        "diagram",     "multiple-plots", "multiple-heats", "multiple-diagrams"};
+    static const char *const names[ZOO] = {"plot",
+                                           "scatter",
+                                           "counts",
+                                           "two-counts",
+                                           "bars",
+                                           "signed-bars",
+                                           "heat",
+                                           "large-heat",
+                                           "bipartite",
+                                           "between",
+                                           "component",
+                                           "table-hostile",
+                                           "set",
+                                           "text-hostile",
+                                           "diagram",
+                                           "multiple-plots",
+                                           "multiple-heats",
+                                           "multiple-diagrams"};
     for (int i = 0; i < ZOO; i++) {
         char name[64];
         Figure *f = zoo(i);
@@ -376,7 +389,8 @@ static void test_tones(void **unused)
     map_rgb((Map){LEVEL_TRUE, true, false, TONE_GREY}, 0.4, grey);
     assert_true(grey[0] == grey[1] && grey[1] == grey[2]);
     Map blue = {LEVEL_TRUE, false, false, TONE_BLUE};
-    assert_int_equal(map_colour(blue, NAN), map_colour((Map){LEVEL_TRUE, false, true, TONE_GREY}, NAN));
+    assert_int_equal(map_colour(blue, NAN),
+                     map_colour((Map){LEVEL_TRUE, false, true, TONE_GREY}, NAN));
 }
 
 /* A limit that is given holds, and what is beyond it is counted. */
@@ -405,7 +419,8 @@ static void test_diagram(void **unused)
     double x, y;
     Figure *f = figure_diagram(3, sizes, false, NULL);
     assert_non_null(f);
-    assert_true(figure_add_edge(f, 4, 6, 1, NULL) && figure_add_edge(f, 5, 11, -1, NULL));
+    assert_true(figure_add_edge(f, 4, 6, 1, NULL) &&
+                figure_add_edge(f, 5, 11, -1, NULL));
     const int wrong[][2] = {
         {0,  1 },
         {0,  7 },
@@ -420,7 +435,8 @@ static void test_diagram(void **unused)
     diagram_at(f, 0, &x, &y);
     assert_true(x == 0 && fabs(y - 1) < 1e-12);
     diagram_at(f, 6, &x, &y);
-    assert_true(x == 0.5 && fabs(y - 0.1875) < 1e-12); /* two of five: 1/4 of the whole */
+    assert_true(x == 0.5 &&
+                fabs(y - 0.1875) < 1e-12); /* two of five: 1/4 of the whole */
     diagram_at(f, 11, &x, &y);
     assert_true(x == 1 && fabs(y) < 1e-12);
     figure_free(f);
@@ -567,16 +583,15 @@ static void test_memory(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),         cmocka_unit_test(test_every_width),
-        cmocka_unit_test(test_negation_swaps), cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_ticks),          cmocka_unit_test(test_verdicts),
-        cmocka_unit_test(test_counts),         cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_crowded_labels), cmocka_unit_test(test_copies_are_equal),
-        cmocka_unit_test(test_tones),          cmocka_unit_test(test_given_limit),
-        cmocka_unit_test(test_diagram),
-        cmocka_unit_test(test_memory),         cmocka_unit_test(test_one_component),
-        cmocka_unit_test(test_component_order), cmocka_unit_test(test_component_parts),
-        cmocka_unit_test(test_one_memory),
+        cmocka_unit_test(test_golden),          cmocka_unit_test(test_every_width),
+        cmocka_unit_test(test_negation_swaps),  cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_ticks),           cmocka_unit_test(test_verdicts),
+        cmocka_unit_test(test_counts),          cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_crowded_labels),  cmocka_unit_test(test_copies_are_equal),
+        cmocka_unit_test(test_tones),           cmocka_unit_test(test_given_limit),
+        cmocka_unit_test(test_diagram),         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_one_component),   cmocka_unit_test(test_component_order),
+        cmocka_unit_test(test_component_parts), cmocka_unit_test(test_one_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

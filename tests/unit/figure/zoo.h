@@ -236,8 +236,8 @@ static inline Figure *zoo_diagram(double sign)
     assert_non_null(f);
     for (int i = 0; i < 5; i++)
         for (int j = 0; j < 2; j++)
-            assert_true(
-                figure_add_edge(f, i, 5 + j, (sign ? sign : 1) * sin(i + 2.0 * j + 1), NULL));
+            assert_true(figure_add_edge(
+                f, i, 5 + j, (sign ? sign : 1) * sin(i + 2.0 * j + 1), NULL));
     for (int j = 0; j < 4; j++)
         assert_true(figure_add_edge(f, 5, 7 + j, j == 3 ? 0.001 : 0.3 * (j + 1), NULL));
     assert_true(figure_add_edge(f, 6, 7, NAN, NULL) &&
@@ -255,15 +255,15 @@ static inline Figure *zoo_multiples(FigKind kind)
     page->multiples = true;
     page->per_row = kind == FIG_HEAT ? 2 : 0;
     for (int k = 0; k < 4; k++) {
-        char title[16];
+        char title[24];
         Figure *f = kind == FIG_HEAT      ? zoo_heat(0.5 * (k + 1), 4, 5)
                     : kind == FIG_DIAGRAM ? zoo_diagram(k % 2)
                                           : figure_plot(NULL);
         assert_non_null(f);
         for (int i = 0; kind == FIG_PLOT && i < 3; i++) {
             const double x[] = {0, cos(2.1 * i)}, y[] = {0, sin(2.1 * i) * (k + 1) / 4};
-            assert_true(
-                figure_add_series(f, i ? "b" : "a", MARK_LINE, 2, x, y, NULL, NULL, NULL));
+            assert_true(figure_add_series(f, i ? "b" : "a", MARK_LINE, 2, x, y, NULL,
+                                          NULL, NULL));
         }
         f->x.lo = f->y.lo = -1.3;
         f->x.hi = f->y.hi = 1.3;

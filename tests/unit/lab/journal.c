@@ -608,8 +608,7 @@ static Figure *everything(void)
         figure_set_left(set, 1, "second", &err) && figure_add_part(set, pair, &err) &&
         figure_add_between(set, &b, &err) &&
         figure_add_series(set, "m", MARK_LINE, 2, NULL, y, lo, hi, &err) &&
-        figure_add_part(page, set, &err) &&
-        figure_set_left(diagram, 4, "out", &err) &&
+        figure_add_part(page, set, &err) && figure_set_left(diagram, 4, "out", &err) &&
         figure_add_edge(diagram, 1, 2, -0.5, &err) &&
         figure_add_edge(diagram, 2, 4, 0.25, &err) &&
         figure_add_part(page, diagram, &err) &&

@@ -13,7 +13,7 @@
 #include "graph/optim.h"
 #include "tensor/io.h"
 
-enum { SPD_MAX_LAYERS = 16, SPD_NAME = 48 };
+enum { SPD_MAX_LAYERS = 16, SPD_NAME = 48, SPD_HEADS = 4 };
 
 /* ---- what is decomposed ---------------------------------------------------------- */
 
@@ -49,6 +49,13 @@ struct SpdKindRow {
 extern const SpdKindRow spd_linear, spd_conv2d;
 const SpdKindRow *spd_kind_for(const Tensor *weight); /* by its dims; NULL: none */
 
+/* Slices of the output that answer one question each; label / divide % size is the
+ * right answer. n 0: the whole output is one answer, and the label itself is right. */
+typedef struct SpdHeads {
+    int n;
+    int64_t first[SPD_HEADS], size[SPD_HEADS], divide[SPD_HEADS];
+} SpdHeads;
+
 /* The network as a builder; sites tell the decomposition where layers are. */
 typedef struct SpdTarget {
     void *ctx;
@@ -59,6 +66,7 @@ typedef struct SpdTarget {
     int64_t n_examples;
     /* Labels i32 [B] of the batch for accuracies; NULL: none. */
     Val (*labels)(void *ctx, Graph *g, Val idx);
+    SpdHeads heads;
     /* An input row of zeros gives every component activation 0 and no error, so such
      * rows need not be run; the share of rows that are not zero. 0: off. */
     double live_rows;

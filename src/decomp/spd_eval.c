@@ -38,6 +38,7 @@ typedef struct Eval {
     Tensor idx; /* i32 [B], zeroed when the target draws its batches */
     Tensor input[1];
     Arena *arena;
+    SpdHeads heads;               /* at least one */
     double whole[SPD_MAX_LAYERS]; /* |W x|^2 so far; `left` is |D x|^2 until the end */
 } Eval;
 
@@ -189,34 +190,59 @@ static int64_t answer(const float *x, int64_t n)
     return best;
 }
 
-static double share_equal(const Tensor *a, const Tensor *b)
+/* Adds the shares of rows on which x and y give the same answer: in every head at once,
+ * and in each. */
+static void compare(const SpdHeads *h, const Tensor *x, const Tensor *y, double *all,
+                    double *each)
 {
-    int64_t n = a->dim[0], O = a->dim[1], same = 0;
-    for (int64_t i = 0; i < n; i++)
-        same += answer((const float *)a->data + i * O, O) ==
-                answer((const float *)b->data + i * O, O);
-    return (double)same / (double)n;
+    int64_t n = x->dim[0], O = x->dim[1];
+    for (int64_t i = 0; i < n; i++) {
+        int same = 0;
+        for (int k = 0; k < h->n; k++) {
+            int64_t at = i * O + h->first[k];
+            bool one = answer((const float *)x->data + at, h->size[k]) ==
+                       answer((const float *)y->data + at, h->size[k]);
+            each[k] += one / (double)n;
+            same += one;
+        }
+        *all += (same == h->n) / (double)n;
+    }
 }
 
-static void score(const Tensor *out, const Tensor *labels, double *acc, double *ce)
+/* -log softmax(x)[y] */
+static double surprise(const float *x, int64_t n, int64_t y)
+{
+    double top = (double)x[answer(x, n)], sum = 0;
+    for (int64_t k = 0; k < n; k++)
+        sum += exp((double)x[k] - top);
+    return y >= 0 && y < n ? top + log(sum) - (double)x[y] : (double)NAN;
+}
+
+static void score(const SpdHeads *h, const Tensor *out, const Tensor *labels,
+                  double *all, double *each, double *ce)
 {
     int64_t n = out->dim[0], O = out->dim[1];
     for (int64_t i = 0; i < n; i++) {
-        const float *x = (const float *)out->data + i * O;
-        int32_t y = ((const int32_t *)labels->data)[i];
-        double top = (double)x[answer(x, O)], sum = 0;
-        for (int64_t k = 0; k < O; k++)
-            sum += exp((double)x[k] - top);
-        *acc += (answer(x, O) == y) / (double)n;
-        *ce +=
-            y >= 0 && y < O ? (top + log(sum) - (double)x[y]) / (double)n : (double)NAN;
+        int64_t label = ((const int32_t *)labels->data)[i];
+        int right = 0;
+        for (int k = 0; k < h->n; k++) {
+            const float *x = (const float *)out->data + i * O + h->first[k];
+            int64_t y = h->n > 1 ? label / h->divide[k] % h->size[k] : label;
+            bool one = answer(x, h->size[k]) == y;
+            each[k] += one / (double)n;
+            *ce += surprise(x, h->size[k], y) / (double)n;
+            right += one;
+        }
+        *all += (right == h->n) / (double)n;
     }
 }
 
 static void add_batch(Eval *e)
 {
     SpdEval *o = e->out;
-    const Tensor *labels = got(e, "labels", 0);
+    const Tensor *labels = got(e, "labels", 0), *whole = got(e, "out", 0);
+    if (e->s->target.heads.n == 0 && whole)
+        e->heads = (SpdHeads){.n = 1, .size = {whole->dim[1]}};
     for (int l = 0; l < o->n_layers; l++) {
         SpdLayerEval *y = &o->layer[l];
         count_ci(y, got(e, "g", l), e->s->cfg.batch, e->s->cfg.tau);
@@ -224,7 +250,8 @@ static void add_batch(Eval *e)
         y->left += tensor_item(got(e, "left", l));
         e->whole[l] += tensor_item(got(e, "whole", l));
         if (e->cfg->full)
-            y->agreement += share_equal(got(e, "alone", l), got(e, "out", 0));
+            compare(&e->heads, got(e, "alone", l), got(e, "out", 0), &y->agreement,
+                    y->agreement_head);
     }
     for (size_t k = 0; k < spd_n_loss_rows; k++) {
         const Tensor *v = got(e, "loss", (int)k);
@@ -234,7 +261,8 @@ static void add_batch(Eval *e)
         const Tensor *v = got(e, "recon", m), *out = got(e, "out", m);
         o->recon[m] += v ? tensor_item(v) : (double)NAN;
         if (labels && out)
-            score(out, labels, &o->accuracy[m], &o->ce[m]);
+            score(&e->heads, out, labels, &o->accuracy[m], o->accuracy_head[m],
+                  &o->ce[m]);
         else
             o->accuracy[m] = o->ce[m] = (double)NAN;
     }
@@ -281,6 +309,8 @@ static void finish_layer(Eval *e, int l, double *delta, double *weight, double *
     y->relative = sqrt(d / (w > 0 ? w : 1));
     y->left = sqrt(y->left / (e->whole[l] > 0 ? e->whole[l] : 1));
     y->agreement = e->cfg->full ? y->agreement / (double)o->batches : (double)NAN;
+    for (int k = 0; k < SPD_HEADS; k++)
+        y->agreement_head[k] /= (double)o->batches;
     *delta += d;
     *weight += w;
     *count += n;
@@ -299,6 +329,8 @@ static void finish(Eval *e)
     for (int m = 0; m < SPD_MASK_COUNT; m++) {
         o->recon[m] /= n;
         o->accuracy[m] /= n;
+        for (int k = 0; k < SPD_HEADS; k++)
+            o->accuracy_head[m][k] /= n;
         o->ce[m] /= n;
     }
 }
@@ -349,6 +381,8 @@ bool spd_evaluate(Spd *s, const SpdEvalCfg *cfg, SpdEval *out, Err *err)
     SpdCfg keep = s->cfg;
     *out = (SpdEval){.batches = cfg->batches > 0 ? cfg->batches : 1};
     out->examples = out->batches * s->cfg.batch;
+    e.heads = s->target.heads;
+    out->n_heads = e.heads.n > 0 ? e.heads.n : 1;
     s->cfg.pgd_steps = 20;
     s->cfg.pgd_size = 0.1;
     s->cfg.pgd_shared = true;

@@ -25,15 +25,19 @@ typedef struct SpdLayerEval {
     int64_t hist_ci_image[SPD_BINS];
     int64_t hist_pre[SPD_BINS + 2]; /* of z in [-2,3], then under, over */
     double left; /* |D x| / |W x| over the batches: what inputs do not reach is not seen */
-    double agreement; /* argmax as the target's with this layer alone masked */
+    /* Share of answers that are the target's with this layer alone masked: of examples
+     * on which all heads are, and of each head. */
+    double agreement, agreement_head[SPD_HEADS];
 } SpdLayerEval;
 typedef struct SpdEval {
     int64_t batches, examples;
     double loss[SPD_EVAL_LOSSES];    /* by spd_loss_name(); NaN: not computed */
     double recon[SPD_MASK_COUNT];    /* divergence of outputs under each kind of mask */
-    double accuracy[SPD_MASK_COUNT]; /* NaN without labels */
-    double ce[SPD_MASK_COUNT];       /* cross-entropy with the labels, nats */
-    double faithfulness, relative;   /* over all layers */
+    double accuracy[SPD_MASK_COUNT]; /* all heads right; NaN without labels */
+    double accuracy_head[SPD_MASK_COUNT][SPD_HEADS];
+    double ce[SPD_MASK_COUNT]; /* cross-entropy with the labels, nats; sum over heads */
+    int n_heads;               /* at least 1 */
+    double faithfulness, relative; /* over all layers */
     int n_layers;
     SpdLayerEval layer[SPD_MAX_LAYERS];
     void *memory; /* of the arrays */

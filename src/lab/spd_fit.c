@@ -11,6 +11,7 @@
 #include "decomp/spd_eval.h"
 #include "graph/build.h"
 #include "lab/evaluate.h"
+#include "lab/heads.h"
 #include "lab/sites.h"
 
 #define OPT(field, type, dflt, lo, hi, doc)                                            \
@@ -207,12 +208,30 @@ static bool quiet(const SpdNet *net)
     return !net->data && !net->x && (!strcmp(kind, "tms") || !strcmp(kind, "resid"));
 }
 
+/* False: the network's outputs are not the heads of the data. */
+static bool heads_of(const SpdNet *net, SpdHeads *out)
+{
+    _Static_assert((int)SPD_HEADS == (int)DATASET_HEADS, "those of a data set");
+    Heads h = dataset_heads(net->data);
+    if (h.outputs != model_out(net->model))
+        return false;
+    out->n = h.n;
+    for (int k = 0; k < h.n; k++) {
+        out->first[k] = h.first[k];
+        out->size[k] = h.size[k];
+        out->divide[k] = h.divide[k];
+    }
+    return true;
+}
+
 bool spd_net_target(SpdNet *net, const char *layers, SpdTarget *out, Err *err)
 {
     *out = (SpdTarget){.ctx = net,
                        .forward = forward,
                        .batch = batch,
-                       .labels = net->data && !net->data->n_heads ? labels : NULL};
+                       .labels = net->data ? labels : NULL};
+    if (net->data && net->data->n_heads > 0 && !heads_of(net, &out->heads))
+        out->labels = NULL;
     out->n_examples = net->data ? net->data->n : net->x ? net->x->dim[0] : 0;
     if (quiet(net))
         out->live_rows = 1 - pow(1 - net->active, (double)model_in(net->model));

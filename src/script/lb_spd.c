@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/intr.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "decomp/spd_eval.h"
@@ -95,7 +96,7 @@ static void take_fit(lua_State *L, int arg, SpdFitCfg *c)
             continue;
         int whole = 0;
         v.i = lua_tointegerx(L, -1, &whole);
-        if (row->type == OPT_INT ? !whole : !lua_isstring(L, -1))
+        if (row->type == OPT_INT ? !whole : lua_type(L, -1) != LUA_TSTRING)
             lb_error(L, ERR_OPTION, "cl.decomp.spd: '%s' must be %s, not a %s",
                      row->name, row->type == OPT_INT ? "a whole number" : "a text",
                      luaL_typename(L, -1));
@@ -110,12 +111,20 @@ static void take_fit(lua_State *L, int arg, SpdFitCfg *c)
 static bool take_bool(lua_State *L, int arg, const char *key, bool dflt)
 {
     lb_take_option(L, arg, key);
+    if (!lua_isnil(L, -1) && !lua_isboolean(L, -1))
+        lb_error(L, ERR_OPTION, "cl.decomp.spd: '%s' must be true or false, not a %s",
+                 key, luaL_typename(L, -1));
     return lua_isnil(L, -1) ? dflt : lua_toboolean(L, -1);
 }
 
-static const char *take_text(lua_State *L, int arg, const char *key)
+static const char *take_layers(lua_State *L, int arg)
 {
-    lb_take_option(L, arg, key);
+    lb_take_option(L, arg, "layers");
+    if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TSTRING)
+        lb_error(L, ERR_OPTION,
+                 "cl.decomp.spd: 'layers' must be a text such as \"fc1=500,fc2\", not a "
+                 "%s",
+                 luaL_typename(L, -1));
     return luaL_optstring(L, -1, "");
 }
 
@@ -161,7 +170,7 @@ static int decomp_spd(lua_State *L)
     take_fit(L, opt, &fit);
     bool live = take_bool(L, opt, "live", true);
     bool paper = take_bool(L, opt, "paper", false);
-    const char *layers = take_text(L, opt, "layers");
+    const char *layers = take_layers(L, opt);
     if (!opt_defaults(spd_options, spd_n_options, &cfg, &err) ||
         (toy && !toy_preset(toy->t.row, paper, &cfg, &err)))
         return lb_raise(L, &err);
@@ -185,7 +194,8 @@ static int decomp_spd(lua_State *L)
         !fit_spd(u->s, &fit, &hooks, &u->report, &err))
         return lb_raise(L, &err);
     lb_pace(L);
-    return lb_interrupted_after(L, &u->report);
+    bool stopped = u->report.interrupted && !intr_pending(); /* by stop_at */
+    return stopped ? 1 : lb_interrupted_after(L, &u->report);
 }
 
 /* ---- reading --------------------------------------------------------------------- */
@@ -193,7 +203,9 @@ static int decomp_spd(lua_State *L)
 static int spd_report_fn(lua_State *L)
 {
     LSpd *u = lb_check_spd(L, 1);
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, 0, 5);
+    lua_pushboolean(L, u->report.interrupted);
+    lua_setfield(L, -2, "interrupted");
     put_number(L, "steps", (double)u->report.steps);
     put_number(L, "loss", u->report.loss);
     put_number(L, "seconds", u->report.seconds);
@@ -427,7 +439,17 @@ static void put_counts(lua_State *L, const char *name, const int64_t *v, int64_t
     lua_setfield(L, -2, name);
 }
 
-static void push_layer(lua_State *L, LSpd *u, int l, const SpdLayerEval *y)
+/* { shape = v, colour = v }; for data of several heads only. */
+static void put_heads(lua_State *L, const char *name, const LSpd *u, const double *v)
+{
+    const Dataset *d = u->net.data;
+    lua_createtable(L, 0, SPD_HEADS);
+    for (int k = 0; k < spd_target(u->s)->heads.n; k++)
+        put_number(L, d->head_name[k], v[k]);
+    lua_setfield(L, -2, name);
+}
+
+static void push_layer(lua_State *L, LSpd *u, int l, const SpdLayerEval *y, bool full)
 {
     lua_createtable(L, 0, 20);
     lua_pushstring(L, spd_layer(u->s, l)->name);
@@ -443,6 +465,8 @@ static void push_layer(lua_State *L, LSpd *u, int l, const SpdLayerEval *y)
     put_number(L, "alive", (double)y->dense);
     put_number(L, "alive_norm", (double)y->normed);
     put_number(L, "agreement", y->agreement);
+    if (full && spd_target(u->s)->heads.n > 0)
+        put_heads(L, "agreement_heads", u, y->agreement_head);
     put_list(L, "density", y->density, y->C);
     put_list(L, "density_image", y->density_image, y->C);
     put_list(L, "mean_ci", y->mean_ci, y->C);
@@ -490,9 +514,15 @@ static int spd_metrics_fn(lua_State *L)
     put_masks(L, "recon", e->recon);
     put_masks(L, "accuracy", e->accuracy);
     put_masks(L, "ce", e->ce);
+    if (c.full && spd_target(u->s)->heads.n > 0) {
+        lua_createtable(L, 0, SPD_MASK_COUNT);
+        for (int m = 0; m < SPD_MASK_COUNT; m++)
+            put_heads(L, spd_mask_name((SpdMask)m), u, e->accuracy_head[m]);
+        lua_setfield(L, -2, "accuracy_heads");
+    }
     lua_createtable(L, e->n_layers, 0);
     for (int l = 0; l < e->n_layers; l++) {
-        push_layer(L, u, l, &e->layer[l]);
+        push_layer(L, u, l, &e->layer[l], c.full);
         lua_rawseti(L, -2, l + 1);
     }
     lua_setfield(L, -2, "layers");
@@ -537,6 +567,9 @@ const LbFn lb_spd_fns[] = {
      "brings its inputs and settings, which options change (paper = true: those of the "
      "paper); a network takes a data set or a tensor [N,I]. layers: names separated by "
      "commas, each perhaps with its number of components (\"fc1=500,fc2\"); \"\": all. "
+     "Tied layers have one pair of matrices: both layers' gradients are summed into "
+     "one step of Adam, where the authors' program takes two steps with moments of their "
+     "own. "
      "Also: checkpoint, checkpoint_every, resume, stop_at as in cl.train; eval_every: "
      "steps between counts of active components and live pictures; live = false: no "
      "pictures.",                                                                                                                                       decomp_spd,         spd_options,     &spd_n_options,     SMALL                           },
@@ -566,11 +599,14 @@ const LbFn lb_spd_fns[] = {
     {"spd:single",           "(layer, upper)",
      "Importances of inputs that have one feature, at 0.75: [features,C].",                                                                             spd_single_fn,      NULL,            NULL,               NULL                            },
     {"spd:metrics",          "({ batches = 10, full = true, ... })",
-     "On fresh batches: losses, recon, accuracy and ce under each kind of mask, "
+     "On fresh batches: losses, recon, accuracy and ce under each kind of mask (with "
+     "several heads, accuracy is of all at once and accuracy_heads of each, and ce is "
+     "their sum), "
      "faithfulness (mean squared difference of weights), relative (|W - V U| / |W|), "
      "and layers, each with left (|(W - V U) x| / |W x| on the inputs), l0, alive "
      "(density above 0.1 %), alive_ever, alive_norm, "
-     "agreement, and tensors density, mean_ci, norm [C], hist_ci [100] of 0..1, "
+     "agreement (answers as the network's with this layer alone under stochastic masks; "
+     "with several heads all at once, and agreement_heads each), and tensors density, mean_ci, norm [C], hist_ci [100] of 0..1, "
      "hist_raw [102] of -2..3 with what is below and above; *_image are of the largest "
      "importance over positions.",                                                                                                                      spd_metrics_fn,     metrics_options, &n_metrics_options,
      SMALL "m = spd:metrics { batches = 1 }"                                                                                                                                                                                                     },
@@ -578,7 +614,7 @@ const LbFn lb_spd_fns[] = {
      "Scales and signs of components by convention: |V[:,c]| = 1, and the mean "
      "activation over inputs with importance above 0.1 is positive. Outputs and "
      "importances stay. Returns the decomposition.",                                                                                                    spd_canonical_fn,   NULL,            NULL,               NULL                            },
-    {"spd:report",           "()",                                                             "steps, loss, seconds and steps_per_second of the fit.",
+    {"spd:report",           "()",                                                             "steps, loss, seconds, steps_per_second of the fit, and interrupted: by stop_at.",
      spd_report_fn,                                                                                                                                                         NULL,            NULL,               NULL                            },
     {"spd:save",             "(path)",                                                         "Writes parameters and settings as safetensors.",
      spd_save_fn,                                                                                                                                                           NULL,            NULL,               NULL                            },

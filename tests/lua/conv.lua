@@ -102,6 +102,43 @@ test("every metric and picture of a mixed network", function()
   assert(study.layerwise(spd, shapes.test).fc2)
 end)
 
+test("heads agree one by one and all at once", function()
+  local m = spd:metrics { batches = 2 }
+  for _, layer in ipairs(m.layers) do
+    local h = layer.agreement_heads
+    local least = math.min(h.shape, h.colour, h.size)
+    assert(layer.agreement <= least + 1e-9 and layer.agreement >= h.shape + h.colour + h.size - 2 - 1e-9, layer.name)
+  end
+  -- what the network itself answers on the whole data is its accuracy there
+  local all = cl.decomp.spd(net, shapes.test, { layers = "fc2", steps = 0, faith_steps = 0, batch = 300, live = false })
+  local own, _, heads = net:accuracy(shapes.test)
+  local k = all:metrics { batches = 20 }
+  near(k.accuracy.target, own, 0.03)
+  near(k.accuracy_heads.target.colour, heads.colour, 0.03)
+  near(k.accuracy_heads.zeros.size, 1 / 3, 0.1)
+  equal(k.layers[1].agreement_heads.size <= 1, true)
+  equal(all:metrics({ batches = 1, full = false }).accuracy_heads, nil)
+end)
+
+test("every importance function that a convolution can have", function()
+  for _, ci in ipairs { "linear", "mlp" } do
+    local s = decompose { ci = ci, steps = 6, ci_hidden = "5" }
+    local m = s:metrics { batches = 1 }
+    assert(m.recon.ci >= 0 and m.layers[1].l0 <= 6, ci)
+    equal(s:importance(shapes.test:range(1, 2), "conv1").shape[1], 2 * 1024)
+  end
+  local deep = decompose { ci = "mlp", steps = 4, ci_hidden = "5,3", layers = "conv2=4,fc1=4" }
+  equal(deep:importance(shapes.test:range(1, 2), "conv2").shape[2], 4)
+  for _, ci in ipairs { "vector_mlp", "shared_mlp" } do
+    raises(function() decompose { ci = ci } end, 'ci = "' .. ci .. '" sees whole inputs; layer \'conv1\' is of kind conv2d',
+      'needs "mlp" or "linear"')
+    local dense = decompose { ci = ci, layers = "fc1=6,fc2=5", steps = 6, ci_hidden = "5", output = "mse" }
+    local g = dense:importance(shapes.test:range(1, 3), "fc1")
+    equal(table.concat(g.shape, "x"), "3x6")
+    assert(dense:metrics({ batches = 1 }).layers[2].l0 <= 5, ci)
+  end
+end)
+
 test("importances of a convolution are maps, and pool", function()
   local x = shapes.test:range(1, 3)
   local rows, maps = spd:importance(x, "conv2"), spd:maps(x, "conv2")
@@ -117,7 +154,8 @@ end)
 
 test("a decomposition goes on where it stopped, bit for bit", function()
   local path = cl.run_dir() .. "/spd"
-  pcall(decompose, { checkpoint = path, checkpoint_every = 10, stop_at = 13 })
+  local half = decompose { checkpoint = path, checkpoint_every = 10, stop_at = 13 }
+  equal(half:report().interrupted, true)
   local resumed = decompose { resume = path .. "-last.safetensors" }
   for _, layer in ipairs(study.layers) do
     equal(difference(resumed:V(layer), spd:V(layer)), 0, layer)

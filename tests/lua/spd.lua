@@ -108,6 +108,19 @@ test("files", function()
   raises(function() train({ components = 5, steps = 0 }):load(path) end, "another decomposition")
 end)
 
+test("stop_at returns what there is, which goes on bit for bit", function()
+  local path = cl.run_dir() .. "/stopped"
+  local half = train { seed = 3, checkpoint = path, checkpoint_every = 10, stop_at = 23 }
+  local r = half:report()
+  equal(r.interrupted, true)
+  equal(r.steps, 23)
+  local whole = train { seed = 3 }
+  equal(whole:report().interrupted, false)
+  assert(difference(half:V(1), whole:V(1)) > 0)
+  local resumed = train { seed = 3, resume = path .. "-last.safetensors" }
+  equal(difference(resumed:V(1), whole:V(1)), 0)
+end)
+
 test("any network on a data set or a tensor", function()
   local net = cl.model.mlp { hidden = 12, seed = 1 }
   local mnist = cl.data.mnist()
@@ -143,6 +156,9 @@ test("what is refused", function()
   raises(function() spd:activations(rng:uniform { 3, 4 }, 1) end, "[B,5]")
   raises(function() cl.decomp.spd(cl.model.mlp {}, x, { layers = "fc9" }) end, "fc9", "fc1,fc2")
   raises(function() cl.decomp.spd(cl.model.bilinear {}, x, {}) end, "")
+  raises(function() train { checkpoint = 5 } end, "'checkpoint' must be a text, not a number")
+  raises(function() train { layers = {} } end, "'layers' must be a text such as", "not a table")
+  raises(function() train { paper = 1 } end, "'paper' must be true or false, not a number")
   raises(function() train { resume = true } end, "'resume' must be a text, not a boolean")
   raises(function() spd:importance(x / 0, 1) end, "not finite")
   raises(function() spd:pooled(x / 0, 1) end, "not finite")

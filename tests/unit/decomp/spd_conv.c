@@ -65,15 +65,11 @@ static Val batch(void *ctx, Graph *g, Val idx, int64_t rows, const char *stream)
     return g_binary(g, "gather", graph_const(g, &((Net *)ctx)->x), idx);
 }
 
-static Spd *spd_make(Net *n, bool delta)
+static Spd *spd_with(Net *n, SpdCfg cfg)
 {
     Err err = {0};
-    SpdCfg cfg;
     SpdTarget t = {
         .ctx = n, .forward = forward, .batch = batch, .n_examples = B, .n_layers = 2};
-    assert_ok(opt_defaults(spd_options, spd_n_options, &cfg, &err), err);
-    strcpy(cfg.ci, "linear");
-    cfg.delta = delta;
     cfg.batch = B;
     t.layer[0] = (SpdLayer){.name = "conv",
                             .kind = spd_kind_for(&n->kernel),
@@ -93,6 +89,26 @@ static Spd *spd_make(Net *n, bool delta)
     if (!s)
         fail_msg("%s", err.msg);
     return s;
+}
+
+static Spd *spd_make(Net *n, bool delta)
+{
+    Err err = {0};
+    SpdCfg cfg;
+    assert_ok(opt_defaults(spd_options, spd_n_options, &cfg, &err), err);
+    strcpy(cfg.ci, "linear");
+    cfg.delta = delta;
+    return spd_with(n, cfg);
+}
+
+static Spd *spd_gated(Net *n, const char *ci, const char *hidden)
+{
+    Err err = {0};
+    SpdCfg cfg;
+    assert_ok(opt_defaults(spd_options, spd_n_options, &cfg, &err), err);
+    strcpy(cfg.ci, ci);
+    strcpy(cfg.ci_hidden, hidden);
+    return spd_with(n, cfg);
 }
 
 static float *param(Spd *s, const char *name)
@@ -401,6 +417,51 @@ static void test_dense(void **state)
     tensor_release(&conv.x);
 }
 
+static double gelu(double x)
+{
+    return 0.5 * x * (1 + erf(x / sqrt(2)));
+}
+
+/* Importances of a convolution by small networks: of one hidden layer as the fused gate
+ * has it, rows of weights, biases, weights, bias; and deeper. */
+static void test_gates(void **state)
+{
+    (void)state;
+    Net n = net_make();
+    for (int deep = 0; deep < 2; deep++) {
+        Err err = {0};
+        Spd *s = spd_gated(&n, "mlp", deep ? "3,2" : "3");
+        Tensor a, z;
+        assert_ok(spd_view(s, &n.x, 0, SPD_ACTS, &a, &err), err);
+        assert_ok(spd_view(s, &n.x, 0, SPD_PRE, &z, &err), err);
+        assert_int_equal(z.dim[0], B * P);
+        for (int64_t i = 0; i < B * P * C1; i++) {
+            int64_t c = i % C1;
+            double sum = 0, h[3], k[2] = {0};
+            const float *t = deep ? NULL : param(s, "conv.ci.theta");
+            for (int64_t j = 0; !deep && j < 3; j++)
+                sum += (double)t[(6 + j) * C1 + c] *
+                       gelu((double)t[j * C1 + c] * at(&a, i) + (double)t[(3 + j) * C1 + c]);
+            for (int64_t j = 0; deep && j < 3; j++) {
+                h[j] = gelu((double)param(s, "conv.ci.w1")[c * 3 + j] * at(&a, i) +
+                            (double)param(s, "conv.ci.b1")[c * 3 + j]);
+                for (int64_t o = 0; o < 2; o++)
+                    k[o] += (double)param(s, "conv.ci.w2")[(c * 3 + j) * 2 + o] * h[j];
+            }
+            for (int64_t o = 0; deep && o < 2; o++)
+                sum += (double)param(s, "conv.ci.w3")[c * 2 + o] *
+                       gelu(k[o] + (double)param(s, "conv.ci.b2")[c * 2 + o]);
+            near(at(&z, i), sum + (deep ? (double)param(s, "conv.ci.b3")[c]
+                                        : (double)t[9 * C1 + c]));
+        }
+        assert_true(isfinite(loss_of(s, "total")));
+        tensor_release(&a);
+        tensor_release(&z);
+        spd_free(s);
+    }
+    net_done(&n);
+}
+
 static void test_refuses(void **state)
 {
     (void)state;
@@ -465,9 +526,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_components), cmocka_unit_test(test_denominators),
         cmocka_unit_test(test_routing),    cmocka_unit_test(test_pooling),
-        cmocka_unit_test(test_dense),
-        cmocka_unit_test(test_refuses),
-        cmocka_unit_test(test_allocations),
+        cmocka_unit_test(test_dense),      cmocka_unit_test(test_gates),
+        cmocka_unit_test(test_refuses),    cmocka_unit_test(test_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

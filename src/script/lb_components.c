@@ -117,7 +117,9 @@ static void add_metrics(lua_State *L, Figure *f)
         lua_settop(L, top);
         return;
     }
-    luaL_checktype(L, -1, LUA_TTABLE);
+    if (!lua_istable(L, -1))
+        lb_error(L, ERR_OPTION, WHERE ": metrics must be a list, not a %s",
+                 luaL_typename(L, -1));
     int list = lua_gettop(L), count = (int)lua_rawlen(L, list);
     for (int i = 1; i <= count; i++) {
         if (lua_rawgeti(L, list, i) != LUA_TTABLE)

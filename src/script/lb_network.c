@@ -298,9 +298,18 @@ static void add_param(lua_State *L, Model *m, const char *name, const CustomOpt 
     }
     int n = lb_check_shape(L, spec, dim);
     lua_getfield(L, spec, "scale");
-    double scale = lua_isnil(L, -1) ? 0 : luaL_checknumber(L, -1);
+    if (!lua_isnil(L, -1) && !lua_isnumber(L, -1))
+        lb_error(L, ERR_OPTION,
+                 "cl.model.custom: scale of parameter '%s' must be a number, not a %s",
+                 name, luaL_typename(L, -1));
+    double scale = lua_tonumber(L, -1);
     lua_getfield(L, spec, "init");
-    const char *init = lua_isnil(L, -1) ? o->init : luaL_checkstring(L, -1);
+    if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TSTRING)
+        lb_error(L, ERR_OPTION,
+                 "cl.model.custom: init of parameter '%s' must be a text such as "
+                 "\"normal\", not a %s",
+                 name, luaL_typename(L, -1));
+    const char *init = lua_isnil(L, -1) ? o->init : lua_tostring(L, -1);
     if (!model_custom_draw(m, name, n, dim, init, scale, (uint64_t)o->seed, &err))
         lb_raise(L, &err);
     lua_settop(L, spec);

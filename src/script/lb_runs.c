@@ -229,11 +229,17 @@ static bool read_interval(lua_State *L, double value, double *lo, double *hi)
         *hi = value + half;
         return true;
     }
-    luaL_argexpected(L, lua_istable(L, -1), 3, "interval = number or { lo, hi }");
-    lua_rawgeti(L, -1, 1);
-    lua_rawgeti(L, -2, 2);
-    *lo = luaL_checknumber(L, -2);
-    *hi = luaL_checknumber(L, -1);
+    bool table = lua_istable(L, -1);
+    if (table) {
+        lua_rawgeti(L, -1, 1);
+        lua_rawgeti(L, -2, 2);
+    }
+    if (!table || !lua_isnumber(L, -2) || !lua_isnumber(L, -1))
+        lb_error(L, ERR_OPTION,
+                 "interval must be a number, half its width, or two numbers { lo, hi "
+                 "}");
+    *lo = lua_tonumber(L, -2);
+    *hi = lua_tonumber(L, -1);
     return true;
 }
 

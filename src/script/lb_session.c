@@ -133,7 +133,10 @@ static void apply_profile(lua_State *L)
     lua_setfield(L, 4, "profiles");
     if (lua_getfield(L, 2, "profile") != LUA_TSTRING) /* 5 */
         lua_getfield(L, 4, "profile");                /* 6, or still 5 */
-    const char *name = luaL_checkstring(L, -1);
+    if (lua_type(L, -1) != LUA_TSTRING)
+        lb_error(L, ERR_OPTION, "profile must be the name of a profile, not a %s",
+                 luaL_typename(L, -1));
+    const char *name = lua_tostring(L, -1);
     int kind = name[0] ? lua_getfield(L, 3, name) : LUA_TNIL;
     if (name[0] && kind != LUA_TTABLE)
         unknown_profile(L, name, 3);

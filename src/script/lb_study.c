@@ -64,10 +64,15 @@ static void family_settings(lua_State *L, FamilyCfg *cfg)
         } else if (lua_type(L, -1) == LUA_TNUMBER) {
             v = (OptValue){.type = OPT_NUM, .f = lua_tonumber(L, -1)};
         } else {
-            v.s = luaL_checkstring(L, -1);
+            v.s = lua_tostring(L, -1);
         }
         if (lua_type(L, -2) != LUA_TSTRING)
             lb_error(L, ERR_OPTION, "cl.decomp.fit: settings have names");
+        if (v.type == OPT_STR && !v.s)
+            lb_error(L, ERR_OPTION,
+                     "cl.decomp.fit: '%s' must be a number, a text or true or false, "
+                     "not a %s",
+                     lua_tostring(L, -2), luaL_typename(L, -1));
         if (!opt_set(family_options, family_n_options, cfg, lua_tostring(L, -2), &v,
                      "cl.decomp.fit", &err))
             lb_raise(L, &err);
@@ -392,7 +397,11 @@ static int dict_curve_fn(lua_State *L)
     luaL_argcheck(L, luaL_len(L, 4) <= MAX_CURVE, 4, "at most 256 numbers");
     for (; n < (int)luaL_len(L, 4); n++, lua_pop(L, 1)) {
         lua_geti(L, 4, n + 1);
-        k[n] = luaL_checkinteger(L, -1);
+        int whole = 0;
+        k[n] = lua_tointegerx(L, -1, &whole);
+        if (!whole)
+            lb_error(L, ERR_OPTION,
+                     "dict:curve: item %d of the list must be a whole number", n + 1);
     }
     LInter *b = lb_inter_of(L, 1);
     DictEval e = {.dict = &d->d, .b = &b->b, .x = &lb_push_pixels(L, set)->t};

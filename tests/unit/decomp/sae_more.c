@@ -186,6 +186,39 @@ static void planted(uint64_t seed, Tensor *x, Tensor *label)
     }
 }
 
+/* Classes 0 and 1 are the sign of the first feature, class 2 the second one. Of twelve
+ * test examples 2 are hits of class 1, 3 missed, 1 a false alarm; class 2 does not occur
+ * and is not guessed, which is an F1 of 0. */
+static void test_probe_by_hand(void **state)
+{
+    (void)state;
+    enum { TRAIN = 30, TEST = 12, WIDE = 2 };
+    Err err = {0};
+    Tensor x, xt, label, test;
+    Probe p;
+    assert_ok(tensor_zeros(F32, 2, (int64_t[]){TRAIN, WIDE}, &x, &err), err);
+    assert_ok(tensor_zeros(F32, 2, (int64_t[]){TEST, WIDE}, &xt, &err), err);
+    assert_ok(tensor_zeros(I32, 1, &(int64_t){TRAIN}, &label, &err), err);
+    assert_ok(tensor_zeros(I32, 1, &(int64_t){TEST}, &test, &err), err);
+    for (int i = 0; i < TRAIN; i++) {
+        int c = ((int32_t *)label.data)[i] = i % 3;
+        ((float *)x.data)[i * WIDE] = c == 2 ? 0 : c == 1 ? 1 : -1;
+        ((float *)x.data)[i * WIDE + 1] = c == 2 ? 0.5f : 0;
+    }
+    for (int i = 0; i < TEST; i++) {
+        ((int32_t *)test.data)[i] = i < 5;
+        ((float *)xt.data)[i * WIDE] = i < 2 || i == 5 ? 1 : -1;
+    }
+    assert_ok(probe_sparse(&x, &label, &xt, &test, 3, 1, &p, NULL, &err), err);
+    double one = 4.0 / (4 + 1 + 3), zero = 12.0 / (12 + 3 + 1);
+    assert_true(fabs(p.f1 - (one + zero + 0) / 3) < 1e-9);
+    assert_true(fabs(p.acc - (8.0 / 12 + 8.0 / 12 + 1) / 3) < 1e-9);
+    assert_true(fabs(p.base - (7.0 / 12 + 5.0 / 12 + 1) / 3) < 1e-9);
+    Tensor *const own[] = {&x, &xt, &label, &test};
+    for (size_t i = 0; i < ARRAY_LEN(own); i++)
+        tensor_release(own[i]);
+}
+
 static void test_probe(void **state)
 {
     (void)state;
@@ -348,6 +381,7 @@ int main(void)
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_warnings),
         cmocka_unit_test(test_empty_kernel_is_measured),
+        cmocka_unit_test(test_probe_by_hand),
         cmocka_unit_test(test_probe),
         cmocka_unit_test(test_match),
         cmocka_unit_test(test_start_of_a_transcoder),

@@ -26,7 +26,7 @@ import agree
 CASES = [  # of cleave bench (up to a "/"), of the peer, the ratios asked for, steps to compare
     ("mlp-128", ["mlp.py", "128", "8"], {"stock": 10, "tuned-1": 5}, 255),
     ("mlp-1024", ["mlp.py", "1024", "8"], {"stock": 8, "tuned-2": 2.5}, 255),
-    ("mlp-8192", ["mlp.py", "8192", "8"], {"stock": 4, "tuned-2": 1.6}, 63),
+    ("mlp-8192", ["mlp.py", "8192", "8"], {"stock": 4, "tuned-2": 1.6}, 127),
     ("bilinear", ["bilinear.py"], {"stock": 1.6, "tuned-2": 1.2}, 127),
     ("sae-batchtopk", ["sae.py", "batchtopk"], {"stock": 4, "tuned-2": 2.5}, 63),
     ("spd-512", ["spd.py"], {"stock": 10}, 31),
@@ -41,7 +41,7 @@ FORMS = {
 }
 WINDOW = os.environ.get("BENCH_S", "0.1")
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
-SEEDS = int(os.environ.get("BENCH_SEEDS", "8"))
+SEEDS = int(os.environ.get("BENCH_SEEDS", "12"))
 WITH = os.environ.get("BENCH_WITH", "").split()
 ONLY = os.environ.get("BENCH_CASES", "").split()
 if ONLY:

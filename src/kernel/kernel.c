@@ -120,7 +120,7 @@ static bool describe(Run *r, const KernelArgs *a, Err *err)
            run_set(r, "script", jval_str(a->script), err) &&
            run_set(r, "argv", command_line(a), err) &&
            run_set(r, "cwd", jval_str(getcwd(cwd, sizeof cwd) ? cwd : ""), err) &&
-           run_set(r, "settings", settings_of(a), err) && note_sweep(r, err) &&
+           run_set(r, "settings", settings_of(a), err) &&
            run_set(r, "isa", json_string(isa_name()), err) &&
            run_set(r, "threads", json_integer(pool_threads()), err) &&
            run_set(r, "blas_core", jval_str(blas_core()), err) &&
@@ -226,6 +226,50 @@ static ScriptEnd run_cells(Run *r, Script *s, const Document *d, const int *befo
     return SCRIPT_USAGE;
 }
 
+/* A run that the script began by cl.run(), beside its own, which has everything. */
+typedef struct Part {
+    Run *whole, *run; /* run: NULL, none yet */
+    const KernelArgs *args;
+    const char *text;
+    size_t n;
+} Part;
+
+static void end_part(Part *p, const char *state)
+{
+    if (!p->run)
+        return;
+    run_tell(p->whole, NULL);
+    run_finish(p->run, state, NULL, NULL);
+    if (strcmp(state, "done") == 0)
+        ledger_write(run_dir(p->run), NULL);
+    run_close(p->run);
+    p->run = NULL;
+}
+
+static bool begin_part(void *ctx, const char *name, const json_t *settings, char *dst,
+                       size_t cap, Err *err)
+{
+    Part *p = ctx;
+    char root[4096];
+    const char *script = p->args->script;
+    end_part(p, "done");
+    text_copy(root, sizeof root, p->args->dir);
+    char *slash = strrchr(root, '/');
+    if (slash)
+        *slash = '\0';
+    else
+        text_copy(root, sizeof root, ".");
+    if (!run_make_dir_of(root, name[0] ? name : script, p->text, p->n, dst, cap, err))
+        return false;
+    p->run = run_open(dst, err);
+    if (!p->run)
+        return false;
+    bool ok = describe(p->run, p->args, err) &&
+              run_set(p->run, "part_of", jval_str(slash ? slash + 1 : p->args->dir), err);
+    run_tell(p->whole, p->run);
+    return ok && run_add(p->run, "settings", settings, err) && run_save(p->run, err);
+}
+
 /* Runs the script and records how it ended; *err is a failure to record. */
 static ScriptEnd run_script(Run *r, const KernelArgs *a, json_t **result, Err *err)
 {
@@ -248,9 +292,12 @@ static ScriptEnd run_script(Run *r, const KernelArgs *a, json_t **result, Err *e
                  (before = mem_array((size_t)d->n, sizeof *before, &why)) &&
                  document_lines(d, &whole, before, &why);
     if (ready) {
+        Part part = {.whole = r, .args = a, .text = text, .n = n};
+        script_on_run(s, begin_part, &part);
         atomic_store(&running, s);
         end = run_cells(r, s, d, before, chunk.s, result, &why, err);
         atomic_store(&running, NULL);
+        end_part(&part, outcome[end].state);
     } else if (why.code == ERR_INTERRUPT) {
         end = SCRIPT_STOPPED;
     } else {
@@ -272,7 +319,7 @@ static Exit run_and_record(Run *r, const KernelArgs *a)
     Journal *j = run_journal(r);
     json_t *result = NULL;
     journal_capture_std(j);
-    if (!describe(r, a, &err))
+    if (!describe(r, a, &err) || !note_sweep(r, &err))
         return broken(&err);
     Ticker *ticker = ticker_start(r, stop_running, &err);
     if (!ticker)

@@ -132,6 +132,8 @@ static void renew(Session *k)
     pthread_mutex_unlock(&k->lock);
     script_free(k->script);
     Script *s = script_new(k->run, &err);
+    if (s)
+        script_on_run(s, part_begin, k);
     pthread_mutex_lock(&k->lock);
     k->script = s;
     k->busy = !s;
@@ -156,6 +158,8 @@ static void *lua_loop(void *arg)
     Session *k = arg;
     Err err = {0};
     Script *first = script_new(k->run, &err);
+    if (first)
+        script_on_run(first, part_begin, k);
     pthread_mutex_lock(&k->lock);
     k->script = first;
     k->busy = !first;

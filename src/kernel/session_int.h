@@ -81,6 +81,9 @@ bool session_describe(const Session *k, Run *r, Err *err);
 
 /* part.c: a run folder for what is measured; part_open() is for journal_before_metric(). */
 void part_open(void *session);
+/* For script_on_run(). */
+bool part_begin(void *session, const char *name, const json_t *settings, char *dst,
+                size_t cap, Err *err);
 void part_close(Session *k, const char *state, const json_t *result);
 
 /* runner.c: the Lua thread. */

@@ -253,6 +253,23 @@ bool run_append(Run *r, const char *key, json_t *taken_value, Err *err)
            err_set(err, ERR_MEMORY, "out of memory while noting '%s' of the run", key);
 }
 
+bool run_add(Run *r, const char *key, const json_t *members, Err *err)
+{
+    pthread_mutex_lock(&r->lock);
+    if (r->part)
+        run_add(r->part, key, members, NULL);
+    json_t *had = json_object_get(r->json, key);
+    json_t *all = json_is_object(had) ? json_deep_copy(had) : json_object();
+    bool ok = all && json_object_update(all, (json_t *)members) == 0 &&
+              json_object_set(r->json, key, all) == 0;
+    r->dirty = r->dirty || ok;
+    pthread_mutex_unlock(&r->lock);
+    json_decref(all);
+    journal_poke(r->journal);
+    return ok ||
+           err_set(err, ERR_MEMORY, "out of memory while noting '%s' of the run", key);
+}
+
 bool run_save(Run *r, Err *err)
 {
     pthread_mutex_lock(&r->lock);

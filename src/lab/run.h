@@ -31,6 +31,8 @@ const char *run_dir(const Run *r);
 bool run_set(Run *r, const char *key, json_t *taken_value, Err *err);
 /* Adds to a list in run.json, made when there is none. */
 bool run_append(Run *r, const char *key, json_t *taken_value, Err *err);
+/* Adds members to an object in run.json, made when there is none. */
+bool run_add(Run *r, const char *key, const json_t *members, Err *err);
 bool run_save(Run *r, Err *err); /* does nothing when nothing changed */
 bool run_unsaved(Run *r);
 /* From now on `part`, a run of its own, is told what r is by its script: settings and

@@ -25,6 +25,8 @@ extern const size_t lb_n_dial_fns, lb_n_parts_fns;
 extern const LbFn lb_causal_fns[];
 extern const size_t lb_n_causal_fns;
 
+extern const LbFn lb_part_fns[];
+extern const size_t lb_n_part_fns;
 extern const LbFn lb_spd_fns[], lb_toy_fns[];
 extern const size_t lb_n_spd_fns, lb_n_toy_fns;
 extern const LbFn lb_attributes_fns[];
@@ -63,6 +65,7 @@ static const struct {
     { "components", lb_component_fns, &lb_n_component_fns },
     { "features and dashboards", lb_feature_fns, &lb_n_feature_fns },
     { "displays with controls", lb_control_fns, &lb_n_control_fns },
+    { "one run of several", lb_part_fns, &lb_n_part_fns },
     { "runs and claims", lb_runs_fns, &lb_n_runs_fns },
     { "tensors", lb_tensor_fns, &lb_n_tensor_fns },
     { "files", lb_exchange_fns, &lb_n_exchange_fns },

@@ -39,6 +39,8 @@ LbTable lb_area(int i);
 typedef struct Trace Trace;
 typedef struct Lb {
     Run *run; /* NULL: nothing is recorded */
+    ScriptRunFn open_run; /* NULL: there is one run only */
+    void *open_run_ctx;
     lua_State *volatile current; /* the running coroutine */
     Trace *trace;                /* the function being traced, or NULL */
     uint64_t gc_mark;            /* mem_total() at the last full collection */

@@ -443,6 +443,12 @@ static int run_job(lua_State *L)
     return 0;
 }
 
+void script_on_run(Script *s, ScriptRunFn fn, void *ctx)
+{
+    s->lb.open_run = fn;
+    s->lb.open_run_ctx = ctx;
+}
+
 const char *script_trace(const Script *s)
 {
     return s->trace ? s->trace : "";

@@ -20,6 +20,12 @@ typedef enum ScriptEnd {
 
 Script *script_new(Run *borrowed, Err *err);
 void script_free(Script *s);
+/* What cl.run() does: ends the run that is measured into and opens one with that name
+ * ("": the script's) and those settings; dst: its folder. Without it the settings go to
+ * the run of script_new(). */
+typedef bool (*ScriptRunFn)(void *ctx, const char *name, const json_t *settings,
+                            char *dst, size_t cap, Err *err);
+void script_on_run(Script *s, ScriptRunFn fn, void *ctx);
 /* A setting "name=text" given on the command line; cl.config picks it up by name. */
 bool script_set(Script *s, const char *name, const char *text, Err *err);
 /* Runs text as one chunk. *result (may be NULL) is what it returned: numbers, strings, booleans and

@@ -11,7 +11,7 @@ static const double floor_theta = 1e-6;
 static const double pull_weight = 10;
 /* The controller. Its integral can travel as far in a short run as in a long one. */
 static const double pi_p = 1.5, pi_i = 0.002, pi_keep = 0.99, pi_travel = 10;
-enum { PI_START = 50 };
+enum { PI_START = 50, PI_BATCH = 64 };
 static const double least_weight = 1e-8, most_weight = 1e3;
 
 static Val state(Sae *s, Graph *g, const char *name)
@@ -145,6 +145,14 @@ static void count_silence(SaeForm *t, Val silence)
 
 /* ---- how sparse ------------------------------------------------------------------ */
 
+/* How much of the average L0 a step keeps. It is over as many examples whatever the
+ * batch, from PI_BATCH on: an average that is older than it must be sees the aim passed
+ * too late, and latents that die of it stay dead. */
+static double kept(const SaeForm *t)
+{
+    return pow(pi_keep, fmax(1, (double)t->B / PI_BATCH));
+}
+
 /* lambda = lambda_0 exp(I + kp e) with e the relative error of the averaged L0. */
 static Val controlled(SaeForm *t, Val l0, Val clock)
 {
@@ -152,7 +160,7 @@ static Val controlled(SaeForm *t, Val l0, Val clock)
     Sae *s = t->s;
     Val mean = state(s, g, "l0"), sum = state(s, g, "integral");
     Val first = g_binary(g, "eq", clock, g_num(g, clock, 0));
-    Val keep = g_scale(g, g_sub(g, g_num(g, clock, 1), first), pi_keep);
+    Val keep = g_scale(g, g_sub(g, g_num(g, clock, 1), first), kept(t));
     Val now = g_add(g, g_mul(g, keep, mean),
                     g_mul(g, g_sub(g, g_num(g, clock, 1), keep), l0));
     Val e = g_scale(g, g_shift(g, now, -s->cfg.l0), 1 / s->cfg.l0);

@@ -328,6 +328,44 @@ static void test_splice(void **state)
     dataset_done(&d);
 }
 
+/* From far above, L1 goes down to its aim and not through it: the average that the
+ * controller sees is not much older than a batch of this size needs. */
+static void test_no_overshoot(void **state)
+{
+    (void)state;
+    enum { STEPS = 400, EVERY = 10 };
+    Err err = {0};
+    Tensor x = sparse_sums(1);
+    SaeCfg c = settings("relu", NULL);
+    c.l0 = 2;
+    c.batch = 512;
+    c.steps = STEPS;
+    c.lr = 5e-3;
+    c.sparsity = 0.01;
+    double least = 1e9, last = 0;
+    char dir[64], path[128], file[160];
+    scratch_make(dir);
+    snprintf(path, sizeof path, "%s/a", dir);
+    snprintf(file, sizeof file, "%s-last.safetensors", path);
+    for (int64_t stop = EVERY; stop <= STEPS; stop += EVERY) {
+        Sae *s = make(&c, &x);
+        SaeKeep keep = {.checkpoint = path, .stop_at = stop};
+        keep.resume = stop > EVERY ? file : NULL;
+        TrainReport r;
+        SaeCalibration cal;
+        SaeMetrics m;
+        assert_ok(fit_sae_keeping(s, &keep, NULL, &r, &cal, &err), err);
+        assert_ok(sae_measure(s, &x, NULL, NULL, 0, &m, NULL, &err), err);
+        least = fmin(least, m.l0);
+        last = m.l0;
+        sae_free(s);
+    }
+    assert_true(least > 0.9 * c.l0);
+    assert_near(last, c.l0, 0.1 * c.l0);
+    scratch_remove(dir);
+    tensor_release(&x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +376,7 @@ int main(void)
         cmocka_unit_test(test_revival),
         cmocka_unit_test(test_resume_is_bitwise),
         cmocka_unit_test(test_splice),
+        cmocka_unit_test(test_no_overshoot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -184,13 +184,11 @@ end)
 
 test("a class that a rare kind of it takes over is absorbed", function()
   local N, half = 400, 200
-  local label, code = {}, {}
-  local rows = {}
+  local label, rows = {}, {}
   for i = 1, N do
     local parent, child = i <= half, i <= 10
     label[i] = parent and 1 or 0
     rows[i] = { parent and 1 or 0, child and 1 or 0, i % 2, (i + 1) % 2 }
-    code[i] = rows[i]
   end
   local data, labels = cl.tensor(rows), cl.tensor(label, "i32")
   local probe = cl.decomp.linear_probe(data, labels, data, labels, { classes = 2 })

@@ -369,9 +369,9 @@ static void test_damage(void **state)
         assert_has(err.msg, say[k]);
         double steps = tensor_item(tset_get(sae_states(f.s), "clock"));
         assert_true(steps >= 20 && steps < 62);
-        Fed upto = train(&c, 64, false, &(SaeKeep){.stop_at = (int64_t)steps}, NULL);
-        same(upto.s, f.s, say[k]);
-        sae_free(upto.s);
+        Fed until = train(&c, 64, false, &(SaeKeep){.stop_at = (int64_t)steps}, NULL);
+        same(until.s, f.s, say[k]);
+        sae_free(until.s);
         sae_free(f.s);
         shards_free(s);
         unlink(in_dir("d2.npy"));

@@ -106,6 +106,18 @@ static bool read_all(const char *dir, Document *d, Retell *r, Err *err)
     return ok;
 }
 
+Document *journal_document(const char *dir, Err *err)
+{
+    Retell r = {0};
+    Document *d = document_new(err);
+    if (d)
+        d->keep_outputs = true;
+    if (d && read_all(dir, d, &r, err))
+        return d;
+    document_free(d);
+    return NULL;
+}
+
 /* The long journal gets another name, then the new one takes its place. */
 static bool swap(const char *dir, const char *path, const char *fresh, int64_t seq,
                  Err *err)

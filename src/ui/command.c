@@ -126,6 +126,10 @@ static const OptRow export_options[] = {
     {"force", OPT_BOOL, offsetof(ExportOptions, force), "false", 0, 0, NULL,
      "replace a file that is there"},
 };
+static const OptRow clean_options[] = {
+    {"count", OPT_BOOL, offsetof(CleanOptions, count), "false", 0, 0, NULL,
+     "only tell what would go"},
+};
 static const OptRow kernel_options[] = {
     CORE_ROWS,
     IDLE_ROW,
@@ -179,6 +183,11 @@ const CommandRow command_rows[] = {
      "drop a session's variables; document and outputs stay",
      "A kernel that does not react within 5 s is replaced by a new one.\n",
      1, 1, session_options, ARRAY_LEN(session_options), command_restart},
+    {"clean", "notebook.lua ...",
+     "take away what no cell of an ended session shows any longer",
+     "Pictures of earlier executions, journals from before they were shortened, texts\n"
+     "of deleted cells. Cells, outputs, unsaved edits and runs stay.\n",
+     1, 1000, clean_options, ARRAY_LEN(clean_options), command_clean},
     {"run", "script.lua [name=value ...]",
      "run a script headless, as a run directory that keeps everything",
      "Settings that the script declares with cl.config are given as name=value.\n"

@@ -29,6 +29,11 @@ typedef struct ExportOptions {
 Exit command_export(const Operands *ops, const void *config); /* export.c */
 Exit command_import(const Operands *ops, const void *config);
 
+typedef struct CleanOptions {
+    bool count;
+} CleanOptions;
+Exit command_clean(const Operands *ops, const void *config); /* clean.c */
+
 Exit command_open(const Operands *ops, const void *config);
 Exit command_ls(const Operands *ops, const void *config);
 Exit command_attach(const Operands *ops, const void *config);

@@ -86,7 +86,6 @@ local function show_layers(spd, test, seed)
     }
   end
   cl.show(pictures.importances(m, ("Seed %d"):format(seed)), "distributions" .. seed)
-  cl.show(study.matrices(spd, m, 40, cfg.sizes, ("Seed %d: V and U"):format(seed)), "matrices" .. seed)
   cl.show(cl.table(rows, {
     columns = { "layer", "components", "positions", "l0", "l0_image", "alive", "relative", "agreement" },
     title = ("Seed %d: the layers"):format(seed),
@@ -129,21 +128,25 @@ local function show_verdicts(parts, seed)
 end
 
 local function show_pictures(spd, parts, test, seed)
-  local pages, images, grey = {}, test:range(1, cfg.images), study.grey(test)
+  local pages, images = {}, test:range(1, cfg.images)
+  cl.show(study.examples(test, 12, cfg.sizes), "examples" .. seed)
   for _, layer in ipairs(spd:layers()) do
     local name, r = layer.name, parts.by_layer[layer.name]
+    local function show(figure, kind)
+      if figure then cl.show(figure, ("%s_%s_%d"):format(kind, name, seed)) end
+    end
     local heat = study.heat(("Seed %d, %s"):format(seed, name), r, cfg.sizes)
     if heat then
-      cl.show(heat, ("heat_%s_%d"):format(name, seed))
+      show(heat, "heat")
       pages[#pages + 1] = heat
     end
     if name:find "conv" then
-      local tiles = study.tiles(spd, name, r, cfg.most, cfg.sizes)
-      local maps = study.maps(spd, name, r, images, cfg.most, cfg.sizes)
-      if tiles then cl.show(tiles, ("tiles_%s_%d"):format(name, seed)) end
-      if maps then cl.show(maps, ("maps_%s_%d"):format(name, seed)) end
+      show(study.tiles(spd, name, r, cfg.most, cfg.sizes), "tiles")
+      show(study.maps(spd, name, r, images, cfg.most, cfg.sizes), "maps")
+      show(study.pairs(spd, name, r, test, cfg.most, cfg.sizes), "pairs")
     end
-    cl.show(study.dashboard(spd, test, grey, name, cfg.sizes), ("parts_%s_%d"):format(name, seed))
+    show(study.strongest(spd, name, r, test, cfg.most, 5, cfg.sizes), "strongest")
+    show(study.dashboard(spd, test, name, cfg.sizes), "parts")
   end
   return pages
 end

@@ -96,6 +96,29 @@ function cl.gauge_dial(dict, dataset, options)
   }, draw)
 end
 
+--- The first images of a data set, in colour where it has three channels.
+function cl.examples(dataset, options)
+  options = options or {}
+  for key in pairs(options) do
+    if key ~= "n" and key ~= "names" and key ~= "title" and key ~= "caption" and key ~= "per_row" then
+      error(("cl.examples: unknown option '%s'; it has n, names, title, caption and per_row"):format(key), 2)
+    end
+  end
+  local n = options.n or 10
+  if math.type(n) ~= "integer" or n < 1 then error("cl.examples: n must be a whole number from 1", 2) end
+  n = math.min(n, #dataset)
+  local shape, colour, channels, labels = dataset.images.shape, dataset.channels == 3, dataset.channels, {}
+  for i = 1, n do
+    local label = dataset.labels:at(i)
+    labels[i] = options.names and options.names[label + 1] or tostring(label)
+  end
+  local x = dataset:pixels(n):reshape { n, channels, shape[2] // channels, shape[3] }
+  if not colour then x = x:mean { axis = 2 } end
+  return cl.images(x, {
+    signed = false, labels = labels, title = options.title, caption = options.caption, per_row = options.per_row,
+  })
+end
+
 --- A set of components from what they do to a data set, with everything a dashboard has.
 local dashboard_own = { "title", "caption", "names", "metrics", "summary", "columns" }
 local dashboard_more = { "top", "examples", "picture", "labels", "classes" }

@@ -175,6 +175,10 @@ const LbFn lb_feature_fns[] = {
      "cl.components { cl.top_examples(mnist.test, net:activations(mnist.test, "
      "\"hidden\"), "
      "{ k = 4 }) }"                                                                },
+    {"cl.examples",     "(dataset, { n = 10, names = texts, title = text, per_row = 0 })",
+     "The first n images of a data set as a gallery, in colour where it has three "
+     "channels, labelled with their class, or its name of the list.",                 NULL,            NULL,        NULL,
+     "cl.show(cl.examples(shapes.train, { n = 4 }))"                               },
     {"cl.dashboard",    "(dataset, activations, { part, ..., top = 256, title = text })",
      "A set of components (cl.components) from what they do to a data set: the parts, "
      "names, metrics and summary given, one entry for each of the M features, and "

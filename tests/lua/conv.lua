@@ -93,9 +93,10 @@ test("every metric and picture of a mixed network", function()
     assert(({ atoms = 1, combinations = 1, mixed = 1, nothing = 1, ["towards atoms"] = 1,
       ["towards combinations"] = 1 })[study.reading(r)])
     study.maps(spd, layer, r, shapes.test:range(1, 2), 4, 3)
+    assert(study.dashboard(spd, shapes.test, layer, 3):text(80):find("small red circle", 1, true))
   end
   local r = study.parts(spd, shapes.test, "conv1")
-  assert(study.tiles(spd, "conv1", r, 4, 3))
+  assert(study.tiles(spd, "conv1", r, 4, 3):text(100):find("U: what they write", 1, true))
   local masks = study.masks(spd, shapes.test)
   equal(#masks, 6)
   for _, row in ipairs(masks) do assert(row.mse >= 0 and row.agreement <= row.shape) end
@@ -137,6 +138,71 @@ test("every importance function that a convolution can have", function()
     equal(table.concat(g.shape, "x"), "3x6")
     assert(dense:metrics({ batches = 1 }).layers[2].l0 <= 5, ci)
   end
+end)
+
+local function numbers(figure)
+  local path = os.tmpname() .. ".csv"
+  figure:save(path)
+  local f, rows = io.open(path), {}
+  for line in f:lines() do
+    local cells = {}
+    for cell in (line .. ","):gmatch("([^,]*),") do cells[#cells + 1] = tonumber(cell) or cell end
+    rows[#rows + 1] = cells
+  end
+  f:close()
+  os.remove(path)
+  return rows
+end
+
+test("pictures of parts are in the images' colours", function()
+  local r, q = study.parts(spd, shapes.test, "conv2")
+  local raw = spd:pooled(shapes.test, "conv2", "raw")
+  local list = study.by_density(r, 2)
+  equal(#list, 2)
+  assert(r[list[1]].density >= r[list[2]].density)
+  local pixels = shapes.test:pixels(#shapes.test):reshape { 300, 3, 32, 32 }
+  local rows = numbers(study.pairs(spd, "conv2", r, shapes.test, 2, 3))
+  equal(table.concat(rows[1], " ", 5), "red green blue")
+  equal(#rows, 1 + 4 * 1024)
+  local best, most = 0, -math.huge
+  for i = 1, 300 do
+    local v = raw:at(i, list[1])
+    if v > most then best, most = i, v end
+  end
+  local map, peak = spd:maps(pixels:slice(1, best, best):reshape { 1, 3072 }, "conv2"), 0
+  for k = 2, 1025 do -- the image as it is, then the map twice as large on each side
+    local image, grey, y, x = rows[k], rows[k + 1024], rows[k][3] + 1, rows[k][4] + 1
+    for c = 1, 3 do
+      near(image[4 + c], pixels:at(best, c, y, x), 1e-6)
+      near(grey[4 + c], map:at(1, list[1], (y + 1) // 2, (x + 1) // 2), 1e-6)
+    end
+    peak = math.max(peak, grey[5])
+  end
+  near(peak, q:at(best, list[1]), 1e-6)
+  local shown = numbers(study.strongest(spd, "conv2", r, shapes.test, 2, 3, 3))
+  equal(#shown, 1 + 6 * 1024)
+  for k = 2, 1025, 37 do near(shown[k][6], pixels:at(best, 2, shown[k][3] + 1, shown[k][4] + 1), 1e-6) end
+  local maps = study.maps(spd, "conv2", r, shapes.test:range(1, 2), 2, 3)
+  equal(#numbers(maps), 1 + 6 * 1024)
+end)
+
+test("examples of a data set have its colours and names", function()
+  local figure = study.examples(shapes.test, 4, 3)
+  local rows = numbers(figure)
+  equal(#rows, 1 + 4 * 1024)
+  equal(rows[2][2], study.name(shapes.test.labels:at(1), 3))
+  equal(study.name(14, 3), "large green square")
+  equal(study.name(17, 2), "large blue triangle")
+  assert(figure:text(80, "true"):find("48;2;", 1, true))
+  local grey = cl.examples(cl.data.make(cl.full({ 3, 4, 5 }, 51, { dtype = "u8" }), cl.tensor({ 2, 0, 1 }, { dtype =
+    "i32" }), "flat"), { n = 9, names = { "a", "b", "c" } })
+  equal(#numbers(grey), 1 + 60)
+  equal(numbers(grey)[2][2], "c")
+  near(numbers(grey)[2][5], 0.2, 1e-6)
+  raises(function() cl.examples(shapes.test, { count = 3 }) end, "unknown option 'count'")
+  raises(function() cl.examples(shapes.test, { n = 0 }) end, "whole number from 1")
+  local part = cl.top_examples(shapes.test, cl.zeros { 300, 2 }, { k = 3 })
+  equal(table.concat(part.images.shape, "x"), "2x3x3x32x32")
 end)
 
 test("importances of a convolution are maps, and pool", function()

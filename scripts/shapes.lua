@@ -86,6 +86,7 @@ local function show_layers(spd, test, seed)
     }
   end
   cl.show(pictures.importances(m, ("Seed %d"):format(seed)), "distributions" .. seed)
+  cl.show(study.matrices(spd, m, 40, cfg.sizes, ("Seed %d: V and U"):format(seed)), "matrices" .. seed)
   cl.show(cl.table(rows, {
     columns = { "layer", "components", "positions", "l0", "l0_image", "alive", "relative", "agreement" },
     title = ("Seed %d: the layers"):format(seed),

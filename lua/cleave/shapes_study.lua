@@ -1,5 +1,6 @@
 --- A network on coloured shapes, taken apart: settings, what its parts stand for, tables and pictures.
 local cl = require "cleave"
+local pictures = require "cleave.spd_pictures"
 local study = {}
 
 study.layers = { "conv1", "conv2", "fc1", "fc2" }
@@ -283,6 +284,31 @@ local function as_pictures(maps, height, width)
   maps = maps:reshape { n, 1, rows, columns }:cast "f32"
   maps = cl["repeat"](cl["repeat"](maps, { axis = 3, n = height // rows }), { axis = 4, n = width // columns })
   return cl["repeat"](maps, { axis = 2, n = 3 })
+end
+
+--- V and U of the parts that are on in most images, by that share, on one scale; V of convolutions is in the tiles.
+function study.matrices(spd, m, most, sizes, title)
+  local layers, wide = {}, {}
+  for i, layer in ipairs(m.layers) do
+    local share, list = layer.density_image:totable(), {}
+    for c, value in ipairs(share) do
+      if value > 0.001 then list[#list + 1] = c - 1 end
+    end
+    table.sort(list, function(a, b)
+      if share[a + 1] ~= share[b + 1] then return share[a + 1] > share[b + 1] end
+      return a < b
+    end)
+    if #list == 0 then list[1] = 0 end
+    while #list > most do list[#list] = nil end
+    layers[i] = { name = layer.name, list = list, rest = #share - #list }
+    wide[layer.name] = spd:V(layer.name).shape[1] > 128 or layer.name:find "conv" ~= nil
+  end
+  layers[#layers].out = study.values(sizes)
+  return pictures.uv(spd, layers, {
+    skip = function(layer, which) return which == "V" and wide[layer.name] end, title = title,
+    caption = "Parts by the share of images in which they are on anywhere, each in the gauge where its V and U are as "
+      .. "long as each other. V of convolutions is shown as tiles; V of more than 128 inputs is left out.",
+  })
 end
 
 --- Images beside the importance maps of parts on them.

@@ -58,7 +58,7 @@ static void draw_nodes(Sheet *s, const Figure *f, const Frame *b, double left,
             diagram_at(f, first + i, &x, &y);
             x = b->x + x * b->w;
             y = b->y + (1 - y) * b->h;
-            paper_mark(s->paper, x, y, RADIUS, 0, sheet_ink);
+            paper_mark(s->paper, x, y, fmin(RADIUS, 0.4 * b->h / n), 0, sheet_ink);
             if (i % step)
                 continue;
             const char *name = f->left[first + i];

@@ -274,6 +274,9 @@ cl.log(("Splitting: live latents grow %s times under random ablation, %s times w
   cl.spread(twins.equal, 2).text, fewer and apart and "it splits features less"
     or fewer and "fewer latents live, but they write more alike: not shown to split less"
     or "it does not split features less in every comparison"))
+if cfg.profile == "quick" then
+  cl.log "profile=quick shows the way, not the result: it trains too little for the verdicts below"
+end
 cl.check("SPD repeats itself above chance", rows[1].verdict ~= "chance")
 cl.check("a transcoder shares read directions with SPD above chance", rows[5].verdict ~= "chance")
 cl.check("SPD of another network has directions in common above chance", far > rows[#rows].null)

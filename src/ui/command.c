@@ -2,6 +2,7 @@
  * command's name, as --name value or --name=value; "--" ends them. */
 #include "ui/command.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "script/script.h"
 #include "tensor/pool.h"
 #include "ui/keys_man.h"
+#include "ui/scripts.h"
 #include "ui/session.h"
 #include "ui/style.h"
 
@@ -217,7 +219,7 @@ const CommandRow command_rows[] = {
      "beside the report. Exit code: 0 all claims hold, 1 some do not, 2 usage.\n",
      1, 1, verify_options, ARRAY_LEN(verify_options), command_verify},
     {"help", "[name]",
-     "the API reference: a name, a command, or the list of all names",
+     "the API reference: a name, a command, a script, or the list of all names",
      "", 0, 1, help_options, ARRAY_LEN(help_options), command_show_help},
     {"doctor", "",
      "check terminal, locale, BLAS kernels, threads, data and numerics",
@@ -377,8 +379,14 @@ static Exit command_show_help(const Operands *ops, const void *config)
         if (!name) {
             overview(&t);
             str_addc(&t, '\n');
+            scripts_list(&t);
+            str_addc(&t, '\n');
         }
-        ok = doc_text(name, &t, &err);
+        char path[PATH_MAX];
+        bool script = name && strstr(name, ".lua");
+        ok = script ? scripts_help(name, &t, &err) : doc_text(name, &t, &err);
+        if (!ok && !script && scripts_find(name, path, sizeof path))
+            ok = scripts_help(name, &t, &err);
     }
     if (ok)
         return print(&t);
@@ -544,6 +552,7 @@ static Exit dispatch(const CommandRow *row, int argc, char **argv, int first)
         SessionOptions session;
         ExportOptions out;
         PlayOptions play;
+        CleanOptions clean;
     } config;
     Err err = {0};
     bool help = false;
@@ -559,6 +568,10 @@ static Exit dispatch(const CommandRow *row, int argc, char **argv, int first)
         Str t;
         str_init(&t);
         command_help(row, &t);
+        if (row->run == command_run && ops.n > 0) {
+            str_addc(&t, '\n');
+            scripts_help(ops.item[0], &t, NULL);
+        }
         code = print(&t);
     } else {
         code = row->run(&ops, &config);

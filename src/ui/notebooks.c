@@ -12,32 +12,16 @@
 
 #include "base/file.h"
 #include "base/str.h"
+#include "ui/scripts.h"
 
 static const char first_notebook[] = "notebook.lua";
 
 bool notebook_tour(char *dst, size_t cap, Err *err)
 {
-    static const char *const beside[] = {"../scripts/tour.lua",
-                                         "../../scripts/tour.lua",
-                                         "../share/cleave/scripts/tour.lua"};
-    char exe[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    exe[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(exe, '/');
-    if (slash)
-        *slash = '\0';
-    for (size_t i = 0; slash && i < ARRAY_LEN(beside); i++) {
-        if (path_join(dst, cap, exe, beside[i], NULL) && file_exists(dst))
-            return true;
-    }
-    const char *data = getenv("CLEAVE_DATA"); /* of a source tree */
-    if (data && path_join(dst, cap, data, "../scripts/tour.lua", NULL) &&
-        file_exists(dst))
-        return true;
-    return err_set(err, ERR_IO,
-                   "the tour was not found beside '%s' (../scripts, "
-                   "../share/cleave/scripts)",
-                   exe);
+    return scripts_file("scripts/tour.lua", dst, cap) ||
+           err_set(err, ERR_IO,
+                   "the tour was not found beside the program (../scripts, "
+                   "../share/cleave/scripts)");
 }
 
 static bool last_here(char *dst, size_t cap)

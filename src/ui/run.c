@@ -2,6 +2,7 @@
  * follows its journal and passes interrupts on. Signals reach the loop through a pipe,
  * because a library's thread may be the one that receives them. The kernel is made by
  * posix_spawn (fork and exec in one), so no library's fork handlers run. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -21,6 +22,8 @@
 #include "lab/run.h"
 #include "ui/command.h"
 #include "ui/printer.h"
+#include "ui/runs.h"
+#include "ui/scripts.h"
 
 #define PATIENCE 5.0 /* seconds a kernel gets to react to an interrupt */
 
@@ -209,7 +212,28 @@ static void say_death(const Follow *f, int status, const char *dir, char *dst,
                  WEXITSTATUS(status), dir);
 }
 
-/* From the kernel's end to ours. A run that still says running has died. */
+/* Nothing was measured, drawn or printed. */
+static bool is_bare(const char *dir)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    bool bare = true;
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d && bare && (e = readdir(d));) {
+        bool log = strncmp(e->d_name, "out-", 4) == 0;
+        if (strcmp(e->d_name, "figures") == 0)
+            bare = false;
+        else if ((log || strcmp(e->d_name, "metrics.jsonl") == 0) &&
+                 path_join(path, sizeof path, dir, e->d_name, NULL))
+            bare = stat(path, &st) == 0 && st.st_size == 0;
+    }
+    if (d)
+        closedir(d);
+    return d && bare;
+}
+
+/* From the kernel's end to ours. A run that still says running has died; one that began
+ * with a wrong setting and did nothing is no run. */
 static Exit conclude(Follow *f, int status, const char *dir)
 {
     char why[PATH_MAX + 200], state[16] = "";
@@ -225,7 +249,10 @@ static Exit conclude(Follow *f, int status, const char *dir)
             printer_remark(f->printer, err.msg);
         code = f->killed ? EXIT_STOPPED : EXIT_BROKEN;
     }
-    printer_line(f->printer, dir);
+    if (code == EXIT_USAGE && is_bare(dir))
+        runs_remove_tree(dir);
+    else
+        printer_line(f->printer, dir);
     return code;
 }
 
@@ -248,10 +275,15 @@ static bool check_operands(const Operands *ops, const RunOptions *o, PrintStyle 
                            Err *err)
 {
     struct stat st;
+    char near[PATH_MAX];
     const char *script = ops->item[0];
-    if (stat(script, &st) != 0 || access(script, R_OK) != 0)
-        return err_set(err, ERR_OPTION, "cannot open '%s': %s", script,
-                       strerror(errno));
+    if (stat(script, &st) != 0 || access(script, R_OK) != 0) {
+        const char *why = strerror(errno);
+        bool other = scripts_find(script, near, sizeof near) && access(near, R_OK) == 0;
+        return err_set(err, ERR_OPTION, "cannot open '%s': %s%s%s%s", script, why,
+                       other ? "; did you mean '" : "", other ? near : "",
+                       other ? "'?" : "");
+    }
     if (S_ISDIR(st.st_mode))
         return err_set(err, ERR_OPTION, "'%s' is a folder, not a Lua script", script);
     for (int i = 1; i < ops->n; i++) {

@@ -38,6 +38,20 @@ check 'help knows commands' has out 'usage: cleave run'
 go help no_such_name_at_all
 check 'help of an unknown name gives 2' same "$rc" 2
 check 'in one sentence' lines err 1
+go help
+check 'help lists the scripts' has out 'cleave help NAME tells about one'
+go help two_bank
+check 'and tells what one asks' has out 'Can the weights of a bilinear classifier be read'
+check 'how it is run' has out 'scripts/two_bank.lua [name=value ...]'
+check 'and its settings' has out 'settings, given as name=value'
+printf -- '--- Mine.\n-- Cost  none\nlocal c = cl.config { a = 1, b = { 2 } }\nprint(c.a)\n' >mine.lua
+go run mine.lua --help
+check 'run --help tells of a script of the user' has out 'Mine.'
+check 'without running it' lacks out 'runs/'
+go help nothing.lua
+check 'a script that is not there gives 2' same "$rc" 2
+go run two_bank.lua
+check 'a bundled script is found by its name' has err 'scripts/two_bank.lua'
 go version --nothing
 check 'an unknown option gives 2' same "$rc" 2
 go doctor extra

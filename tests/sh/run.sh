@@ -80,8 +80,10 @@ END
 go run settings.lua epochs=3 rate=1e-2 name=a=b fast=true
 check 'settings are typed by their defaults' same "$(head -n 1 out)" '3	0.01	a=b	true'
 check 'and noted in run.json' same "$(jq -c .settings.epochs "$(last_run)/run.json")" 3
+before=$(ls runs | wc -l)
 go run settings.lua epoch=3
 check 'an unknown setting gives 2' same "$rc" 2
+check 'and leaves no run behind' same "$(ls runs | wc -l)" "$before"
 check 'and names the nearest' has err epochs
 go run settings.lua epochs=many
 check 'a setting of the wrong type gives 2' same "$rc" 2

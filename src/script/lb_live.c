@@ -242,7 +242,7 @@ static bool show_directions(LSpd *u, Spd *s, const SpdEval *e, int l, int64_t st
 
 /* Mean importance, largest first: one row a layer would not be a map, so all layers are
  * rows of one. */
-static bool show_means(LSpd *u, const SpdEval *e, int64_t step, Err *err)
+static bool show_means(LSpd *u, const Spd *s, const SpdEval *e, int64_t step, Err *err)
 {
     enum { WIDE = 100 };
     float *v = mem_zalloc(sizeof *v * (size_t)(e->n_layers * WIDE), err);
@@ -255,8 +255,15 @@ static bool show_means(LSpd *u, const SpdEval *e, int64_t step, Err *err)
             v[l * WIDE + c] = (float)rank[c].value;
         mem_free(rank);
     }
-    ok = ok && emit(u, figure_heat(e->n_layers, WIDE, v, false, err),
-                    "mean importances", 0, step, err);
+    Figure *f = ok ? figure_heat(e->n_layers, WIDE, v, false, err) : NULL;
+    char title[64];
+    snprintf(title, sizeof title, "mean importances, step %lld", (long long)step);
+    ok = f && figure_set_title(f, title, err) &&
+         figure_set_caption(f, "Components by falling mean importance.", err);
+    for (int l = 0; ok && l < e->n_layers; l++)
+        ok = figure_set_left(f, l, spd_layer(s, l)->name, err);
+    ok = ok && journal_figure(run_journal(u->run), f, "spd-mean-importances", err);
+    figure_free(f);
     mem_free(v);
     return ok;
 }
@@ -273,7 +280,7 @@ bool lb_spd_picture(void *ctx, Spd *s, int64_t step, Err *err)
     SpdEvalCfg cfg = {.batches = 1, .draw = 0};
     if (!spd_evaluate(s, &cfg, &e, err))
         return false;
-    ok = show_means(u, &e, step, err);
+    ok = show_means(u, s, &e, step, err);
     for (int l = 0; ok && l < spd_layers(s); l++)
         ok = show_directions(u, s, &e, l, step, err);
     spd_eval_done(&e);

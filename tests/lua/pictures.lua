@@ -198,6 +198,43 @@ test("every picture of a toy", function()
   equal(table.concat(names, " "), "vectors networks importances importances-upper matrices distributions")
 end)
 
+-- The figures that this run has recorded with one of these words in their title.
+local function recorded(what)
+  local list, f = {}, assert(io.open(cl.run_dir() .. "/events.jsonl", "rb"))
+  for line in f:lines() do
+    if line:find('"ev":"figure"', 1, true) and line:find(what, 1, true) then list[#list + 1] = line end
+  end
+  f:close()
+  return list
+end
+
+test("directions and importances while a toy trains", function()
+  local toy = cl.decomp.toy("tms_5-2", { seed = 2000 })
+  cl.decomp.spd(toy, { steps = 20, batch = 64, eval_every = 10 })
+  local seen = recorded "Decomposition, step"
+  equal(#seen, 2)
+  for i, line in ipairs(seen) do
+    for _, part in ipairs {
+      "step " .. 10 * i, "linear1 importances", "linear1 directions V", "linear2 directions V",
+    } do
+      assert(line:find(part, 1, true), part)
+    end
+  end
+  cl.decomp.spd(toy, { steps = 20, batch = 64, eval_every = 10, live = false })
+  equal(#recorded "Decomposition, step", 2)
+end)
+
+test("and while a network of convolutions does: tiles, a row of channels each", function()
+  local data = cl.data.shapes { train = 64, test = 16, seed = 1 }
+  local net = cl.model.cnn { channels = 3, height = 32, width = 32, conv = { 4 }, hidden = 8, heads = { 3, 3, 3 } }
+  cl.decomp.spd(net, data.train, { layers = "conv1=5,fc1=4", steps = 2, batch = 8, ci = "linear", eval_every = 2 })
+  local seen = recorded "directions of conv1, step 2"
+  equal(#seen, 1)
+  assert(seen[1]:find('"n":15', 1, true) and seen[1]:find('"group":3', 1, true), seen[1])
+  equal(#recorded "directions of fc1", 0)
+  equal(#recorded "mean importances, step 2", 1)
+end)
+
 test("what diagrams and counts refuse", function()
   raises(function() cl.diagram {} end, "1 to 15 matrices")
   raises(function() cl.diagram { cl.ones { 2, 3 }, cl.ones { 2, 3 } } end, "matrix 2 has 2 rows", "3 columns")

@@ -157,9 +157,11 @@ static bool give_settings(Script *s, const KernelArgs *a, Err *err)
     return true;
 }
 
-static bool record_error(Journal *j, int cell, const char *msg, const char *trace,
-                         Err *err)
+/* The sentence is in run.json too: a list of runs tells why one failed. */
+static bool record_error(Run *r, int cell, const char *msg, const char *trace, Err *err)
 {
+    Journal *j = run_journal(r);
+    run_set(r, "why", jval_str(msg), NULL);
     json_t *b = json_pack("{s:i,s:o,s:o}", "cell", cell, "msg", jval_str(msg),
                           "trace", jval_str(trace));
     return journal_event(j, "error", b, err);
@@ -215,14 +217,14 @@ static ScriptEnd run_cells(Run *r, Script *s, const Document *d, const int *befo
         if (ok)
             end = run_cell(s, d, i, before[i], chunk, result, why);
         if (end == SCRIPT_FAILED || end == SCRIPT_USAGE)
-            record_error(j, d->cell[i]->id, why->msg,
+            record_error(r, d->cell[i]->id, why->msg,
                          end == SCRIPT_USAGE ? "" : script_trace(s), err);
         fflush(stdout);
         ok = ok && journal_end_cell(j, outcome[end].state, clock_now() - start, err);
     }
     if (!ok || end != SCRIPT_DONE || script_settings_taken(s, why))
         return end;
-    record_error(j, MAIN_CELL, why->msg, "", err);
+    record_error(r, MAIN_CELL, why->msg, "", err);
     return SCRIPT_USAGE;
 }
 
@@ -301,7 +303,7 @@ static ScriptEnd run_script(Run *r, const KernelArgs *a, json_t **result, Err *e
     } else if (why.code == ERR_INTERRUPT) {
         end = SCRIPT_STOPPED;
     } else {
-        record_error(run_journal(r), MAIN_CELL, why.msg, "", err);
+        record_error(r, MAIN_CELL, why.msg, "", err);
     }
     script_free(s);
     document_free(d);

@@ -62,6 +62,8 @@ static const char *const status_name[] = {
 static void finish(Session *k, int cell, ScriptEnd end, double secs,
                    json_t *taken_result, const Err *why)
 {
+    if (k->part && (end == SCRIPT_FAILED || end == SCRIPT_USAGE))
+        run_set(k->part, "why", jval_str(why->msg), NULL);
     if (end == SCRIPT_FAILED || end == SCRIPT_USAGE)
         journal_event(k->journal, "error",
                       json_pack("{s:i,s:o,s:o}", "cell", cell, "msg",

@@ -104,8 +104,8 @@ static bool flatten(json_t *dst, const char *prefix, const json_t *v, int depth)
 }
 
 static const char *const run_fields[] = {
-    "name", "script",  "start",   "end",   "seconds", "host", "threads",
-    "isa",  "version", "profile", "sweep", "point",   "why"};
+    "name", "why", "script",  "start",   "end",   "seconds", "host", "threads",
+    "isa",  "version", "profile", "sweep", "point"};
 
 /* The name in "<day>-<time>-<name>-<id>". */
 static json_t *name_of(const char *id)

@@ -3,6 +3,7 @@
  * the viewer's folder; the session's own folder may be another. */
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,6 +23,12 @@ static bool whole_path(Ui *u, const char *given, char dst[PATH_MAX])
         return true;
     ui_say(u, ROLE_ERROR, "there is no folder for '%s'", given);
     return false;
+}
+
+void ui_wrote(Ui *u, const char *path)
+{
+    char real[PATH_MAX];
+    ui_say(u, ROLE_GOOD, "wrote %s", realpath(path, real) ? real : path);
 }
 
 static void said_copy(Ui *u, const json_t *ok, int64_t tag)
@@ -88,7 +95,7 @@ static void export(Ui *u, const char *given, bool force)
     edit_keep(u);
     text_copy(nb.place.dir, sizeof nb.place.dir, jreader_dir(u->reader));
     if (notebook_export(&nb, path, &err))
-        ui_say(u, ROLE_GOOD, "wrote %s", path);
+        ui_wrote(u, path);
     else
         ui_say(u, ROLE_ERROR, "%s", err.msg);
 }

@@ -296,7 +296,7 @@ static void out_metric(Out *o, const json_t *ev)
         str_addf(&t, "  %s %s", name, number);
     }
     if (n > 1)
-        str_addf(&t, "  (%lld points: 5)", (long long)n);
+        str_addf(&t, "  (%lld points; 5 plots them)", (long long)n);
     add_text(o, "~~", t.s, ROLE_TEXT, 4);
     str_done(&t);
 }

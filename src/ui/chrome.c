@@ -36,6 +36,16 @@ static int put_tabs(Ui *u, bool brief, bool shown)
     return col;
 }
 
+/* A part of the notebook's name, but that it was changed in any case. */
+static void put_name(Ui *u, Area a, int col)
+{
+    const char *mark = document_dirty(u->doc) ? " [+]" : "";
+    int room = a.cols - col - 1 - (int)strlen(mark);
+    if (room > 1)
+        col += 1 + paint_cut(&u->paint, a, 0, col + 1, u->file, room, ROLE_BAR);
+    paint_str(&u->paint, a, 0, col, mark, ROLE_BAR);
+}
+
 static void draw_tabs(Ui *u)
 {
     Area a = u->layout.tabs;
@@ -50,12 +60,12 @@ static void draw_tabs(Ui *u)
     if (first != PANE_NOTEBOOK && pane_rows[first]->title)
         pane_rows[first]->title(u, &what);
     int want = clean_width(what.s ? what.s : "");
-    bool brief = full + name + (want > 0 ? want + 3 : 0) > a.cols;
+    bool brief = full + (want > 0 ? want + 3 + name : 0) > a.cols;
     int col = put_tabs(u, brief, true);
     if (end >= col)
         paint_str(&u->paint, a, 0, end, t.s, ROLE_BAR);
     else if (a.cols - col > 4)
-        paint_cut(&u->paint, a, 0, col, t.s, a.cols - col, ROLE_BAR);
+        put_name(u, a, col);
     int room = end - col - 2;
     if (what.len > 0 && room > 4)
         paint_cut(&u->paint, a, 0, want < room ? end - 1 - want : col + 1, what.s, room,

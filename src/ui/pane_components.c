@@ -470,7 +470,7 @@ void act_parts_export(Ui *u, const char *arg)
     bool ok = (page || !one) && figure_save(one ? page : f, path, &err);
     figure_free(page);
     if (ok)
-        ui_say(u, ROLE_GOOD, "wrote %s", path);
+        ui_wrote(u, path);
     else
         ui_say(u, ROLE_ERROR, "%s", err.msg);
 }

@@ -433,7 +433,7 @@ void act_control_export(Ui *u, const char *arg)
     }
     picture_path(arg, d->name, path, sizeof path);
     if (f && figure_save(f, path, &err))
-        ui_say(u, ROLE_GOOD, "wrote %s", path);
+        ui_wrote(u, path);
     else
         ui_say(u, ROLE_ERROR, "%s", err.msg);
 }

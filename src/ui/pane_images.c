@@ -584,7 +584,7 @@ void act_images_export(Ui *u, const char *arg)
     picture_path(arg, jval_get(m->list.pic[v->at].event, "id", "figure"), path,
                  sizeof path);
     if (figure_save(&copy, path, &err))
-        ui_say(u, ROLE_GOOD, "wrote %s", path);
+        ui_wrote(u, path);
     else
         ui_say(u, ROLE_ERROR, "%s", err.msg);
 }

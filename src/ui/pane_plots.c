@@ -509,7 +509,7 @@ void act_plot_export(Ui *u, const char *arg)
             *c = '-';
     }
     if (figure_save(p->figure, path, &err))
-        ui_say(u, ROLE_GOOD, "wrote %s", path);
+        ui_wrote(u, path);
     else
         ui_say(u, ROLE_ERROR, "%s", err.msg);
 }

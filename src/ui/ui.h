@@ -185,6 +185,7 @@ double ui_timeout(const Ui *u);
 void ui_tick(Ui *u); /* called when that time is over */
 
 void ui_say(Ui *u, Role role, const char *fmt, ...) ATTR_PRINTF(3, 4);
+void ui_wrote(Ui *u, const char *path); /* says where a file is */
 void ui_request(Ui *u, json_t *taken, ReplyFn done, int64_t tag);
 /* The same for a request after which keys mean something else: those that come before
  * its reply (and the cell it makes) are kept. */

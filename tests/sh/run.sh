@@ -46,6 +46,7 @@ check 'what came before is printed' same "$(head -n 1 out)" before
 check 'the error is a sentence with its place' has err 'fails.lua:1: boom'
 check 'and not in the output' lacks out boom
 check 'the run reads as failed' same "$(state_of "$(last_run)")" failed
+check 'and says why' sh -c 'jq -r .why "$0/run.json" | grep -q ":[0-9]*: "' "$(last_run)"
 echo 'x = = 1' >syntax.lua
 go run syntax.lua
 check 'a syntax error gives 1' same "$rc" 1

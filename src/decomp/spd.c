@@ -198,6 +198,9 @@ static bool check_layer(Spd *s, int l, Err *err)
                        s->ci->name, y->name, y->kind->name);
     if (!y->kind->sizes(y, &p->d_in, &p->d_out, err))
         return false;
+    if (!tensor_finite(&y->weight) || (y->bias.data && !tensor_finite(&y->bias)))
+        return err_set(err, ERR_NUMERIC, "the weights of layer '%s' are not finite",
+                       y->name);
     p->C = y->components > 0 ? y->components : s->cfg.components;
     if (!tie(s, l, err))
         return false;

@@ -279,13 +279,34 @@ static bool same(const Tensor *a, const Tensor *b)
            tensor_contiguous(a) && tensor_finite(a);
 }
 
+/* Settings that say what the parameters mean, where the file has them. */
+static bool same_meaning(const Spd *s, const TensorSet *file, const char *path, Err *err)
+{
+    static const char *const names[] = {"ci", "sigmoid"};
+    for (size_t i = 0; i < spd_n_options; i++)
+        for (size_t k = 0; k < ARRAY_LEN(names); k++) {
+            char key[96], text[OPT_STR_CAP];
+            snprintf(key, sizeof key, "spd.%s", names[k]);
+            const char *theirs = tset_meta(file, key);
+            if (strcmp(spd_options[i].name, names[k]) || !theirs)
+                continue;
+            const char *ours = opt_text(&spd_options[i], &s->cfg, text);
+            if (strcmp(ours, theirs))
+                return err_set(err, ERR_OPTION,
+                               "%s: it was made with %s = %.40s, this decomposition has "
+                               "%s",
+                               path, names[k], theirs, ours);
+        }
+    return true;
+}
+
 bool spd_load_into(Spd *s, const char *path, Err *err)
 {
     TensorSet *file;
     char must[96];
     if (!safetensors_load(path, &file, err))
         return false;
-    bool ok = true;
+    bool ok = same_meaning(s, file, path, err);
     for (int i = 0; ok && i < tset_count(s->params); i++) {
         const Tensor *to = tset_at(s->params, i);
         const char *name = tset_name(s->params, i);

@@ -158,7 +158,9 @@ static bool parse_layers(SpdNet *net, const char *s, SpdTarget *t, Err *err)
             C = strtoll(s + 1, &end, 10);
             if (end == s + 1 || C < 1 || C > 1000000)
                 return err_set(err, ERR_OPTION,
-                               "'%s%.20s' must give a number of components", name, s);
+                               "'%s%.20s' must give a number of components, 1 to "
+                               "1000000",
+                               name, s);
             s = end;
         }
         if (!add_layer(net, t, name, C, err))
@@ -348,8 +350,10 @@ bool fit_spd(Spd *s, const SpdFitCfg *fc, const SpdFitHooks *hooks, TrainReport 
                     .name = "spd"};
     *out = (TrainReport){0};
     bool warm = c->faith_steps > 0 && !fc->resume[0];
-    if (warm && (!warm_up(s, out, err) || out->interrupted))
-        return out->interrupted;
+    if (warm && !warm_up(s, out, err))
+        return false;
+    if (warm && out->interrupted)
+        return true;
     if (c->steps == 0 || !common(s, &cfg, err))
         return c->steps == 0;
     cfg.steps = c->steps;

@@ -174,12 +174,21 @@ static int push_score(lua_State *L, const Dataset *d, const HeadScore *s)
     return 2;
 }
 
+/* What answers are read from; the largest of NaN is none. */
+static const Tensor *push_outputs(lua_State *L, int arg)
+{
+    const Tensor *t = lb_push_f32(L, arg, "outputs");
+    if (!tensor_finite(t))
+        lb_error(L, ERR_NUMERIC, "the outputs are not finite");
+    return t;
+}
+
 static int dataset_agreement_fn(lua_State *L)
 {
     Err err;
     HeadScore s;
     const Dataset *d = lb_check_dataset(L, 1);
-    const Tensor *a = lb_push_f32(L, 2, "outputs"), *b = lb_push_f32(L, 3, "outputs");
+    const Tensor *a = push_outputs(L, 2), *b = push_outputs(L, 3);
     return heads_agreement(d, a, b, &s, &err) ? push_score(L, d, &s)
                                               : lb_raise(L, &err);
 }
@@ -189,7 +198,7 @@ static int dataset_score_fn(lua_State *L)
     Err err;
     HeadScore s;
     const Dataset *d = lb_check_dataset(L, 1);
-    if (!heads_score(d, lb_push_f32(L, 2, "outputs"), &s, &err))
+    if (!heads_score(d, push_outputs(L, 2), &s, &err))
         return lb_raise(L, &err);
     push_score(L, d, &s);
     lua_pushnumber(L, s.nll);

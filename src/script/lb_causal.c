@@ -38,6 +38,25 @@ static const Tensor *take(lua_State *L, int arg, DType t, const char *key, bool 
     return push_as(L, lua_gettop(L), t, key);
 }
 
+/* A list of numbers from 0, as i32 [n], pushed: no rounding, no wrapping. */
+static const Tensor *push_indices(lua_State *L, int idx, const char *what)
+{
+    Err err;
+    const Tensor *t = push_as(L, idx, F64, what);
+    LTensor *out = lb_push_tensor(L);
+    if (t->ndim != 1)
+        lb_error(L, ERR_SHAPE, "%s must be a list of component numbers from 0", what);
+    for (int64_t i = 0; i < t->dim[0]; i++) {
+        double v = ((const double *)t->data)[i];
+        if (!(v >= INT32_MIN && v <= INT32_MAX && v == floor(v)))
+            lb_error(L, ERR_OPTION, "%s: number %d is %f, no number of a component",
+                     what, (int)i + 1, v);
+    }
+    if (!tensor_convert(t, I32, &out->t, &err))
+        lb_raise(L, &err);
+    return &out->t;
+}
+
 /* The same for a list of components: a tensor or a table of indices from 0; absent: all
  * n. */
 static const Tensor *take_list(lua_State *L, int arg, const char *key, int64_t n)
@@ -46,7 +65,7 @@ static const Tensor *take_list(lua_State *L, int arg, const char *key, int64_t n
     lb_take_option(L, arg, key);
     int idx = lua_gettop(L);
     if (lb_test_tensor(L, idx))
-        return push_as(L, idx, I32, key);
+        return push_indices(L, idx, key);
     if (!lua_isnil(L, idx) && !lua_istable(L, idx))
         lb_error(L, ERR_OPTION, "%s must be a list of component numbers from 0", key);
     bool all = lua_isnil(L, idx);
@@ -57,9 +76,10 @@ static const Tensor *take_list(lua_State *L, int arg, const char *key, int64_t n
     for (int64_t i = 0; i < count; i++) {
         if (!all) {
             lua_rawgeti(L, idx, (lua_Integer)i + 1);
-            if (!lua_isinteger(L, -1))
-                lb_error(L, ERR_OPTION, "%s: number %d is not an integer", key,
-                         (int)i + 1);
+            lua_Integer v = lua_tointeger(L, -1);
+            if (!lua_isinteger(L, -1) || v < INT32_MIN || v > INT32_MAX)
+                lb_error(L, ERR_OPTION, "%s: number %d is no number of a component",
+                         key, (int)i + 1);
         }
         ((int32_t *)out->t.data)[i] = all ? (int32_t)i : (int32_t)lua_tointeger(L, -1);
         if (!all)
@@ -425,8 +445,8 @@ static int causal_crossings_fn(lua_State *L)
     int64_t n;
     lua_settop(L, 3);
     const Tensor *w = push_as(L, 1, F64, "the weights");
-    const Tensor *l = lua_isnil(L, 2) ? NULL : push_as(L, 2, I32, "the left order");
-    const Tensor *r = lua_isnil(L, 3) ? NULL : push_as(L, 3, I32, "the right order");
+    const Tensor *l = lua_isnil(L, 2) ? NULL : push_indices(L, 2, "the left order");
+    const Tensor *r = lua_isnil(L, 3) ? NULL : push_indices(L, 3, "the right order");
     if (!crossing_count(w, l, r, &n, &err))
         return lb_raise(L, &err);
     lua_pushinteger(L, (lua_Integer)n);
@@ -446,6 +466,10 @@ static void name_side(lua_State *L, Figure *f, const Tensor *order, int names,
 {
     Err err;
     int top = lua_gettop(L);
+    if (!lua_isnil(L, names) && !lua_istable(L, names))
+        lb_error(L, ERR_OPTION,
+                 "cl.causal.graph: the names of a side must be a list, not a %s",
+                 luaL_typename(L, names));
     for (int64_t k = 0; k < order->dim[0]; k++) {
         const char *name = push_name(L, names, ((int32_t *)order->data)[k]);
         if (!set(f, (int)k, name, &err))
@@ -482,7 +506,7 @@ static int causal_graph_fn(lua_State *L)
     Crossing *c = push_crossing(L, w, &cfg);
     if (c->edges == 0)
         return lb_error(L, ERR_OPTION, "cl.causal.graph: there is no edge to draw, all "
-                        "weights are 0");
+                        "weights are 0 or not finite");
     lua_newtable(L);
     int t = lua_gettop(L);
     lua_pushvalue(L, 5);

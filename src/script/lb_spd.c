@@ -51,8 +51,9 @@ static int spd_tostring(lua_State *L)
 int lb_spd_layer(lua_State *L, int arg, LSpd *u)
 {
     int n = spd_layers(u->s), l = -1;
+    lua_Integer number = lua_isinteger(L, arg) ? lua_tointeger(L, arg) : 0;
     if (lua_isinteger(L, arg))
-        l = (int)lua_tointeger(L, arg) - 1;
+        l = number >= 1 && number <= n ? (int)number - 1 : -1;
     else
         l = spd_find_layer(u->s, luaL_checkstring(L, arg));
     if (l >= 0 && l < n)
@@ -100,6 +101,8 @@ static void take_fit(lua_State *L, int arg, SpdFitCfg *c)
             lb_error(L, ERR_OPTION, "cl.decomp.spd: '%s' must be %s, not a %s",
                      row->name, row->type == OPT_INT ? "a whole number" : "a text",
                      luaL_typename(L, -1));
+        if (row->type != OPT_INT && strlen(lua_tostring(L, -1)) != lua_rawlen(L, -1))
+            lb_error(L, ERR_OPTION, "cl.decomp.spd: '%s' holds a zero byte", row->name);
         if (row->type != OPT_INT)
             v.s = lua_tostring(L, -1);
         if (!opt_set(spd_fit_options, spd_fit_n_options, c, row->name, &v,
@@ -344,7 +347,8 @@ static int spd_outputs_fn(lua_State *L)
     SpdMask m = check_mask(L, 3);
     uint32_t layers = ~0u;
     lua_Integer draw = luaL_optinteger(L, 5, 0);
-    if (lua_istable(L, 4)) {
+    if (!lua_isnoneornil(L, 4)) {
+        luaL_checktype(L, 4, LUA_TTABLE);
         layers = 0;
         for (lua_Integer i = 1; lua_geti(L, 4, i) != LUA_TNIL; i++)
             layers |= 1u << lb_spd_layer(L, lua_gettop(L), u);

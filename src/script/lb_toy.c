@@ -224,8 +224,12 @@ static int decomp_order(lua_State *L)
     if (t->t.ndim != 2)
         return lb_error(L, ERR_SHAPE, "cl.decomp.spd_order: importances are [n,C]");
     if (!tensor_convert(&t->t, F32, &wide->t, &err) ||
-        !tensor_contiguous_of(&wide->t, &M->t, &err) ||
-        !tensor_zeros(I32, 1, &M->t.dim[1], &out->t, &err) ||
+        !tensor_contiguous_of(&wide->t, &M->t, &err))
+        return lb_raise(L, &err);
+    if (!tensor_finite(&M->t))
+        return lb_error(L, ERR_NUMERIC,
+                        "cl.decomp.spd_order: the importances are not finite");
+    if (!tensor_zeros(I32, 1, &M->t.dim[1], &out->t, &err) ||
         !(kind ? truth_dense_order : truth_identity_order)(&M->t, out->t.data, &err))
         return lb_raise(L, &err);
     if (k < 0 || k > M->t.dim[1])

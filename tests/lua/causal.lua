@@ -114,4 +114,11 @@ test("what cannot be is said", function()
   local bad = a:copy()
   bad[1][1] = 0 / 0
   raises(function() effects { a = bad } end, "not finite")
+  -- numbers are neither rounded nor wrapped
+  for _, list in ipairs { { 1 << 32 }, { 0.5 }, cl.tensor { 0.5 }, cl.tensor { 0 / 0 } } do
+    raises(function() effects { inputs = list } end, "no number of a component")
+  end
+  raises(function() effects { outputs = cl.zeros { 2, 2 } } end, "must be a list")
+  raises(function() cl.causal.crossings(cl.eye(2), cl.tensor { 0 / 0, 1 }) end, "the left order: number 1 is")
+  raises(function() cl.causal.graph(cl.eye(2), { left = "ab" }) end, "names of a side must be a list, not a string")
 end)

@@ -121,6 +121,12 @@ test("heads agree one by one and all at once", function()
   equal(all:metrics({ batches = 1, full = false }).accuracy_heads, nil)
 end)
 
+test("answers are not read from what is not finite", function()
+  local nan = cl.full({ shapes.test.n, 9 }, 0 / 0)
+  raises(function() shapes.test:score(nan) end, "the outputs are not finite")
+  raises(function() shapes.test:agreement(nan, nan) end, "the outputs are not finite")
+end)
+
 test("every importance function that a convolution can have", function()
   for _, ci in ipairs { "linear", "mlp" } do
     local s = decompose { ci = ci, steps = 6, ci_hidden = "5" }

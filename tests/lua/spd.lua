@@ -106,6 +106,32 @@ test("files", function()
   b:load(path)
   equal(difference(a:V(1), b:V(1)), 0)
   raises(function() train({ components = 5, steps = 0 }):load(path) end, "another decomposition")
+  raises(function() train({ sigmoid = "leaky", steps = 0 }):load(path) end,
+    "it was made with sigmoid = gated, this decomposition has leaky")
+end)
+
+test("what is not finite is said, not returned", function()
+  local net = cl.model.mlp { input = 5, hidden = 6, classes = 5, seed = 1 }
+  local inputs = rng:uniform { 9, 5 }
+  local few = { steps = 2, faith_steps = 60, batch = 4, live = false }
+  local bias = net:parameters()["fc1.bias"]
+  cl.assign(bias, cl.full(bias.shape, 0 / 0))
+  raises(function() cl.decomp.spd(net, inputs, few) end, "the weights of layer 'fc1' are not finite")
+  cl.assign(bias, cl.zeros(bias.shape))
+  few.faith_lr, few.faith_decay = 10, 1e6 -- the warm-up itself diverges
+  raises(function() cl.decomp.spd(net, inputs, few) end, "is not finite at step")
+  raises(function() cl.decomp.spd_order(cl.full({ 3, 3 }, 0 / 0)) end, "importances are not finite")
+end)
+
+test("layers by number and lists of them", function()
+  local spd = train { steps = 0 }
+  for _, l in ipairs { 0, 3, 4294967297, math.mininteger } do
+    raises(function() spd:V(l) end, "there is no layer '" .. l .. "'")
+  end
+  raises(function() spd:outputs(x, "ci", 1) end, "table expected, got number")
+  raises(function() spd:outputs(x, "ci", { 9 }) end, "there is no layer '9'")
+  raises(function() train { checkpoint = "a\0b" } end, "'checkpoint' holds a zero byte")
+  raises(function() train { layers = "linear1=2000000" } end, "1 to 1000000")
 end)
 
 test("stop_at returns what there is, which goes on bit for bit", function()

@@ -148,8 +148,10 @@ static int by_value(const void *a, const void *b)
     return p->c < q->c ? -1 : 1;
 }
 
-/* Columns of V as images, each by its largest absolute value. */
-static Figure *directions(const Tensor *V, const Rank *rank, int n, int h, Err *err)
+/* Columns of V as images of the inputs' size and colours, each by its largest absolute
+ * value. */
+static Figure *directions(const Tensor *V, const Rank *rank, int n, const Dataset *d,
+                          Err *err)
 {
     int64_t C = V->dim[1], I = V->dim[0];
     float *x = mem_alloc(sizeof *x * (size_t)(n * I), err);
@@ -160,7 +162,10 @@ static Figure *directions(const Tensor *V, const Rank *rank, int n, int h, Err *
         for (int64_t i = 0; i < I; i++)
             x[k * I + i] = (float)((double)((float *)V->data)[i * C + rank[k].c] / top);
     }
-    Figure *f = x ? figure_images(n, h, (int)(I / h), x, true, err) : NULL;
+    Figure *f = !x ? NULL
+                : d->channels == 3
+                    ? figure_colours(n, d->height / 3, d->width, x, true, err)
+                    : figure_images(n, d->height, d->width, x, true, err);
     mem_free(x);
     for (int k = 0; f && k < n; k++) {
         char label[48];
@@ -184,7 +189,8 @@ static Rank *by_mean_ci(const SpdLayerEval *y, Err *err)
     return rank;
 }
 
-/* Columns of V of a convolution as tiles, a row of input channels each. */
+/* Columns of V of a convolution as tiles, a row of input channels each; three channels
+ * are one tile in colour. */
 static Figure *tiles(Spd *s, int l, const Rank *rank, int n, Err *err)
 {
     Tensor V = {0}, U = {0};
@@ -196,14 +202,16 @@ static Figure *tiles(Spd *s, int l, const Rank *rank, int n, Err *err)
         for (int64_t k = 0; x && k < n; k++)
             memcpy(x + k * in * plane, (float *)V.data + rank[k].c * in * plane,
                    sizeof *x * (size_t)(in * plane));
-        f = x ? figure_images((int)(n * in), (int)V.dim[2], (int)V.dim[3], x, true, err)
-              : NULL;
+        int per = in == 3 ? 1 : (int)in, h = (int)V.dim[2], w = (int)V.dim[3];
+        f = !x        ? NULL
+            : in == 3 ? figure_colours(n, h, w, x, true, err)
+                      : figure_images(n * per, h, w, x, true, err);
         if (f)
-            f->group = (int)in;
+            f->group = per;
         for (int k = 0; f && k < n; k++) {
             char label[48];
             snprintf(label, sizeof label, "C%lld", (long long)rank[k].c);
-            if (!figure_set_label(f, k * (int)in, label, err)) {
+            if (!figure_set_label(f, k * per, label, err)) {
                 figure_free(f);
                 f = NULL;
             }
@@ -225,16 +233,15 @@ static bool show_directions(LSpd *u, Spd *s, const SpdEval *e, int l, int64_t st
     const SpdLayerEval *y = &e->layer[l];
     snprintf(name, sizeof name, "%s.V", spd_layer(s, l)->name);
     const Tensor *V = tset_get(spd_params(s), name);
-    int h = u->net.data->height;
     bool conv = W->ndim == 4 && W->dim[2] * W->dim[3] > 1;
-    bool whole = W->ndim == 2 && V && V->dim[0] == (int64_t)h * u->net.data->width;
+    bool whole = W->ndim == 2 && V && V->dim[0] == (int64_t)u->net.data->height * u->net.data->width;
     if (!conv && !whole)
         return true;
     Rank *rank = by_mean_ci(y, err);
     if (!rank)
         return false;
     int n = y->C < LIVE_IMAGES ? (int)y->C : LIVE_IMAGES;
-    bool ok = emit(u, conv ? tiles(s, l, rank, n, err) : directions(V, rank, n, h, err),
+    bool ok = emit(u, conv ? tiles(s, l, rank, n, err) : directions(V, rank, n, u->net.data, err),
                    "directions", l, step, err);
     mem_free(rank);
     return ok;

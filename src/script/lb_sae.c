@@ -400,7 +400,10 @@ static bool draw_gallery(const Dataset *d, const Tensor *codes, const Tensor *to
                 (float)((uint8_t *)d->images.data)[at * pixels + p] * (1.0f / 255);
     }
     if (x)
-        *out = figure_images((int)(n * k), d->height, d->width, x, false, err);
+        *out = d->channels == 3 ? figure_colours((int)(n * k), d->height / 3, d->width,
+                                                 x, false, err)
+                                : figure_images((int)(n * k), d->height, d->width, x,
+                                                false, err);
     mem_free(x);
     for (int64_t i = 0; *out && i < n * k; i++) {
         char label[64];

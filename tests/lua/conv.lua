@@ -207,8 +207,23 @@ test("examples of a data set have its colours and names", function()
   near(numbers(grey)[2][5], 0.2, 1e-6)
   raises(function() cl.examples(shapes.test, { count = 3 }) end, "unknown option 'count'")
   raises(function() cl.examples(shapes.test, { n = 0 }) end, "whole number from 1")
+  local x = net:activations(shapes.test, "hidden")
+  local gallery = cl.decomp.sae(x, { latents = 8, k = 2, steps = 5 }):gallery(shapes.test, x, { n = 2, examples = 2 })
+  equal(table.concat(numbers(gallery)[1], " ", 5), "red green blue")
+  equal(#numbers(gallery), 1 + 4 * 1024)
   local part = cl.top_examples(shapes.test, cl.zeros { 300, 2 }, { k = 3 })
   equal(table.concat(part.images.shape, "x"), "2x3x3x32x32")
+end)
+
+test("a decomposition of coloured images shows its directions in colour", function()
+  decompose { live = true, eval_every = 1, steps = 2, layers = "conv1=6,conv2=6" }
+  local seen = {}
+  for line in io.lines(cl.run_dir() .. "/events.jsonl") do
+    local layer = line:match '"name":"spd%-directions%-(conv%d)"'
+    if layer then seen[layer] = line end
+  end
+  assert(seen.conv1:find('"channels":3', 1, true) and seen.conv1:find('"n":6,', 1, true), seen.conv1)
+  assert(not seen.conv2:find('"channels"', 1, true) and seen.conv2:find('"n":24,', 1, true), seen.conv2)
 end)
 
 test("importances of a convolution are maps, and pool", function()

@@ -13,7 +13,7 @@ play() {
   script=$1 rows=$2 cols=$3 level=$4
   shift 4
   case ${1:-} in --ascii) screen=$script-${rows}x$cols-ascii ;; *) screen=$script-${rows}x$cols-$level ;; esac
-  case $script in parts) book=parts ;; *) book=study ;; esac
+  case $script in parts | colours) book=$script ;; *) book=study ;; esac
   mkdir "$screen" && cp "$golden/$book.lua" "$screen" && cp -r "$golden/runs" "$screen"
   # the kernel's own runs, whose names are random, go elsewhere than those that are shown
   (cd "$screen" && "$cleave" study.lua </dev/null >"$scratch/started" 2>&1)
@@ -35,4 +35,9 @@ for script in panes parts runs; do
   check "$script, 80 x 24, no colours" play $script 24 80 mono
   check "$script, 160 x 48, ASCII" play $script 48 160 mono --ascii
 done
+check "colours, 80 x 24, 256 colours" play colours 24 80 256
+check "colours, 80 x 24, 8 colours" play colours 24 80 ansi
+check "colours, 80 x 24, no colours" play colours 24 80 mono
+check "colours, 80 x 24, ASCII" play colours 24 80 256 --ascii
+check "colours, 160 x 48, 24 bits" play colours 48 160 true
 plan_end

@@ -41,18 +41,25 @@ study tensor_study profile=full
 study tensor_stability seeds=5
 for name in tensor_parts tensor_frontier tensor_gauge tensor_planted tensor_regulariser; do study $name; done
 study spd_tms profile=all
+study spd_tms profile=full target_seed=1
 study spd_resid profile=full
 study spd_resid profile=full depth=2
 study spd_resid profile=full depth=3
 study superposition profile=full
+study sae_zoo
+study transcoder
 study logit_sae profile=full
 study ffn_sweep profile=full "keep=$runs/ffn"
 study toy_superposition profile=full
-study spd_mnist
-spd=$(ls -d "$runs"/*-spd_mnist-* | tail -n 1)
-study causal decomposition="$spd/spd.safetensors" network="$spd/net.safetensors"
+for seed in 43 44 42; do
+  study spd_mnist "seed=$seed"
+  spd=$(ls -d "$runs"/*-spd_mnist-* | tail -n 1)
+  study causal decomposition="$spd/spd.safetensors" network="$spd/net.safetensors"
+done
 study spd_vs_transcoder decomposition="$spd/spd.safetensors" network="$spd/net.safetensors"
+study shapes profile=full
 study spd_mnist profile=published
+study shapes profile=published
 
 # judge NAME COMMAND...: whole-program tests that take long or need more than `make test` has
 judge() {

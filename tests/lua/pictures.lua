@@ -224,13 +224,16 @@ test("directions and importances while a toy trains", function()
   equal(#recorded "Decomposition, step", 2)
 end)
 
-test("and while a network of convolutions does: tiles, a row of channels each", function()
+test("and while a network of convolutions does: in colour, or tiles, a row of channels each", function()
   local data = cl.data.shapes { train = 64, test = 16, seed = 1 }
-  local net = cl.model.cnn { channels = 3, height = 32, width = 32, conv = { 4 }, hidden = 8, heads = { 3, 3, 3 } }
-  cl.decomp.spd(net, data.train, { layers = "conv1=5,fc1=4", steps = 2, batch = 8, ci = "linear", eval_every = 2 })
-  local seen = recorded "directions of conv1, step 2"
-  equal(#seen, 1)
-  assert(seen[1]:find('"n":15', 1, true) and seen[1]:find('"group":3', 1, true), seen[1])
+  local net = cl.model.cnn { channels = 3, height = 32, width = 32, conv = { 4, 3 }, hidden = 8, heads = { 3, 3, 3 } }
+  cl.decomp.spd(net, data.train, {
+    layers = "conv1=5,conv2=6,fc1=4", steps = 2, batch = 8, ci = "linear", eval_every = 2,
+  })
+  local first, second = recorded "directions of conv1, step 2", recorded "directions of conv2, step 2"
+  equal(#first * 10 + #second, 11)
+  assert(first[1]:find('"n":5,', 1, true) and first[1]:find('"channels":3', 1, true), first[1])
+  assert(second[1]:find('"n":24,', 1, true) and second[1]:find('"group":4', 1, true), second[1])
   equal(#recorded "directions of fc1", 0)
   equal(#recorded "mean importances, step 2", 1)
 end)

@@ -4,6 +4,7 @@ The script runs as it is on disk, with two names of its harness replaced: `bench
 STEPS losses instead of times, `batches` shuffles by the seed; torch's own generator is
 set before every run. WRONG, as old=>new, replaces text of the script in memory: a step that
 is no longer the same, which a comparison has to notice.
+STEPS 0 times the script as it is. PEER_ONEDNN=0 turns oneDNN off.
 usage: peer_losses.py SCRIPT STEPS SEEDS WRONG [the script's arguments]   (WRONG "": none)
 """
 
@@ -27,6 +28,11 @@ def main():
     import common
     import torch
 
+    if os.environ.get("PEER_ONEDNN") == "0":
+        torch._C._set_mkldnn_enabled(False)
+    if steps == 0:
+        exec(code, {"__name__": "__main__", "__file__": path})
+        return
     shuffled, losses = common.batches, []
     common.bench = lambda name, step, *a, **k: losses.append([float(step()) for _ in range(steps)])
     for seed in range(1, seeds + 1):

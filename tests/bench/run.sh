@@ -2,9 +2,9 @@
 # make bench: the table; with PEER=dir also the PyTorch scripts in that folder, turn by turn.
 # Variables: BENCH_S seconds of a window (0.15; with a peer 0.1), BENCH_ROUNDS turns with the
 # peer (5; 0: only the comparison of losses), BENCH_CASES those to run with the peer (all),
-# BENCH_SEEDS runs whose first losses are compared (12), BENCH_WITH a command to run all
-# programs under ("chrt -r 1" on a busy machine), PYTHON the peer's interpreter
-# (/usr/bin/python3).
+# BENCH_FORMS of it (stock tuned-1 tuned-2), BENCH_SEEDS runs whose first losses are compared
+# (12), BENCH_WITH a command to run all programs under ("chrt -r 1" on a busy machine),
+# PYTHON the peer's interpreter (/usr/bin/python3).
 set -eu
 cd "$(dirname "$0")/../.."
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE

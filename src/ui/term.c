@@ -362,8 +362,47 @@ static Key with_modifiers(int code, int m)
            (m & 4 ? K_CTRL : 0);
 }
 
+static Key modifiers(int m)
+{
+    m = m > 0 ? m - 1 : 0;
+    return (m & 1 ? K_SHIFT : 0) | (m & 2 ? K_ALT : 0) | (m & 4 ? K_CTRL : 0);
+}
+
+/* ESC [ n ~ as nearly all terminals send it, whatever their description says: many a
+ * one comes over SSH with the name of a plainer one. */
+static Key numbered_key(int n)
+{
+    static const Key first[] = {[1] = K_HOME, [2] = K_INSERT, [3] = K_DELETE,
+                                [4] = K_END,  [5] = K_PGUP,   [6] = K_PGDN,
+                                [7] = K_HOME, [8] = K_END};
+    if (n >= 1 && n <= 8)
+        return first[n];
+    if (n >= 11 && n <= 15)
+        return K_F1 + (Key)(n - 11);
+    if (n >= 17 && n <= 21)
+        return K_F1 + (Key)(n - 12);
+    return n == 23 || n == 24 ? K_F1 + (Key)(n - 13) : K_NONE;
+}
+
+/* The last letter of ESC [ A and ESC O A. */
+static Key lettered_key(int c)
+{
+    switch (c) {
+    case 'A': return K_UP;
+    case 'B': return K_DOWN;
+    case 'C': return K_RIGHT;
+    case 'D': return K_LEFT;
+    case 'H': return K_HOME;
+    case 'F': return K_END;
+    case 'M': return K_ENTER;
+    case 'Z': return K_TAB | K_SHIFT;
+    default: return c >= 'P' && c <= 'S' ? K_F1 + (Key)(c - 'P') : K_NONE;
+    }
+}
+
 /* Behind ESC [ : up to the final byte. Knows the two forms that modern terminals use
- * for Shift-Enter and the like, the brackets of a paste, and drops the rest. */
+ * for Shift-Enter and the like, the brackets of a paste, the usual keys, and drops the
+ * rest. */
 static Key take_csi(void)
 {
     char text[MAX_CSI] = "";
@@ -387,7 +426,10 @@ static Key take_csi(void)
         return with_modifiers(a, b);
     if (c == '~' && sscanf(text, "%d;%d;%d", &a, &b, &d) == 3 && a == 27)
         return with_modifiers(d, b);
-    return K_NONE;
+    bool numbered = c == '~';
+    sscanf(text, "%d;%d", &a, &b);
+    Key k = numbered ? numbered_key(a) : c != 'M' ? lettered_key(c) : K_NONE;
+    return k == K_NONE ? K_NONE : k | modifiers(b);
 }
 
 static Key take_escape(void)
@@ -401,8 +443,8 @@ static Key take_escape(void)
     if (c == '[')
         return take_csi();
     if (c == 'O') { /* keypad keys that the description lacks */
-        next_char(&is_key);
-        return K_NONE;
+        c = next_char(&is_key);
+        return c < 0 ? 'O' | K_ALT : is_key ? K_NONE : lettered_key(c);
     }
     if (c == 0x1B) {
         term.back[term.n_back++] = c;

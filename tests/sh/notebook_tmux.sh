@@ -55,6 +55,22 @@ keys ':' && keys -l 'set theme light' && keys Enter
 keys q
 check 'q leaves and says how to come back' sees 'cleave attach'
 check 'with status 0' sees 'ENDED 0'
+# a terminal that sends the usual keys under the name of one that has none of them
+t kill-server 2>/dev/null
+opened=$((opened + 1))
+t new-session -d -x 80 -y 24 "TERM=vt100 '$cleave' attach book; sleep 60"
+check 'a plainer name of the terminal' sees 'tmuxtmuxtmux'
+keys G b Enter
+keys -l 'print("run by " .. "F5")'
+keys F5
+check 'its function keys work' sees 'run by F5'
+keys C-u
+keys -l 'ab'
+keys Home && keys -l 'print("' && keys End && keys -l 'cd")' && keys F5
+check 'and Home and End' sees 'abcd'
+keys Escape && sees 'CMD' >/dev/null
+keys d d
+keys D
 open 120 40 attach book
 check 'attach shows everything in another size' sees 'tmuxtmuxtmux'
 keys D

@@ -47,7 +47,7 @@ study spd_resid profile=full depth=2
 study spd_resid profile=full depth=3
 study superposition profile=full
 study sae_zoo
-study transcoder
+study transcoder profile=full
 study logit_sae profile=full
 study ffn_sweep profile=full "keep=$runs/ffn"
 study toy_superposition profile=full

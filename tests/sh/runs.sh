@@ -151,6 +151,7 @@ go runs remove --yes "$(basename "$live")"
 check 'and cannot be removed' same "$rc $([ -d "$live" ] && echo there)" '2 there'
 kill -KILL $parent "$(jq .pid "$live/run.json")"
 wait $parent 2>/dev/null
+within 10 sh -c "'$cleave' runs state=crashed | grep -q sleeps"
 go runs state=crashed
 check 'a killed one reads as crashed' same "$(ids)" '9 '
 check 'with its last metrics' has out loss

@@ -201,9 +201,9 @@ function study.name(label, sizes)
 end
 
 function study.names(sizes)
-  local names = {}
-  for label = 0, 9 * sizes - 1 do names[label + 1] = study.name(label, sizes) end
-  return names
+  local list = {}
+  for label = 0, 9 * sizes - 1 do list[label + 1] = study.name(label, sizes) end
+  return list
 end
 
 --- The first images, each with its name.

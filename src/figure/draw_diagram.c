@@ -1,6 +1,6 @@
-/* draw_diagram.c -- columns of nodes with the edges between neighbours, as cells. Strong
- * edges are drawn last and stay whole; strength is colour, or ink in ASCII, where a sign
- * is + or -. Names stand beside the first and the last column only. */
+/* draw_diagram.c -- columns of nodes with the edges between neighbours, as cells.
+ * Strong edges are drawn last and stay whole; strength is colour, or ink in ASCII,
+ * where a sign is + or -. Names stand beside the first and the last column only. */
 #include <math.h>
 #include <stdlib.h>
 

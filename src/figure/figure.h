@@ -2,10 +2,10 @@
  * its own size and colours, and to PNG, SVG, PDF, CSV, Markdown and LaTeX. A Figure
  * owns all its arrays and parts (through base/mem.h). Knows no tensor and no screen.
  * NaN is missing. Images and heat maps are signed (diverging map, symmetric about 0) or
- * unsigned (grey or a tone, 0..limit). Scale: "shared" (largest |v| of the page, or the
- * limit given), "each", "p99" (99th percentile of |v|, clipped cells at full level). The
- * limit is printed; zero, NaN and infinite images say so, and so do plots about values
- * they cannot show. */
+ * unsigned (grey or a tone, 0..limit). Scale: "shared" (largest |v| of the page, or
+ * the limit given), "each", "p99" (99th percentile of |v|, clipped cells at full
+ * level). The limit is printed; zero, NaN and infinite images say so, and so do plots
+ * about values they cannot show. */
 #ifndef CLEAVE_FIGURE_FIGURE_H
 #define CLEAVE_FIGURE_FIGURE_H
 #include "figure/grid.h"

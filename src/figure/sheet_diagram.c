@@ -1,5 +1,5 @@
-/* sheet_diagram.c -- columns of nodes and their edges on paper. Edges are as wide and as
- * dark as they are strong; names stand beside the first and the last column, and above
+/* sheet_diagram.c -- columns of nodes and their edges on paper. Edges are as wide and
+ * as dark as they are strong; names stand beside the first and the last column, and above
  * the nodes between. */
 #include <math.h>
 

@@ -234,14 +234,15 @@ static bool show_directions(LSpd *u, Spd *s, const SpdEval *e, int l, int64_t st
     snprintf(name, sizeof name, "%s.V", spd_layer(s, l)->name);
     const Tensor *V = tset_get(spd_params(s), name);
     bool conv = W->ndim == 4 && W->dim[2] * W->dim[3] > 1;
-    bool whole = W->ndim == 2 && V && V->dim[0] == (int64_t)u->net.data->height * u->net.data->width;
+    const Dataset *d = u->net.data;
+    bool whole = W->ndim == 2 && V && V->dim[0] == (int64_t)d->height * d->width;
     if (!conv && !whole)
         return true;
     Rank *rank = by_mean_ci(y, err);
     if (!rank)
         return false;
     int n = y->C < LIVE_IMAGES ? (int)y->C : LIVE_IMAGES;
-    bool ok = emit(u, conv ? tiles(s, l, rank, n, err) : directions(V, rank, n, u->net.data, err),
+    bool ok = emit(u, conv ? tiles(s, l, rank, n, err) : directions(V, rank, n, d, err),
                    "directions", l, step, err);
     mem_free(rank);
     return ok;

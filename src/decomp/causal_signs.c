@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/intr.h"
 #include "base/mem.h"
 #include "decomp/causal.h"
 #include "tensor/blas.h"
@@ -123,7 +124,7 @@ bool causal_keep(const Tensor *v, double share, Tensor *keep, int64_t *count, Er
     int64_t n = v->dim[0], m = v->dim[1];
     Entry *e = mem_array((size_t)n, sizeof *e, err);
     bool ok = e && tensor_zeros(U8, 2, v->dim, keep, err);
-    for (int64_t k = 0; ok && k < m; k++) {
+    for (int64_t k = 0; ok && (ok = intr_check(err)) && k < m; k++) {
         double total = 0, sum = 0;
         for (int64_t i = 0; i < n; i++) {
             e[i] = (Entry){fabs(values(v)[i * m + k]), i};
@@ -140,6 +141,8 @@ bool causal_keep(const Tensor *v, double share, Tensor *keep, int64_t *count, Er
         }
     }
     mem_free(e);
+    if (!ok)
+        tensor_release(keep);
     return ok;
 }
 

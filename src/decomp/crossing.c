@@ -47,6 +47,9 @@ typedef struct Part {
     void *memory;
 } Part;
 
+/* Loops over all edges end early at an interrupt: what they leave is of no use, and
+ * descend() says so. */
+
 /* --- counting --------------------------------------------------------------------- */
 
 static void tree_add(int *tree, int n, int at)
@@ -68,7 +71,7 @@ static int64_t count(Part *p)
     const Side *l = &p->side[0], *r = &p->side[1];
     int64_t sum = 0, seen = 0;
     memset(p->tree, 0, sizeof *p->tree * ((size_t)r->n + 1));
-    for (int k = 0; k < l->n; k++) {
+    for (int k = 0; k < l->n && !intr_pending(); k++) {
         int v = l->order[k];
         for (int e = l->first[v]; e < l->first[v + 1]; e++)
             sum += seen - tree_upto(p->tree, r->pos[l->to[e]]);
@@ -91,7 +94,7 @@ static int rising_int(const void *a, const void *b)
 static void places(Part *p, int side)
 {
     const Side *s = &p->side[side], *o = &p->side[!side];
-    for (int v = 0; v < s->n; v++) {
+    for (int v = 0; v < s->n && !intr_pending(); v++) {
         int at = s->first[v], n = s->first[v + 1] - at;
         for (int k = 0; k < n; k++)
             p->near[at + k] = o->pos[s->to[at + k]];
@@ -129,7 +132,7 @@ static void sort_side(Part *p, int side, bool median)
 {
     Side *s = &p->side[side];
     places(p, side);
-    for (int v = 0; v < s->n; v++) {
+    for (int v = 0; v < s->n && !intr_pending(); v++) {
         const int *near = p->near + s->first[v];
         int n = s->first[v + 1] - s->first[v];
         double sum = 0;
@@ -163,10 +166,10 @@ static bool sift(Part *p, int side)
     Side *s = &p->side[side];
     bool moved = false;
     places(p, side);
-    for (int v = 0; v < s->n && !intr_pending(); v++) { /* the caller looks, too */
+    for (int v = 0; v < s->n && !intr_pending(); v++) {
         int at = s->pos[v], to = at;
         int64_t change = 0, best = 0;
-        for (int k = at + 1; k < s->n; k++) { /* v goes behind order[k] */
+        for (int k = at + 1; k < s->n && !intr_pending(); k++) { /* v behind order[k] */
             change -= gain(p, s, v, s->order[k]);
             if (change < best) {
                 best = change;
@@ -174,7 +177,7 @@ static bool sift(Part *p, int side)
             }
         }
         change = 0;
-        for (int k = at - 1; k >= 0; k--) {
+        for (int k = at - 1; k >= 0 && !intr_pending(); k--) {
             change -= gain(p, s, s->order[k], v);
             if (change < best) {
                 best = change;
@@ -209,7 +212,7 @@ static bool descend(Part *p, const CrossingCfg *cfg, bool median, Err *err)
     int64_t least = INT64_MAX;
     int *best[2] = {p->side[0].best, p->side[1].best};
     keep(p, count(p), &least, p->try);
-    for (int64_t t = 0; t < cfg->sweeps && least > 0; t++)
+    for (int64_t t = 0; t < cfg->sweeps && least > 0 && !intr_pending(); t++)
         for (int side = 1; side >= 0; side--) {
             sort_side(p, side, median);
             keep(p, count(p), &least, p->try);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/intr.h"
 #include "decomp/features.h"
 #include "figure/figure.h"
 #include "script/lb_objects.h"
@@ -138,9 +139,11 @@ static int cl_top_examples(lua_State *L)
     if (!features_top(act, chosen, n, c.k, c.down ? -1 : 1, &top->t, &err) ||
         !tensor_new(F32, rgb ? 5 : 4, rgb ? dim : grey, &images->t, &err))
         return lb_raise(L, &err);
-    for (int64_t i = 0; i < n * c.k; i++)
+    for (int64_t i = 0; i < n * c.k && !intr_pending(); i++)
         copy_image(d, ((int32_t *)top->t.data)[i],
                    (float *)images->t.data + i * (rgb ? 3 : 1) * high * d->width);
+    if (!intr_check(&err))
+        return lb_raise(L, &err);
     int at = lua_gettop(L);
     lua_createtable(L, 0, 4);
     lua_pushvalue(L, at);

@@ -2,6 +2,8 @@
  * least is 0. */
 #include "graph_support.h"
 
+#include "base/intr.h"
+#include "decomp/causal.h"
 #include "decomp/crossing.h"
 
 static CrossingCfg defaults(void)
@@ -267,6 +269,28 @@ static bool try_minimise(void *ctx, Err *err)
     return ok;
 }
 
+static void test_interrupts(void **state)
+{
+    (void)state;
+    Err err = {0};
+    Crossing c;
+    CrossingCfg cfg = defaults();
+    Tensor w = t_random(9, F64, 2, (int64_t[]){12, 9}, 1, 2), keep;
+    int64_t count[9];
+    intr_raise();
+    bool ordered = crossing_minimise(&w, &cfg, &c, &err);
+    ErrCode first = err.code;
+    crossing_done(&c);
+    err = (Err){0};
+    bool kept = causal_keep(&w, 0.8, &keep, count, &err);
+    intr_clear();
+    assert_false(ordered || kept);
+    assert_int_equal(first, ERR_INTERRUPT);
+    assert_int_equal(err.code, ERR_INTERRUPT);
+    assert_null(keep.data);
+    tensor_release(&w);
+}
+
 static void test_memory(void **state)
 {
     (void)state;
@@ -281,7 +305,8 @@ int main(void)
         cmocka_unit_test(test_counts),       cmocka_unit_test(test_every_order),
         cmocka_unit_test(test_complete),     cmocka_unit_test(test_planar),
         cmocka_unit_test(test_typical),      cmocka_unit_test(test_isolated_and_empty),
-        cmocka_unit_test(test_wrong_orders), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_wrong_orders), cmocka_unit_test(test_interrupts),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

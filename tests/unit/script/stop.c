@@ -127,6 +127,8 @@ static const char *const core_loops[] = {
     "steps = 0, activation = 'relu' }) while true do s:match(s, x) end",
     "local s = cl.decomp.superposition { features = 20000, steps = 0 } "
     "while true do s:metrics() end",
+    "local w = cl.rng(1):normal { 1500, 1500 } cl.causal.layout(w)",
+    "local v = cl.rng(1):normal { 20000, 500 } while true do cl.causal.keep(v) end",
     "local w = cl.rng(1):normal { 2000, 8000 } "
     "while true do cl.decomp.dimensions(w) end",
     "local net = cl.model.bilinear {} local m = cl.data.mnist() "

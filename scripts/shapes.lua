@@ -10,7 +10,7 @@
 -- Dims    R component, N image
 local cl = require "cleave"
 local pictures = require "cleave.spd_pictures"
-local study = require "cleave.shapes_study"
+local study = require "cleave.shapes_pictures"
 
 local cfg = cl.config {
   seed = 1, seeds = 1, sizes = 3, noise = 0.0, train = 10000, test = 2000, epochs = 20, steps = 10000, batch = 16,

@@ -1,6 +1,6 @@
 /* colour.c -- luminance weighs encoded values as ITU-R BT.601 has it. Quadrants try all
- * 8 splits of four pixels into two groups and keep the one with the least sum of squared
- * distances from the groups' means, as those of one channel do. */
+ * 8 splits of four pixels into two groups and keep the one with the least sum of
+ * squared distances from the groups' means, as those of one channel do. */
 #include "figure/colour.h"
 
 #include <math.h>

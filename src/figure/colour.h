@@ -1,5 +1,5 @@
-/* colour.h -- pixels of red, green and blue as bytes and cells. A pixel arrives as three
- * shares of the limit: 0..1 in pictures, which look the same on every background, and
+/* colour.h -- pixels of red, green and blue as bytes and cells. A pixel arrives as
+ * three shares of the limit: 0..1 in pictures, which look the same on every background, and
  * -1..1 in signed ones, where mid grey is 0 and negating gives the complement. NaN in
  * any channel makes the pixel a missing one. Below 256 colours a cell is one character
  * whose ink is the strongest channel and whose colour the hue; without colour the ink
@@ -19,7 +19,7 @@ GridCell colour_half(Map m, const double upper[3], const double *lower);
 /* Upper left, upper right, lower left, lower right in the two colours that split them
  * best. */
 GridCell colour_quad(Map m, double t[4][3]);
-/* One pixel a cell in ASCII: a filled blank from 256 colours on; below that a character,
- * of signed pixels the positive part of each channel, or the negative one. */
+/* One pixel a cell in ASCII: a filled blank from 256 colours on; below that a
+ * character, of signed pixels the positive part of each channel, or the negative. */
 GridCell colour_ascii(Map m, const double t[3], bool negative);
 #endif

@@ -1,6 +1,6 @@
 -- Convolutional networks from a script: training, files, sites; their stochastic decomposition with every metric
 -- and picture; what attributes of components say; and what is refused.
-local study = require "cleave.shapes_study"
+local study = require "cleave.shapes_pictures"
 
 local shapes = cl.data.shapes { train = 400, test = 300, seed = 3 }
 

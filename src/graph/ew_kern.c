@@ -38,6 +38,21 @@ static inline real smaller(real a, real b)
     return a < b || a != a ? a : b;
 }
 
+static void KERN(choose)(int64_t n, const void *cp, int sc, const void *ap, int sa,
+                         const void *bp, int sb, void *yp)
+{
+    const real *c = cp, *a = ap, *b = bp;
+    real *y = yp;
+    if (sc && sa && sb) {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++)
+            y[i] = c[i] != 0 ? a[i] : b[i];
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        y[i] = c[i * sc] != 0 ? a[i * sa] : b[i * sb];
+}
+
 /* ---- loops ----------------------------------------------------------------------- */
 
 #define UNARY(name, expr)                                                              \
@@ -123,21 +138,6 @@ COMPARE_I32(gt, >)
 COMPARE_I32(ge, >=)
 COMPARE_I32(eq, ==)
 COMPARE_I32(ne, !=)
-
-static void KERN(choose)(int64_t n, const void *cp, int sc, const void *ap, int sa,
-                         const void *bp, int sb, void *yp)
-{
-    const real *c = cp, *a = ap, *b = bp;
-    real *y = yp;
-    if (sc && sa && sb) {
-#pragma omp simd
-        for (int64_t i = 0; i < n; i++)
-            y[i] = c[i] != 0 ? a[i] : b[i];
-        return;
-    }
-    for (int64_t i = 0; i < n; i++)
-        y[i] = c[i * sc] != 0 ? a[i * sa] : b[i * sb];
-}
 
 #define U_ENTRY(name) [EW_##name] = KERN(u_##name),
 #define B_ENTRY(name) [EB_##name] = {KERN(vv_##name), KERN(vs_##name), KERN(sv_##name)},

@@ -239,6 +239,15 @@ static void option_value(lua_State *L, int idx, OptValue *v)
     }
 }
 
+void lb_push_named(lua_State *L, const char *name, const char *doc)
+{
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, name);
+    lua_setfield(L, -2, "name");
+    lua_pushstring(L, doc);
+    lua_setfield(L, -2, "doc");
+}
+
 void lb_take_option(lua_State *L, int arg, const char *key)
 {
     arg = lua_absindex(L, arg);

@@ -126,6 +126,8 @@ void lb_options_over(lua_State *L, int arg, const char *where, const OptRow *row
 /* Takes one key out of an option table: replaces the table at arg by a copy without it and
  * pushes its value (nil when absent, or when there is no table). */
 void lb_take_option(lua_State *L, int arg, const char *key);
+/* Pushes { name =, doc = }, what a row of a table is called and says. */
+void lb_push_named(lua_State *L, const char *name, const char *doc);
 /* A shape {2,3} or an integer; returns the number of dims. */
 int lb_check_shape(lua_State *L, int arg, int64_t dim[MAX_DIM]);
 DType lb_check_dtype(lua_State *L, int arg, DType dflt);

@@ -23,16 +23,6 @@ static void put_number(lua_State *L, const char *name, double v)
     lua_setfield(L, -2, name);
 }
 
-static const Tensor *labels_at(lua_State *L, int arg)
-{
-    Err err;
-    LTensor *t = lb_check_tensor(L, arg), *own = lb_push_tensor(L);
-    lb_check_readable(L, t, "the labels");
-    if (!tensor_contiguous_of(&t->t, &own->t, &err))
-        lb_raise(L, &err);
-    return &own->t;
-}
-
 /* cl.decomp.linear_probe(features, labels, test features, test labels, { classes }) */
 static int decomp_linear_probe(lua_State *L)
 {
@@ -41,8 +31,9 @@ static int decomp_linear_probe(lua_State *L)
     LinearProbe p;
     lua_settop(L, 5);
     lb_options(L, 5, "cl.decomp.linear_probe", probe_options, n_probe_options, &c);
-    const Tensor *x = lb_push_f32(L, 1, "the features"), *labels = labels_at(L, 2);
-    const Tensor *xt = lb_push_f32(L, 3, "the test features"), *test = labels_at(L, 4);
+    const Tensor *x = lb_push_f32(L, 1, "the features"), *labels = lb_push_labels(L, 2);
+    const Tensor *xt = lb_push_f32(L, 3, "the test features");
+    const Tensor *test = lb_push_labels(L, 4);
     static const char *const names[] = {"weight", "bias", "f1"};
     LTensor *own[] = {lb_push_tensor(L), lb_push_tensor(L), lb_push_tensor(L)};
     int first = lua_gettop(L) - 2;
@@ -111,9 +102,10 @@ static int sae_absorption_fn(lua_State *L)
     AbsorbClass mean;
     LSae *s = lb_check_sae(L, 1);
     lua_settop(L, 6);
-    const Tensor *x = lb_push_f32(L, 2, "the activations"), *labels = labels_at(L, 3);
+    const Tensor *x = lb_push_f32(L, 2, "the activations");
+    const Tensor *labels = lb_push_labels(L, 3);
     const Tensor *xt = lb_push_f32(L, 4, "the test activations");
-    const Tensor *test = labels_at(L, 5), *yt = lb_take_f32(L, 6, "test_target");
+    const Tensor *test = lb_push_labels(L, 5), *yt = lb_take_f32(L, 6, "test_target");
     lb_take_option(L, 6, "probe");
     int probe = lua_gettop(L);
     if (!lua_istable(L, probe))
@@ -141,11 +133,7 @@ static int decomp_absorption_metrics(lua_State *L)
 {
     lua_createtable(L, (int)absorb_n_rows, 0);
     for (size_t r = 0; r < absorb_n_rows; r++) {
-        lua_createtable(L, 0, 2);
-        lua_pushstring(L, absorb_rows[r].name);
-        lua_setfield(L, -2, "name");
-        lua_pushstring(L, absorb_rows[r].doc);
-        lua_setfield(L, -2, "doc");
+        lb_push_named(L, absorb_rows[r].name, absorb_rows[r].doc);
         lua_rawseti(L, -2, (lua_Integer)r + 1);
     }
     return 1;

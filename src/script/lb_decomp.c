@@ -458,11 +458,7 @@ static int decomp_metrics(lua_State *L)
 {
     lua_createtable(L, (int)metric_n_rows, 0);
     for (size_t k = 0; k < metric_n_rows; k++) {
-        lua_createtable(L, 0, 4);
-        lua_pushstring(L, metric_rows[k].name);
-        lua_setfield(L, -2, "name");
-        lua_pushstring(L, metric_rows[k].doc);
-        lua_setfield(L, -2, "doc");
+        lb_push_named(L, metric_rows[k].name, metric_rows[k].doc);
         lua_pushinteger(L, metric_rows[k].better);
         lua_setfield(L, -2, "better");
         lua_pushstring(L, metric_rows[k].limit);

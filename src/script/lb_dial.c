@@ -110,11 +110,7 @@ static int dial_directions_fn(lua_State *L)
     DialDirection at;
     lua_createtable(L, (int)n, 0);
     for (int64_t k = 0; dial_direction(d->dial, k, &at); k++) {
-        lua_createtable(L, 0, 2);
-        lua_pushstring(L, at.name);
-        lua_setfield(L, -2, "name");
-        lua_pushstring(L, at.doc);
-        lua_setfield(L, -2, "doc");
+        lb_push_named(L, at.name, at.doc);
         lua_rawseti(L, -2, (lua_Integer)k + 1);
     }
     return 1;

@@ -64,11 +64,7 @@ static int decomp_lookups(lua_State *L)
 {
     lua_createtable(L, lookup_count(), 0);
     for (int i = 0; i < lookup_count(); i++) {
-        lua_createtable(L, 0, 2);
-        lua_pushstring(L, lookup_name(i));
-        lua_setfield(L, -2, "name");
-        lua_pushstring(L, lookup_doc(i));
-        lua_setfield(L, -2, "doc");
+        lb_push_named(L, lookup_name(i), lookup_doc(i));
         lua_rawseti(L, -2, i + 1);
     }
     return 1;
@@ -200,11 +196,7 @@ static int decomp_fidelity_metrics(lua_State *L)
 {
     lua_createtable(L, (int)fidelity_n_rows, 0);
     for (size_t k = 0; k < fidelity_n_rows; k++) {
-        lua_createtable(L, 0, 2);
-        lua_pushstring(L, fidelity_rows[k].name);
-        lua_setfield(L, -2, "name");
-        lua_pushstring(L, fidelity_rows[k].doc);
-        lua_setfield(L, -2, "doc");
+        lb_push_named(L, fidelity_rows[k].name, fidelity_rows[k].doc);
         lua_rawseti(L, -2, (lua_Integer)k + 1);
     }
     return 1;

@@ -48,6 +48,16 @@ Tensor *lb_push_f32(lua_State *L, int arg, const char *what)
     return &out->t;
 }
 
+Tensor *lb_push_labels(lua_State *L, int arg)
+{
+    Err err;
+    LTensor *t = lb_check_tensor(L, arg), *own = lb_push_tensor(L);
+    lb_check_readable(L, t, "the labels");
+    if (!tensor_contiguous_of(&t->t, &own->t, &err))
+        lb_raise(L, &err);
+    return &own->t;
+}
+
 /* Takes a tensor out of the options at arg and pushes it; NULL (and nil) if absent. */
 Tensor *lb_take_f32(lua_State *L, int arg, const char *key)
 {
@@ -121,11 +131,7 @@ static int decomp_activations(lua_State *L)
 {
     lua_createtable(L, sae_act_count(), 0);
     for (int i = 0; i < sae_act_count(); i++) {
-        lua_createtable(L, 0, 2);
-        lua_pushstring(L, sae_act_name(i));
-        lua_setfield(L, -2, "name");
-        lua_pushstring(L, sae_act_doc(i));
-        lua_setfield(L, -2, "doc");
+        lb_push_named(L, sae_act_name(i), sae_act_doc(i));
         lua_rawseti(L, -2, i + 1);
     }
     return 1;
@@ -299,11 +305,8 @@ static int decomp_sae_metrics(lua_State *L)
     for (size_t k = 0; k < sae_n_metric_rows + sae_n_splice_rows; k++) {
         size_t at = k - sae_n_metric_rows;
         bool splice = k >= sae_n_metric_rows;
-        lua_createtable(L, 0, 2);
-        lua_pushstring(L, splice ? sae_splice_rows[at].name : sae_metric_rows[k].name);
-        lua_setfield(L, -2, "name");
-        lua_pushstring(L, splice ? sae_splice_rows[at].doc : sae_metric_rows[k].doc);
-        lua_setfield(L, -2, "doc");
+        lb_push_named(L, splice ? sae_splice_rows[at].name : sae_metric_rows[k].name,
+                      splice ? sae_splice_rows[at].doc : sae_metric_rows[k].doc);
         lua_rawseti(L, -2, (lua_Integer)k + 1);
     }
     return 1;

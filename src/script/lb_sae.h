@@ -32,6 +32,8 @@ const TrainFeed *lb_input_feed(const LInput *in); /* NULL for tensors */
 void lb_open_streams(lua_State *L);
 /* The tensor at arg as contiguous f32, pushed. `what` starts errors. */
 Tensor *lb_push_f32(lua_State *L, int arg, const char *what);
+/* The labels at arg, contiguous in their dtype, pushed. */
+Tensor *lb_push_labels(lua_State *L, int arg);
 /* Takes a tensor out of the options at arg and pushes it; NULL (and nil) if absent. */
 Tensor *lb_take_f32(lua_State *L, int arg, const char *key);
 #endif

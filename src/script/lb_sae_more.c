@@ -203,16 +203,6 @@ static const OptRow probe_options[] = {
 };
 static const size_t n_probe_options = ARRAY_LEN(probe_options);
 
-static const Tensor *labels_at(lua_State *L, int arg)
-{
-    Err err;
-    LTensor *t = lb_check_tensor(L, arg), *own = lb_push_tensor(L);
-    lb_check_readable(L, t, "the labels");
-    if (!tensor_contiguous_of(&t->t, &own->t, &err))
-        lb_raise(L, &err);
-    return &own->t;
-}
-
 /* cl.decomp.probe(features, labels, test features, test labels, { k }) */
 static int decomp_probe(lua_State *L)
 {
@@ -221,8 +211,9 @@ static int decomp_probe(lua_State *L)
     ProbeCfg c;
     lua_settop(L, 5);
     lb_options(L, 5, "cl.decomp.probe", probe_options, n_probe_options, &c);
-    const Tensor *x = lb_push_f32(L, 1, "the features"), *labels = labels_at(L, 2);
-    const Tensor *xt = lb_push_f32(L, 3, "the test features"), *test = labels_at(L, 4);
+    const Tensor *x = lb_push_f32(L, 1, "the features"), *labels = lb_push_labels(L, 2);
+    const Tensor *xt = lb_push_f32(L, 3, "the test features");
+    const Tensor *test = lb_push_labels(L, 4);
     LTensor *chosen = lb_push_tensor(L);
     if (!probe_sparse(x, labels, xt, test, c.classes, c.k, &p, &chosen->t, &err))
         return lb_raise(L, &err);

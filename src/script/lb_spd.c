@@ -539,11 +539,7 @@ static int decomp_spd_losses(lua_State *L)
 {
     lua_createtable(L, spd_loss_count(), 0);
     for (int k = 0; k < spd_loss_count(); k++) {
-        lua_createtable(L, 0, 2);
-        lua_pushstring(L, spd_loss_name(k));
-        lua_setfield(L, -2, "name");
-        lua_pushstring(L, spd_loss_doc(k));
-        lua_setfield(L, -2, "doc");
+        lb_push_named(L, spd_loss_name(k), spd_loss_doc(k));
         lua_rawseti(L, -2, k + 1);
     }
     return 1;

@@ -102,11 +102,7 @@ static int decomp_families(lua_State *L)
 {
     lua_createtable(L, (int)family_n_rows, 0);
     for (size_t k = 0; k < family_n_rows; k++) {
-        lua_createtable(L, 0, 3);
-        lua_pushstring(L, family_rows[k].name);
-        lua_setfield(L, -2, "name");
-        lua_pushstring(L, family_rows[k].doc);
-        lua_setfield(L, -2, "doc");
+        lb_push_named(L, family_rows[k].name, family_rows[k].doc);
         lua_pushstring(L, family_rows[k].settings);
         lua_setfield(L, -2, "settings");
         lua_rawseti(L, -2, (lua_Integer)k + 1);

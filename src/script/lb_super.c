@@ -113,11 +113,7 @@ static int decomp_super_metrics(lua_State *L)
 {
     lua_createtable(L, (int)super_n_measure_rows, 0);
     for (size_t k = 0; k < super_n_measure_rows; k++) {
-        lua_createtable(L, 0, 2);
-        lua_pushstring(L, super_measure_rows[k].name);
-        lua_setfield(L, -2, "name");
-        lua_pushstring(L, super_measure_rows[k].doc);
-        lua_setfield(L, -2, "doc");
+        lb_push_named(L, super_measure_rows[k].name, super_measure_rows[k].doc);
         lua_rawseti(L, -2, (lua_Integer)k + 1);
     }
     return 1;

@@ -90,11 +90,7 @@ static int decomp_toys(lua_State *L)
 {
     lua_createtable(L, toy_count(), 0);
     for (int i = 0; i < toy_count(); i++) {
-        lua_createtable(L, 0, 2);
-        lua_pushstring(L, toy_at(i)->name);
-        lua_setfield(L, -2, "name");
-        lua_pushstring(L, toy_at(i)->doc);
-        lua_setfield(L, -2, "doc");
+        lb_push_named(L, toy_at(i)->name, toy_at(i)->doc);
         lua_rawseti(L, -2, i + 1);
     }
     return 1;

@@ -111,12 +111,13 @@ static void print_row(const BenchCase *c, const BenchResult *r)
 static void print_json(const Bench *b, const BenchCase *c, const BenchResult *r)
 {
     printf("{\"case\":\"%s\",\"us\":%.3f,\"best_us\":%.3f,\"steps_s\":%.2f,"
-           "\"floor_us\":%.3f,\"plain_us\":%.3f,\"peak_mb\":%.1f,\"rss_mb\":%.1f,"
+           "\"floor_us\":%.3f,\"plain_us\":%.3f,\"cpu_us\":%.3f,"
+           "\"peak_mb\":%.1f,\"rss_mb\":%.1f,"
            "\"threads\":%d,\"isa\":\"%s\",\"kernels\":\"%s\",\"gflops\":%.0f,"
            "\"load\":%.2f}\n",
            c->name, r->seconds * 1e6, r->best * 1e6, 1 / r->seconds, r->floor * 1e6,
-           r->reference * 1e6, r->memory * 1e-6, r->resident * 1e-6, pool_threads(),
-           isa_name(), blas_core(), b->flop_rate * 1e-9, load_now());
+           r->reference * 1e6, r->cpu * 1e6, r->memory * 1e-6, r->resident * 1e-6,
+           pool_threads(), isa_name(), blas_core(), b->flop_rate * 1e-9, load_now());
 }
 
 static void print_losses(const Bench *b, const BenchCase *c)

@@ -13,6 +13,7 @@
 
 typedef struct BenchResult {
     double seconds, best; /* of one step: median and best of the windows */
+    double cpu;           /* seconds of all threads a step, of a training; else 0 */
     double flops, bytes;  /* that one step cannot avoid; 0: no floor */
     double floor;         /* seconds; set by the table */
     bool by_bytes;        /* which of the two set it */

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/intr.h"
 #include "base/mem.h"
@@ -128,6 +129,15 @@ static bool print_profile(Step *s, Err *err)
     return ok;
 }
 
+/* Seconds that the threads of this process have computed. */
+static double cpu_now(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+}
+
 static bool time_step(const Bench *b, Step *s, BenchResult *r, Err *err)
 {
     for (int64_t i = 0; i < b->n_losses; i++) {
@@ -140,8 +150,12 @@ static bool time_step(const Bench *b, Step *s, BenchResult *r, Err *err)
     if (!run_step(s, err))
         return false;
     r->first_loss = s->loss;
-    return bench_time(b, run_step, s, &r->seconds, &r->best, err) &&
-           (!b->profile || print_profile(s, err));
+    int64_t from = s->done;
+    double before = cpu_now();
+    if (!bench_time(b, run_step, s, &r->seconds, &r->best, err))
+        return false;
+    r->cpu = (cpu_now() - before) / (double)(s->done - from);
+    return !b->profile || print_profile(s, err);
 }
 
 static double weights_of(const TensorSet *params)

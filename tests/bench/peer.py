@@ -1,7 +1,8 @@
 """Steps a second of cleave and of PyTorch scripts of the same steps, turn by turn.
 
 Every round runs cleave and then one form of the peer, for each form and case in turn; the
-figure is the median of the rounds' ratios, with their range. The forms: stock as the
+figure is the median of the rounds' ratios, with their range; cpu is that of processor time,
+of all threads, which a busy machine disturbs less. The forms: stock as the
 system has it; tuned-1 with one thread and a malloc that keeps freed memory; tuned-2 with
 two threads in one OpenMP pool and the same malloc. Both sides draw shuffled batches of
 MNIST without replacement. A figure is given only if both train alike: before any timing
@@ -144,7 +145,7 @@ def report(turns, loads, same):
     print(f"cleave: {first['isa']}, {first['threads']} threads, BLAS kernels {first['kernels']}; "
           f"{ROUNDS} rounds; load {min(loads):.1f} to {max(loads):.1f}")
     print(f"the peer's import takes {theirs['import_s']:.2f} s")
-    print(f"{'case':<15}{'peer':<8}{'us':>9}{'peer us':>9} {'ratio':>6} {'range':>13} {'asked':>6}  "
+    print(f"{'case':<15}{'peer':<8}{'us':>9}{'peer us':>9} {'ratio':>6} {'range':>13} {'asked':>6} {'cpu':>6}  "
           f"{'MB':>5} {'peer':>5}")
     for name, _, asked, _ in CASES:
         for form in FORMS:
@@ -154,11 +155,12 @@ def report(turns, loads, same):
             ratios = sorted(b["us"] / a["us"] for a, b in pairs)
             ours, theirs = [a for a, _ in pairs], [b for _, b in pairs]
             figure = f"{statistics.median(ratios):6.2f} {f'{ratios[0]:.2f}-{ratios[-1]:.2f}':>13}"
+            cpu = f"{statistics.median(b['cpu_us'] / a['cpu_us'] for a, b in pairs):.2f}" if same[name] else "-"
             if not same[name]:
                 figure = f"{'losses differ':>20}"
             print(f"{name:<15}{form:<8}{statistics.median(a['us'] for a in ours):9.1f}"
                   f"{statistics.median(b['us'] for b in theirs):9.1f} {figure} "
-                  f"{asked.get(form, '-'):>6}  "
+                  f"{asked.get(form, '-'):>6} {cpu:>6}  "
                   f"{ours[-1]['rss_mb']:5.0f} {theirs[-1]['rss_mb']:5.0f}"
                   f"{'  (busy)' if any(busy(form, b) for b in theirs) else ''}")
 

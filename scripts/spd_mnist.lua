@@ -172,6 +172,9 @@ cl.show(cl.images(singular:slice(1, 1, math.min(20, singular.shape[1])):reshape 
 cl.show(parts.gallery(null.V1, null.ci1, 20, "Null: components of an untrained network"), "untrained")
 
 -- %% verdicts
+if cfg.profile == "quick" then
+  cl.log "profile=quick shows the way, not the result: it trains too little for the verdicts below"
+end
 local function mask(name) for _, row in ipairs(masks) do if row.masks == name then return row end end end
 cl.check(("accuracy with importances as masks %.4f is within a point of the network's %.4f"):format(
   mask("ci").accuracy, accuracy), mask("ci").accuracy > accuracy - 0.01)

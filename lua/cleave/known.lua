@@ -66,7 +66,7 @@ end
 function known.null(toy, cfg, name)
   local o = options_of(cfg, 1)
   o.steps = 0
-  local row = known.row(toy, cl.decomp.spd(toy, o), name, "null", 0)
+  local row = known.row(toy, cl.decomp.spd(toy, o), name .. ", null", nil, 0)
   row.loss, row.seconds, row.steps_s = nil, nil, nil
   return row
 end
@@ -104,7 +104,7 @@ end
 function known.worst_cosine(rows)
   local top
   for _, row in ipairs(rows) do
-    if not row.recovered and row.mmcs and row.seed ~= "null" then top = math.max(top or row.mmcs, row.mmcs) end
+    if row.seed and not row.recovered and row.mmcs then top = math.max(top or row.mmcs, row.mmcs) end
   end
   return top
 end

@@ -37,7 +37,7 @@ CASES = [  # of cleave bench (up to a "/"), of the peer, the ratios asked for, s
     ("spd-512/onednn", ["spd.py"], {"stock": 10}, 31),
     ("spd-512/expert", ["spd_expert.py"], {"tuned-2": 3}, 31),
 ]
-WRONG = "lr=1e-3=>lr=2e-3"
+WRONG = "lr=1e-3=>lr=3e-3"
 HARNESS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "peer_losses.py")
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 33)}
 ONE_THREAD = {"TORCH_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **MALLOC}

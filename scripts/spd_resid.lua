@@ -5,8 +5,8 @@
 -- verdict the neuron contributions of components against those of the network, feature by feature.
 -- Expect  one layer: mlp_in an identity of 100 x 100 or a few entries from it, 50 components in mlp_out, neuron
 --         contributions on the line y = x (correlation at least .95).
--- Cost    quick: layers=1, 2,000 steps, about half a minute; full: 20,000 steps, about 5 minutes on two cores;
---         layers=2 and 3 take many times as long (profile=full layers=2).
+-- Cost    quick: depth=1, 2,000 steps, about half a minute; full: 20,000 steps, about 5 minutes on two cores;
+--         profile=full depth=2 takes 80 minutes of an idle core, depth=3 a night.
 -- Resume  resume=RUN loads what is finished there and goes on with what is not.
 -- Dims    R component, I feature, H neuron
 local cl = require "cleave"

@@ -7,7 +7,7 @@ system has it; tuned-1 with one thread and a malloc that keeps freed memory; tun
 two threads in one OpenMP pool and the same malloc. Both sides draw shuffled batches of
 MNIST without replacement. A figure is given only if both train alike: before any timing
 they run the same number of first steps for the same number of seeds, and agree.py compares
-the losses. That it can fail is shown each time: the peer with twice the learning rate has
+the losses. That it can fail is shown each time: the peer with three times the learning rate has
 to be called different. The stock form of spd.py does not train alike with oneDNN: the
 gradient of GELU in PyTorch 1.13 with oneDNN 2.6 is wrong where the strides of the incoming
 gradient are not those of the input, as after an einsum. So it is run without oneDNN

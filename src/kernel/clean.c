@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "kernel/compact.h"
 #include "kernel/place.h"
+#include "lab/jout.h"
 #include "lab/jval.h"
 
 enum { DEPTH = 8 };
@@ -25,18 +26,21 @@ typedef struct Clean {
     Cleaned *out;
 } Clean;
 
-static void collect(json_t *set, const json_t *v, int depth)
+/* false: out of memory, and nothing may go. */
+static bool collect(json_t *set, const json_t *v, int depth)
 {
     const char *key;
     json_t *item;
     size_t i;
     const char *text = json_string_value(v);
-    if (text && strncmp(text, "figures/", 8) == 0)
-        json_object_set_new(set, text, json_true());
+    bool ok = !text || strncmp(text, "figures/", 8) != 0 ||
+              json_object_set_new(set, text, json_true()) == 0;
     if (depth == DEPTH)
-        return;
-    json_object_foreach((json_t *)v, key, item) collect(set, item, depth + 1);
-    json_array_foreach(v, i, item) collect(set, item, depth + 1);
+        return ok;
+    json_object_foreach((json_t *)v, key, item) ok =
+        ok && collect(set, item, depth + 1);
+    json_array_foreach(v, i, item) ok = ok && collect(set, item, depth + 1);
+    return ok;
 }
 
 static bool take_away(Clean *c, const char *name, int *count, Err *err)
@@ -70,22 +74,27 @@ static bool clean_figures(Clean *c, Err *err)
     return ok;
 }
 
-/* "out-7.log" and "out-7.2.log" of a cell that is not there. */
+/* "out-7.log" and "out-7.2.log" of a cell that is not there; not "out-7 of mine.log". */
 static bool is_orphan(const Clean *c, const char *name)
 {
     int cell;
-    size_t n = strlen(name);
-    return n > 4 && strcmp(name + n - 4, ".log") == 0 &&
-           sscanf(name, "out-%d.", &cell) == 1 && document_index(c->doc, cell) < 0;
+    long long log = 1;
+    char same[JOUT_NAME];
+    if (sscanf(name, "out-%9d.%18lld", &cell, &log) < 1 || cell < 1)
+        return false;
+    jout_name(cell, log, same);
+    return strcmp(name, same) == 0 && document_index(c->doc, cell) < 0;
 }
 
 /* "events-123.jsonl" */
 static bool is_old_journal(const char *name)
 {
-    int end = 0;
+    char same[48];
     long long seq;
-    return sscanf(name, "events-%lld.jsonl%n", &seq, &end) == 1 && end > 0 &&
-           name[end] == '\0';
+    if (sscanf(name, "events-%18lld", &seq) != 1)
+        return false;
+    snprintf(same, sizeof same, "events-%lld.jsonl", seq);
+    return strcmp(name, same) == 0;
 }
 
 static bool clean_files(Clean *c, Err *err)
@@ -104,9 +113,25 @@ static bool clean_files(Clean *c, Err *err)
     return ok;
 }
 
+/* What the cells show; false when that cannot be known for sure. */
+static bool find_kept(Clean *c, const Document *d, Err *err)
+{
+    if (d->n == 0)
+        return err_set(err, ERR_FORMAT,
+                       "the journal in '%s' tells of no cells, so nothing is taken away",
+                       c->dir);
+    c->doc = d;
+    c->keep = json_object();
+    bool ok = c->keep != NULL;
+    for (int i = 0; ok && i < d->n; i++)
+        ok = collect(c->keep, d->cell[i]->outputs, 0);
+    return ok || err_set(err, ERR_MEMORY, "out of memory while a session was cleaned");
+}
+
 bool session_clean(const char *file, bool only_count, Cleaned *out, Err *err)
 {
     SessionPlace p;
+    Err why = {0};
     memset(out, 0, sizeof *out);
     if (!session_peek(file, &p, err))
         return false;
@@ -114,19 +139,16 @@ bool session_clean(const char *file, bool only_count, Cleaned *out, Err *err)
         return err_set(err, ERR_STATE, "'%s' has no session folder", file);
     if (!session_place(file, &p, err))
         return false;
-    int lock = session_lock(&p, NULL);
+    int lock = session_lock(&p, &why);
+    if (lock < 0 && why.code != ERR_STATE)
+        return err_set(err, why.code, "%s", why.msg);
     if (lock < 0)
         return err_set(err, ERR_STATE,
                        "the session of '%s' lives; cleave kill ends it first", file);
     Document *d = journal_document(p.dir, err);
-    Clean c = {.dir = p.dir,
-               .keep = json_object(),
-               .doc = d,
-               .only_count = only_count,
-               .out = out};
-    for (int i = 0; d && i < d->n; i++)
-        collect(c.keep, d->cell[i]->outputs, 0);
-    bool ok = d && c.keep && clean_figures(&c, err) && clean_files(&c, err);
+    Clean c = {.dir = p.dir, .only_count = only_count, .out = out};
+    bool ok = d && find_kept(&c, d, err) && clean_figures(&c, err) &&
+              clean_files(&c, err);
     json_decref(c.keep);
     document_free(d);
     close(lock);

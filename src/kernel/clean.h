@@ -10,6 +10,6 @@ typedef struct Cleaned {
     int64_t bytes;                /* of all of them */
 } Cleaned;
 /* only_count: nothing is taken away. ERR_STATE: the file has no session folder, or its
- * session lives. */
+ * session lives. Nothing goes where the journal cannot be read to its end. */
 bool session_clean(const char *file, bool only_count, Cleaned *out, Err *err);
 #endif

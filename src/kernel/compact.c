@@ -94,8 +94,13 @@ static bool read_all(const char *dir, Document *d, Retell *r, Err *err)
     JournalReader *reader = jreader_open(dir, err);
     if (!reader)
         return false;
-    while (ok && ((ev = jreader_next(reader, &more, NULL)) || more)) {
+    while (ok) {
         Err why = {0};
+        ev = jreader_next(reader, &more, &why);
+        if (!ev && !more) {
+            ok = why.code == ERR_NONE || err_set(err, why.code, "%s", why.msg);
+            break; /* half a journal is no journal */
+        }
         if (ev && !document_apply(d, ev, &why) && why.code == ERR_MEMORY)
             ok = err_set(err, ERR_MEMORY, "%s", why.msg);
         r->seq = ev ? jval_get_int(ev, "seq", r->seq) : r->seq;

@@ -13,6 +13,7 @@ enum { COMPACT_AT = 64 << 20 };
 /* Does nothing while events.jsonl in dir is shorter than `at` bytes. No kernel may be
  * using it. */
 bool journal_compact(const char *dir, int64_t at, Err *err);
-/* The document that the journal of dir tells, with outputs; the caller's. */
+/* The document that the journal of dir tells, with outputs; the caller's. ERR_IO: it
+ * cannot be read to its end. */
 Document *journal_document(const char *dir, Err *err);
 #endif

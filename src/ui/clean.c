@@ -19,8 +19,10 @@ Exit command_clean(const Operands *ops, const void *config)
         Err err = {0};
         Str t;
         if (!session_clean(ops->item[i], o->count, &c, &err))
-            return command_fail(err.code == ERR_STATE ? EXIT_USAGE : EXIT_BROKEN, "%s",
-                                err.msg);
+            return command_fail(err.code == ERR_STATE || err.code == ERR_OPTION
+                                    ? EXIT_USAGE
+                                    : EXIT_BROKEN,
+                                "%s", err.msg);
         str_init(&t);
         add_part(&t, c.figures, "file of a figure", "files of figures");
         add_part(&t, c.journals, "old journal", "old journals");

@@ -43,5 +43,24 @@ check 'the last drawing stays' same "$(ls .cleave/book.lua/figures | tr '\n' ' '
 check 'as does what is no journal' test -e .cleave/book.lua/events-x.jsonl
 check 'nothing is left to take' says 'everything there is shown' "$cleave" clean book.lua
 check 'the outputs are as before' says 'book_files/' sh -c '"$0" export book.lua -o book.md && cat book.md' "$cleave"
+# what looks alike is not taken, nor anything where the journal does not tell what is shown
+s=.cleave/book.lua
+touch "$s/out-9 of mine.log" "$s/out-9x.log" "$s/out-09.log" "$s/events-+5.jsonl" "$s/out-9.3.log"
+check 'names that only look alike' says 'took away 1 text, ' "$cleave" clean book.lua
+check 'stay' same "$(ls "$s" | grep -c 'mine\|9x\|-09\|+5')" 4
+touch "$s/events-9.jsonl"
+mv "$s/events.jsonl" kept
+: >"$s/events.jsonl"
+check 'a journal that tells nothing' says 'tells of no cells, so nothing is taken away' "$cleave" clean book.lua
+rm "$s/events.jsonl"
+mkdir "$s/events.jsonl"
+check 'or cannot be read' says 'events.jsonl' "$cleave" clean book.lua
+rmdir "$s/events.jsonl"
+check 'or is not there' says 'tells of no cells' "$cleave" clean book.lua
+check 'and nothing went' test -e "$s/figures/003-drawing.png" -a -e "$s/events-9.jsonl"
+mv kept "$s/events.jsonl"
+mkdir folder.lua
+"$cleave" clean folder.lua >said 2>&1
+check 'a folder is no notebook' same "$?" 2
 check 'a notebook that was never open' says "has no session folder" "$cleave" clean other.lua
 plan_end

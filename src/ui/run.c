@@ -212,20 +212,24 @@ static void say_death(const Follow *f, int status, const char *dir, char *dst,
                  WEXITSTATUS(status), dir);
 }
 
-/* Nothing was measured, drawn or printed. */
+/* Nothing was measured, drawn or printed, and the script has put no file there. */
 static bool is_bare(const char *dir)
 {
+    static const char *const record[] = {".",        "..",        "events.jsonl",
+                                         "run.json", "heartbeat", "script.lua"};
     char path[PATH_MAX];
     struct stat st;
     bool bare = true;
     DIR *d = opendir(dir);
     for (struct dirent *e; d && bare && (e = readdir(d));) {
-        bool log = strncmp(e->d_name, "out-", 4) == 0;
-        if (strcmp(e->d_name, "figures") == 0)
-            bare = false;
-        else if ((log || strcmp(e->d_name, "metrics.jsonl") == 0) &&
-                 path_join(path, sizeof path, dir, e->d_name, NULL))
-            bare = stat(path, &st) == 0 && st.st_size == 0;
+        bool known = false;
+        for (size_t i = 0; i < ARRAY_LEN(record); i++)
+            known = known || strcmp(e->d_name, record[i]) == 0;
+        if (!known)
+            bare = (strncmp(e->d_name, "out-", 4) == 0 ||
+                    strcmp(e->d_name, "metrics.jsonl") == 0) &&
+                   path_join(path, sizeof path, dir, e->d_name, NULL) &&
+                   lstat(path, &st) == 0 && st.st_size == 0;
     }
     if (d)
         closedir(d);

@@ -86,6 +86,9 @@ go run settings.lua epoch=3
 check 'an unknown setting gives 2' same "$rc" 2
 check 'and leaves no run behind' same "$(ls runs | wc -l)" "$before"
 check 'and names the nearest' has err epochs
+printf 'io.open(require("cleave").run_dir() .. "/mine.txt", "w"):close()\n' >writes.lua
+go run writes.lua epochs=3
+check 'a run that wrote a file stays' test -e "$(last_run)/mine.txt"
 go run settings.lua epochs=many
 check 'a setting of the wrong type gives 2' same "$rc" 2
 

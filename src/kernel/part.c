@@ -1,7 +1,7 @@
 /* part.c -- measurements in a session are runs as well: the first metric of a cell, or
  * cl.run(), opens a run folder, which from then on gets what the cell and the rest of the
- * queue do (so run-all is one run), and ends with the queue or the next cl.run(). Cells that measure nothing leave no
- * folder. The Lua thread opens and closes; the lock of the session is taken before that
+ * queue do (so run-all is one run), and ends with the queue or the next cl.run(). Cells
+ * that measure nothing leave no folder. The Lua thread opens and closes; the lock of the session is taken before that
  * of a journal, never the other way round. */
 #include <limits.h>
 #include <stdlib.h>

@@ -226,7 +226,9 @@ void run_tell(Run *r, Run *part)
 bool run_set(Run *r, const char *key, json_t *taken_value, Err *err)
 {
     pthread_mutex_lock(&r->lock);
-    if (r->part && taken_value)
+    if (r->part && taken_value && strcmp(key, "settings") == 0)
+        run_add(r->part, key, taken_value, NULL); /* it has some of its own */
+    else if (r->part && taken_value)
         run_set(r->part, key, json_incref(taken_value), NULL);
     bool ok = jval_set(r->json, key, taken_value);
     r->dirty = r->dirty || ok;

@@ -98,7 +98,7 @@ static bool flatten(json_t *dst, const char *prefix, const json_t *v, int depth)
         return json_object_set(dst, prefix, (json_t *)v) == 0;
     json_object_foreach((json_t *)v, key, item) ok =
         ok && flatten_member(dst, prefix, key, item, depth);
-    for (size_t i = 0; ok && i < json_array_size(v); i++)
+    for (size_t i = 0; ok && i < json_array_size(v) && i < FLAT_MAX; i++)
         ok = flatten_row(dst, prefix, v, i, depth);
     return ok;
 }

@@ -31,6 +31,10 @@ rm -r runs
 "$cleave" run study.lua fail=true >out 2>&1
 check 'an error is the last one'\''s' same "$(list steps,width,wide,loss)" \
   'study,failed,2,,,8 width-8,done,2,8,false,4 width-16,failed,2,16,true,8 '
+rm -r runs
+printf 'cl.run { name = "own", width = 8 }\ncl.config { lr = 2 }\n' >later.lua
+"$cleave" run later.lua >out 2>&1
+check 'cl.config behind it adds its settings' same "$(list width,lr)" 'later,done,,2 own,done,8,2 '
 printf 'cl.run { 3 }\n' >bad.lua
 "$cleave" run bad.lua >out 2>&1
 check 'a setting needs a name' grep -q 'settings have names' out

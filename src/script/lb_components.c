@@ -193,14 +193,20 @@ static bool image_count(const Tensor *t, int64_t numbers, int n, ImageDims *d)
            d->n % n == 0 && d->n <= MAX_IMAGES && total <= IMAGES_MOST;
 }
 
+/* A number of the item that counts something; -1: it does not. */
+static int64_t count_field(lua_State *L, int at, const char *key, int64_t dflt)
+{
+    double v = lb_number_field(L, at, key, (double)dflt);
+    return v >= 0 && v <= MAX_IMAGES ? (int64_t)v : -1;
+}
+
 /* [R,k,h,w], [R k,h,w], or flat images of the last of either; square unless height and
  * width are given. */
 static bool grey_sizes(lua_State *L, int at, const Tensor *t, int n, ImageDims *d)
 {
     int64_t last = t->ndim > 0 ? t->dim[t->ndim - 1] : 0;
-    int64_t high = (int64_t)lb_number_field(L, at, "height", 0),
-            wide = (int64_t)lb_number_field(L, at, "width", 0),
-            per = (int64_t)lb_number_field(L, at, "per", 1);
+    int64_t high = count_field(L, at, "height", 0), wide = count_field(L, at, "width", 0),
+            per = count_field(L, at, "per", 1);
     bool planes =
         t->ndim == 4 || (t->ndim == 3 && high == 0 && t->dim[0] == (int64_t)n * per);
     if (planes) {
@@ -221,9 +227,9 @@ static void image_sizes(lua_State *L, int at, const Tensor *t, int n, ImageDims 
     const char *name = lb_text_field(L, at, "channels");
     Channels channels = lb_channels(L, WHERE, name ? name : "auto");
     bool colours = channels != CHANNELS_AUTO || t->ndim == 5;
-    int64_t high = (int64_t)lb_number_field(L, at, "height", 0),
-            wide = (int64_t)lb_number_field(L, at, "width", 0);
-    bool ok = colours ? lb_colour_dims(t, channels, t->ndim <= 3, high, wide, d) &&
+    int64_t high = count_field(L, at, "height", 0), wide = count_field(L, at, "width", 0);
+    bool ok = high < 0 || wide < 0 ? false
+              : colours            ? lb_colour_dims(t, channels, t->ndim <= 3, high, wide, d) &&
                             image_count(t, 3 * d->h * d->w, n, d)
                       : grey_sizes(L, at, t, n, d);
     if (!ok)

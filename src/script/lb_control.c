@@ -325,7 +325,9 @@ static void begin_drawing(lua_State *L, const char *name)
 {
     push_registry(L, DRAWING);
     lua_getfield(L, -1, name);
-    if (!lua_isnil(L, -1))
+    /* a coroutine that an error ended has not closed its drawing */
+    lua_State *by = lua_tothread(L, -1);
+    if (by && lua_status(by) == LUA_OK)
         lb_error(L, ERR_OPTION,
                  "the display '%.60s' is being drawn: its own function cannot draw or "
                  "turn it",
@@ -339,7 +341,7 @@ static void begin_drawing(lua_State *L, const char *name)
     lua_setfield(L, -2, "__close");
     lua_setmetatable(L, -2);
     lua_toclose(L, -1);
-    lua_pushboolean(L, true);
+    lua_pushthread(L);
     lua_setfield(L, -3, name);
 }
 

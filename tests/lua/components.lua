@@ -55,6 +55,9 @@ test("colours come in several shapes", function()
   has(cl.components { n = 4, { images = x - 0.5, channels = "first" } }:one(1):text(100, "true"), "grey is 0")
   fails("colours [4, k, 3, height, width]", cl.components, { n = 4, { images = x, channels = "last" } })
   fails("channels is auto, first or last", cl.components, { n = 4, { images = x, channels = "rgb" } })
+  for _, side in ipairs { 1e300, -1, 0 / 0, 3e9 } do
+    fails("for 4 components", cl.components, { n = 4, { images = cl.ones { 4, 16 }, height = side, width = side } })
+  end
 end)
 
 test("mistakes are named", function()
@@ -161,6 +164,11 @@ test("what a control's function may say and do", function()
   fails("'y' is being drawn: its own function cannot", cl.turn, "y", "a", 1)
   fails("'y' is being drawn", cl.turn, "y", "a", 1) -- the first failure closed the drawing
   equal(seen.a, 1)
+  local broken = true
+  local function drawn() return broken and error("not yet", 0) or cl.plot { 1 } end
+  coroutine.resume(coroutine.create(function() cl.control("w", specs, drawn) end))
+  broken = false
+  cl.control("w", specs, drawn) -- a coroutine that failed draws no more
   local function again()
     cl.control("z", specs, again)
     return cl.plot { 1 }

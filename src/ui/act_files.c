@@ -17,9 +17,9 @@ static bool whole_path(Ui *u, const char *given, char dst[PATH_MAX])
 {
     char cwd[PATH_MAX];
     Err err = {0};
-    if (given[0] == '/')
-        return text_copy(dst, PATH_MAX, given);
-    if (getcwd(cwd, sizeof cwd) && path_join(dst, PATH_MAX, cwd, given, &err))
+    if (given[0] == '/' ? text_copy(dst, PATH_MAX, given)
+                        : getcwd(cwd, sizeof cwd) &&
+                              path_join(dst, PATH_MAX, cwd, given, &err))
         return true;
     ui_say(u, ROLE_ERROR, "there is no folder for '%s'", given);
     return false;

@@ -212,6 +212,7 @@ int images_of_run(Ui *u, const char *dir)
         jreader_close(m->run);
         mem_free(m->run_dir);
         m->run_dir = mem_strdup(dir, NULL);
+        m->run_live = false;
         forget(m, dir);
         m->run = m->run_dir ? jreader_open(dir, NULL) : NULL;
     }

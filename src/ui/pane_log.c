@@ -213,7 +213,8 @@ static void on_out(Ui *u, Log *g, const json_t *ev, double t)
                .to = jval_get_int(ev, "to", 0),
                .t = t};
     Range *last = g->n_ranges > 0 ? &g->range[g->n_ranges - 1] : NULL;
-    if (last && !last->lines && last->cell == r.cell && last->log == r.log && last->to == r.from) {
+    if (last && !last->lines && last->cell == r.cell && last->log == r.log &&
+        last->to == r.from) {
         last->to = r.to;
         return;
     }

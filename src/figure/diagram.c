@@ -36,6 +36,16 @@ bool diagram_sort(const Figure *f, Diagram *d, Err *err)
     return true;
 }
 
+int diagram_weak(const Figure *f, double limit)
+{
+    int n = 0;
+    for (int i = 0; i < f->n_edges; i++) {
+        double w = fabs(f->edges[i].weight);
+        n += isfinite(w) && w > 0 && w < WEAKEST * limit;
+    }
+    return n;
+}
+
 void diagram_at(const Figure *f, int node, double *x, double *y)
 {
     int k = 0, most = 1;

@@ -13,6 +13,8 @@ typedef struct Diagram {
 } Diagram;
 
 bool diagram_sort(const Figure *f, Diagram *d, Err *err);
+/* How many edges are too weak to draw on the scale of this limit. */
+int diagram_weak(const Figure *f, double limit);
 /* A node's place: x from the left and y from below, 0..1 each. */
 void diagram_at(const Figure *f, int node, double *x, double *y);
 #endif

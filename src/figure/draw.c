@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "figure/clean.h"
+#include "figure/multiples.h"
 
 enum { MIN_WIDTH = 20, FIRST_ROWS = 16, MOST_COLUMNS = 8 };
 
@@ -147,14 +148,14 @@ static bool draw_columns(Canvas *c, const Figure *f, int n, Err *err)
 }
 
 /* What the tiles of small multiples have in common. */
-static bool draw_common(Canvas *c, const Figure *f, Err *err)
+static bool draw_common(Canvas *c, const Figure *page, Err *err)
 {
-    switch (f->kind) {
-    case FIG_PLOT: return draw_legend(c, f, err);
-    case FIG_HEAT: return f->limit <= 0 || draw_heat_scale(c, f, err);
-    case FIG_DIAGRAM: return f->limit <= 0 || draw_diagram_scale(c, f, err);
-    default: return true;
-    }
+    const Figure *f = multiples_common(page);
+    if (!multiples_told(f, f))
+        return true;
+    return f->kind == FIG_PLOT   ? draw_legend(c, f, err)
+           : f->kind == FIG_HEAT ? draw_heat_scale(c, page, f, err)
+                                 : draw_diagram_scale(c, page, f, err);
 }
 
 /* Rows of tiles that start level, with blank lines between. */
@@ -172,6 +173,7 @@ static bool draw_multiples(Canvas *c, const Figure *f, Err *err)
             if (!canvas_part(c, wide, &part, &g, err))
                 return false;
             part.tile = true;
+            part.common = multiples_common(f);
             if (!canvas_paste(c, &part, top, k * (wide + GUTTER),
                               canvas_figure(&part, f->parts[i + k], err), err))
                 return false;
@@ -181,7 +183,7 @@ static bool draw_multiples(Canvas *c, const Figure *f, Err *err)
         c->row++;
     }
     int end = c->row;
-    if (f->n_parts > 0 && !draw_common(c, f->parts[0], err))
+    if (f->n_parts > 0 && !draw_common(c, f, err))
         return false;
     c->row -= c->row == end && end > 0; /* no blank line at the end */
     return true;

@@ -13,7 +13,8 @@ typedef struct Canvas {
     int row;
     int side;  /* pixels of the longer side of images, at most; 0: no limit */
     bool bare; /* images and bars without the line about their scale */
-    bool tile; /* of small multiples: no legend, a common scale is told below */
+    bool tile; /* of small multiples */
+    const Figure *common; /* what is told below all tiles: multiples.h; NULL: nothing */
 } Canvas;
 
 static inline int at_least(int a, int b)
@@ -63,9 +64,9 @@ bool draw_bars(Canvas *c, const Figure *f, Err *err);
 bool draw_heat(Canvas *c, const Figure *f, Err *err);
 bool draw_bipartite(Canvas *c, const Figure *f, Err *err);
 bool draw_diagram(Canvas *c, const Figure *f, Err *err);
-/* The common scale of small multiples, below them: that of `f`, with f->limit > 0. */
-bool draw_heat_scale(Canvas *c, const Figure *f, Err *err);
-bool draw_diagram_scale(Canvas *c, const Figure *f, Err *err);
+/* The scale of `f` below the small multiples that have it in common: multiples.h. */
+bool draw_heat_scale(Canvas *c, const Figure *page, const Figure *f, Err *err);
+bool draw_diagram_scale(Canvas *c, const Figure *page, const Figure *f, Err *err);
 bool draw_between(Canvas *c, const Figure *f, Err *err);
 /* The overview of a set; one component (its page) in about `rows` rows. */
 bool draw_components(Canvas *c, const Figure *f, Err *err);

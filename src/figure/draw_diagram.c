@@ -10,6 +10,7 @@
 #include "figure/diagram.h"
 #include "figure/dots.h"
 #include "figure/map.h"
+#include "figure/multiples.h"
 
 enum { MOST_ROWS = 33, LEAST_ROWS = 5, STEPS = 4, LOOKS = 2 * STEPS, BAR = 15 };
 
@@ -136,9 +137,9 @@ static bool draw_words(const Figure *f, double limit, int weak, Canvas *c, Err *
     return ok;
 }
 
-bool draw_diagram_scale(Canvas *c, const Figure *f, Err *err)
+bool draw_diagram_scale(Canvas *c, const Figure *page, const Figure *f, Err *err)
 {
-    return draw_words(f, f->limit, 0, c, err);
+    return draw_words(f, f->limit, multiples_weak(page, f), c, err);
 }
 
 bool draw_diagram(Canvas *c, const Figure *f, Err *err)
@@ -147,7 +148,7 @@ bool draw_diagram(Canvas *c, const Figure *f, Err *err)
     if (!diagram_sort(f, &d, err))
         return false;
     bool ok = draw_body(&d, c, err);
-    if (ok && !(c->tile && f->limit > 0))
+    if (ok && !multiples_told(c->common, f))
         ok = draw_words(f, d.limit, d.weak, c, err);
     mem_free(d.order);
     return ok;

@@ -12,7 +12,7 @@
 #include "figure/clean.h"
 #include "figure/draw.h"
 #include "figure/map.h"
-#include "figure/sample.h"
+#include "figure/multiples.h"
 
 enum { NUMBER = 7, MOST_ROWS = 64, UPRIGHT = 8, BAR = 15 };
 
@@ -203,6 +203,16 @@ static bool draw_words(const Heat *h, Canvas *c, Err *err)
     return ok;
 }
 
+/* What the scale below all tiles cannot say of this one. */
+static bool draw_averaged(const Heat *h, Canvas *c, Err *err)
+{
+    const Figure *f = h->f;
+    char text[80];
+    snprintf(text, sizeof text, "%d x %d averaged to %d x %d", f->h, f->w, h->down,
+             h->across);
+    return (h->across == f->w && h->down == f->h) || canvas_text(c, text, 0, err);
+}
+
 bool draw_heat(Canvas *c, const Figure *f, Err *err)
 {
     Heat h = {
@@ -221,20 +231,20 @@ bool draw_heat(Canvas *c, const Figure *f, Err *err)
     bool ok = draw_column_names(&h, c, err);
     for (int i = 0; ok && i < h.down; i++)
         ok = draw_row(&h, c, i, err);
-    ok = ok && ((c->tile && f->limit > 0) || draw_words(&h, c, err));
+    ok = ok && (multiples_told(c->common, f) ? draw_averaged(&h, c, err)
+                                             : draw_words(&h, c, err));
     mem_free(h.t);
     return ok;
 }
 
-bool draw_heat_scale(Canvas *c, const Figure *f, Err *err)
+bool draw_heat_scale(Canvas *c, const Figure *page, const Figure *f, Err *err)
 {
     Heat h = {
         .f = f, .map = {c->style.level, c->style.light, f->is_signed, f->tone}
     };
-    if (!sample_facts(f, &h.facts, err))
+    if (!multiples_facts(page, f, &h.facts, err))
         return false;
     h.across = f->w;
     h.down = f->h;
-    h.facts.zero = false;
     return draw_words(&h, c, err);
 }

@@ -11,6 +11,7 @@
 #include "figure/clean.h"
 #include "figure/dots.h"
 #include "figure/map.h"
+#include "figure/multiples.h"
 
 enum { LEAST_ROWS = 8, MOST_ROWS = 24, FEW_POINTS = 80, ROWS_A_TICK = 3, LABEL = 12 };
 
@@ -348,7 +349,7 @@ bool draw_plot(Canvas *c, const Figure *f, Err *err)
     Panel p = {
         .f = f, .map = {c->style.level, c->style.light, false, TONE_GREY}
     };
-    if ((!c->tile && !draw_legend(c, f, err)) ||
+    if ((!multiples_told(c->common, f) && !draw_legend(c, f, err)) ||
         !draw_axis_name(c, &f->y, 0, false, err) || !plan(&p, c, err) ||
         !draw_area(&p, c, err))
         return false;

@@ -11,6 +11,7 @@
 #include "figure/axis.h"
 #include "figure/clean.h"
 #include "figure/colour.h"
+#include "figure/multiples.h"
 #include "figure/sample.h"
 
 #define MARGIN 12.0
@@ -258,13 +259,16 @@ bool sheet_width(Paper *p, const Figure *f, double *w, Err *err)
     return true;
 }
 
-static bool sheet_common(Sheet *s, const Figure *f, Err *err)
+static bool sheet_common(Sheet *s, const Figure *page, Err *err)
 {
+    const Figure *f = multiples_common(page);
+    if (!multiples_told(f, f))
+        return true;
     if (f->kind == FIG_PLOT)
         sheet_legend(s, f);
-    return f->limit <= 0 || (f->kind == FIG_HEAT      ? sheet_heat_scale(s, f, err)
-                             : f->kind == FIG_DIAGRAM ? sheet_diagram_scale(s, f, err)
-                                                      : true);
+    return f->kind == FIG_PLOT ||
+           (f->kind == FIG_HEAT ? sheet_heat_scale(s, page, f, err)
+                                : sheet_diagram_scale(s, page, f, err));
 }
 
 /* Rows of tiles that start level. On a narrower sheet than asked for they shrink. */
@@ -278,14 +282,15 @@ static bool sheet_multiples(Sheet *s, const Figure *f, Err *err)
     for (int i = 0; i < f->n_parts; i += n) {
         double top = end = s->y;
         for (int k = 0; k < n && i + k < f->n_parts; k++) {
-            Sheet tile = {s->paper, x + k * (w + 2 * GAP), top, w, true};
+            Sheet tile = {s->paper, x + k * (w + 2 * GAP), top, w, true,
+                          multiples_common(f)};
             if (!sheet_figure(&tile, f->parts[i + k], err))
                 return false;
             end = fmax(end, tile.y);
         }
         s->y = end + (i + n < f->n_parts ? GAP : GAP / 2);
     }
-    return sheet_common(s, f->parts[0], err);
+    return sheet_common(s, f, err);
 }
 
 static bool sheet_page(Sheet *s, const Figure *f, Err *err)
@@ -354,7 +359,7 @@ bool sheet_figure(Sheet *s, const Figure *f, Err *err)
 
 static bool run(Paper *p, const Figure *f, double room, double *height, Err *err)
 {
-    Sheet s = {p, MARGIN, MARGIN, room, false};
+    Sheet s = {p, MARGIN, MARGIN, room, false, NULL};
     bool ok = sheet_figure(&s, f, err) && paper_ok(p, err);
     *height = ceil(s.y + MARGIN);
     return ok;

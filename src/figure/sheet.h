@@ -10,7 +10,8 @@
 typedef struct Sheet {
     Paper *paper;
     double x, y, room;
-    bool tile; /* of small multiples: no legend, a common scale is told below */
+    bool tile; /* of small multiples */
+    const Figure *common; /* what is told below all tiles: multiples.h; NULL: nothing */
 } Sheet;
 
 extern const Rgb sheet_ink, sheet_soft, sheet_frame, sheet_faint;
@@ -45,9 +46,9 @@ double heat_width(Paper *p, const Figure *f);
 bool sheet_heat(Sheet *s, const Figure *f, Err *err);
 bool sheet_bipartite(Sheet *s, const Figure *f, Err *err);
 bool sheet_diagram(Sheet *s, const Figure *f, Err *err);
-/* The scale that small multiples share, below them. */
-bool sheet_heat_scale(Sheet *s, const Figure *f, Err *err);
-bool sheet_diagram_scale(Sheet *s, const Figure *f, Err *err);
+/* The scale of `f` below the small multiples that have it in common: multiples.h. */
+bool sheet_heat_scale(Sheet *s, const Figure *page, const Figure *f, Err *err);
+bool sheet_diagram_scale(Sheet *s, const Figure *page, const Figure *f, Err *err);
 bool sheet_between(Sheet *s, const Figure *f, Err *err);
 bool cells_width(const Figure *f, double *w, Err *err);
 bool sheet_cells(Sheet *s, const Figure *f, Err *err);

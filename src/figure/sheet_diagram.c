@@ -6,6 +6,7 @@
 #include "base/intr.h"
 #include "base/mem.h"
 #include "figure/diagram.h"
+#include "figure/multiples.h"
 #include "figure/sheet.h"
 
 #define SMALL  8.5
@@ -72,18 +73,28 @@ static void draw_nodes(Sheet *s, const Figure *f, const Frame *b, double left,
     }
 }
 
-static void scale(Sheet *s, const Figure *f, double limit, const char *words)
+static bool scale(Sheet *s, const Figure *f, double limit, int drawn, int weak,
+                  Err *err)
 {
     char number[32];
+    Str t;
+    str_init(&t);
     figure_number(limit, number);
-    sheet_bar(s, sheet_map(f), number, words);
+    if (drawn < 0)
+        str_add(&t, "width and shade of edges: weight");
+    else
+        str_addf(&t, "%d edges, width and shade by weight", drawn);
+    if (weak > 0)
+        str_addf(&t, ", %d below 1/20 of it left out", weak);
+    sheet_bar(s, sheet_map(f), number, t.s);
+    bool ok = str_ok(&t, err);
+    str_done(&t);
+    return ok;
 }
 
-bool sheet_diagram_scale(Sheet *s, const Figure *f, Err *err)
+bool sheet_diagram_scale(Sheet *s, const Figure *page, const Figure *f, Err *err)
 {
-    (void)err;
-    scale(s, f, f->limit, "width and shade of edges: weight");
-    return true;
+    return scale(s, f, f->limit, -1, multiples_weak(page, f), err);
 }
 
 bool sheet_diagram(Sheet *s, const Figure *f, Err *err)
@@ -103,17 +114,8 @@ bool sheet_diagram(Sheet *s, const Figure *f, Err *err)
     draw_nodes(s, f, &b, left, right);
     s->y = b.y + b.h + SMALL;
     mem_free(d.order);
-    if (!(s->tile && f->limit > 0)) {
-        Str t;
-        str_init(&t);
-        str_addf(&t, "%d edges, width and shade by weight", d.n - d.weak);
-        if (d.weak > 0)
-            str_addf(&t, ", %d below 1/20 of it left out", d.weak);
-        scale(s, f, d.limit, t.s);
-        bool ok = str_ok(&t, err);
-        str_done(&t);
-        if (!ok)
-            return false;
-    }
+    if (!multiples_told(s->common, f) &&
+        !scale(s, f, d.limit, d.n - d.weak, d.weak, err))
+        return false;
     return intr_check(err);
 }

@@ -5,7 +5,7 @@
 
 #include "base/intr.h"
 #include "base/mem.h"
-#include "figure/sample.h"
+#include "figure/multiples.h"
 #include "figure/sheet.h"
 
 enum { WIDE = 800, CELL = 56, LEAST_CELL = 2, NUMBERS = 44 };
@@ -134,16 +134,13 @@ bool sheet_heat(Sheet *s, const Figure *f, Err *err)
     if (k >= NUMBERS)
         heat_numbers(s, f, x, y, unit, facts.limit);
     s->y = y + f->h * unit + 8;
-    return (s->tile && f->limit > 0) || heat_bar(s, f, &facts, err);
+    return multiples_told(s->common, f) || heat_bar(s, f, &facts, err);
 }
 
-bool sheet_heat_scale(Sheet *s, const Figure *f, Err *err)
+bool sheet_heat_scale(Sheet *s, const Figure *page, const Figure *f, Err *err)
 {
     ImageFacts facts;
-    if (!sample_facts(f, &facts, err))
-        return false;
-    facts.zero = false;
-    return heat_bar(s, f, &facts, err);
+    return multiples_facts(page, f, &facts, err) && heat_bar(s, f, &facts, err);
 }
 
 /* --- bipartite --- */

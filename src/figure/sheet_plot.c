@@ -8,6 +8,7 @@
 #include "base/intr.h"
 #include "base/mem.h"
 #include "figure/axis.h"
+#include "figure/multiples.h"
 #include "figure/sheet.h"
 
 #define HEIGHT 230.0
@@ -280,7 +281,7 @@ bool sheet_plot(Sheet *s, const Figure *f, Err *err)
     Area a = {.s = s, .f = f};
     Str name;
     double left = 0;
-    if (!s->tile)
+    if (!multiples_told(s->common, f))
         sheet_legend(s, f);
     plot_axes(f, &a.x, &a.y);
     axis_ticks(&a.y, s->tile ? 5 : 7, &a.yt);

@@ -410,6 +410,51 @@ static void test_given_limit(void **unused)
     figure_free(f);
 }
 
+static Figure *heat_of(double limit, float largest)
+{
+    const float v[] = {0.5f, 0, largest, 1};
+    Figure *f = figure_heat(2, 2, v, false, NULL);
+    assert_non_null(f);
+    f->limit = limit;
+    return f;
+}
+
+static Figure *lines_of(int n)
+{
+    static const char *const names[] = {"one", "two", "three"};
+    Figure *f = figure_plot(NULL);
+    assert_non_null(f);
+    for (int i = 0; i < n; i++)
+        assert_true(figure_add_series(f, names[i], MARK_LINE, 2, (double[]){0, 1},
+                                      (double[]){i, 1}, NULL, NULL, NULL));
+    return f;
+}
+
+/* One scale below all that have it, with what is odd about any of them; a tile with
+ * another one tells its own. A legend has the series of all tiles. */
+static void test_multiples(void **unused)
+{
+    (void)unused;
+    Figure *heats = figure_page(NULL), *plots = figure_page(NULL);
+    assert_true(heats && plots);
+    heats->multiples = plots->multiples = true;
+    assert_true(figure_add_part(heats, heat_of(2, 1), NULL) &&
+                figure_add_part(heats, heat_of(2, 7), NULL) &&
+                figure_add_part(heats, heat_of(2, NAN), NULL) &&
+                figure_add_part(heats, heat_of(9, 3), NULL) &&
+                figure_add_part(plots, lines_of(1), NULL) &&
+                figure_add_part(plots, lines_of(3), NULL));
+    Str t = plain_figure(heats, style_of(LEVEL_MONO, 160));
+    assert_has(t.s, "0..2 shared: 1 beyond it at full level; ? not a number");
+    assert_has(t.s, "0..9 shared");
+    str_done(&t);
+    t = plain_figure(plots, style_of(LEVEL_MONO, 160));
+    assert_has(t.s, "three");
+    str_done(&t);
+    figure_free(heats);
+    figure_free(plots);
+}
+
 /* Edges go from a column to the next one only; small columns stand in the middle. */
 static void test_diagram(void **unused)
 {
@@ -589,6 +634,7 @@ int main(void)
         cmocka_unit_test(test_counts),          cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_crowded_labels),  cmocka_unit_test(test_copies_are_equal),
         cmocka_unit_test(test_tones),           cmocka_unit_test(test_given_limit),
+        cmocka_unit_test(test_multiples),
         cmocka_unit_test(test_diagram),         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_one_component),   cmocka_unit_test(test_component_order),
         cmocka_unit_test(test_component_parts), cmocka_unit_test(test_one_memory),

@@ -272,11 +272,16 @@ static bool check(const AbsorbIn *in, Err *err)
                    (long long)w->dim[1]);
 }
 
-static void note_alive(Work *k)
+static bool note_alive(Work *k, Err *err)
 {
     const float *f = k->in->test_codes->data;
-    for (int64_t i = 0; i < k->T * k->M; i++)
-        k->alive[i % k->M] |= f[i] != 0;
+    for (int64_t i = 0; i < k->T; i++) {
+        for (int64_t m = 0; m < k->M; m++)
+            k->alive[m] |= f[i * k->M + m] != 0;
+        if (!intr_check(err))
+            return false;
+    }
+    return true;
 }
 
 static bool make(Work *k, int64_t C, ProbeSplit **split, Err *err)
@@ -310,9 +315,8 @@ bool absorb_measure(const AbsorbIn *in, const AbsorbCfg *cfg, AbsorbClass classe
     ProbeSplit *split = NULL;
     bool ok = make(&k, C, &split, err) &&
               probe_split(in->codes, in->labels, in->test_codes, in->test_labels, C,
-                          most, cfg->gain, split, err);
-    if (ok)
-        note_alive(&k);
+                          most, cfg->gain, split, err) &&
+              note_alive(&k, err);
     for (k.c = 0; ok && k.c < C; k.c++)
         ok = measure_class(&k, &split[k.c], &classes[k.c], err);
     if (ok)
@@ -343,6 +347,7 @@ static bool in_raw_units(const Sae *s, const Tensor *x, const Tensor *y, Tensor 
         for (int64_t o = 0; o < O; o++)
             ((float *)part->data)[i * O + o] =
                 (float)((own[o] - (double)bias[o]) / (double)gain[o]);
+        ok = intr_check(err);
     }
     for (int64_t i = 0; ok && i < s->M * O; i++)
         ((float *)rows->data)[i] /= gain[i % O];

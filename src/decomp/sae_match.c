@@ -214,7 +214,8 @@ bool sae_match(Sae *a, Sae *b, const Tensor *x, int64_t seed, SaeMatch *out, Err
         scores(&ra, &rb, size, &cosine, err) && scores(&ca, &cb, size, &corr, err) &&
         matched_mean(&cosine, &out->matched, err) &&
         matched_mean(&corr, &out->alike, err) &&
-        mean_largest(&cosine, &out->forward, &out->back, err) && chance(&ra, &rb, size, seed, out, err);
+        mean_largest(&cosine, &out->forward, &out->back, err) &&
+        chance(&ra, &rb, size, seed, out, err);
     if (ok) {
         shuffle(&cb);
         ok = scores(&ca, &cb, size, &none, err) &&

@@ -98,6 +98,37 @@ static void test_direction(void **state)
     tensor_release(&y);
 }
 
+/* Many features that are mixtures of a few, and next to no ridge: nothing runs away. */
+static void test_dependent_features(void **state)
+{
+    (void)state;
+    enum { ROWS = 1000, WIDE = 200, FEW = 5 };
+    Err err = {0};
+    Tensor x = zeros(F32, ROWS, WIDE), y = zeros(I32, ROWS, 0);
+    Tensor few = zeros(F32, ROWS, FEW), mix = zeros(F32, FEW, WIDE);
+    RngKey key = {.seed = 1, .stream = rng_stream("few")};
+    rng_normal_f32(key, 0, ROWS * FEW, 0, 1, few.data);
+    key.stream = rng_stream("mix");
+    rng_normal_f32(key, 0, FEW * WIDE, 0, 1, mix.data);
+    for (int i = 0; i < ROWS; i++) {
+        for (int k = 0; k < WIDE; k++)
+            for (int j = 0; j < FEW; j++)
+                *at(&x, i, k) += *at(&few, i, j) * *at(&mix, j, k);
+        ((int32_t *)y.data)[i] = *at(&few, i, 0) + 0.3F * (float)sin(i) > 0;
+    }
+    for (int k = 0; k < 2; k++) {
+        LinearProbe p;
+        assert_ok(probe_linear(&x, &y, &x, &y, 2, k ? 1e-6 : 0, &p, &err), err);
+        assert_true(p.residual < 1e-4 && ((double *)p.f1.data)[1] > 0.85);
+        for (int64_t i = 0; i < WIDE; i++)
+            assert_true(fabs(((double *)p.weight.data)[i]) < 10);
+        probe_linear_done(&p);
+    }
+    Tensor *const own[] = {&x, &y, &few, &mix};
+    for (size_t i = 0; i < ARRAY_LEN(own); i++)
+        tensor_release(own[i]);
+}
+
 /* ---- hierarchies ----------------------------------------------------------------- */
 
 /* Half of the examples have the parent, direction 0. A share `rare` of these has child
@@ -468,6 +499,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_log_odds),
         cmocka_unit_test(test_direction),
+        cmocka_unit_test(test_dependent_features),
         cmocka_unit_test(test_known_absorption),
         cmocka_unit_test(test_no_absorption),
         cmocka_unit_test(test_split_is_not_absorbed),

@@ -99,8 +99,6 @@ static void pick(int64_t n, const int32_t *place, const void *xp, int sign, int6
     const real *x = xp;
     real *y = yp;
     int_of_real *key = keyp;
-    if (k <= 0)
-        return;
     for (int64_t i = 0; i < n; i++)
         key[i] = key_of(x[place[i]], sign);
     int_of_real t = k < n ? kth_key(n, key, k) : 0;

@@ -47,8 +47,8 @@ function pictures.stacked(layers, name, about)
       })
     end
     list.title = ("%s, %s-leaky"):format(name, kind[1])
-    list.caption = about .. (k == 1 and " As masks use them." or " As the importance loss has them; columns in the order "
-      .. "of the others.")
+    list.caption = about .. (k == 1 and " As masks use them."
+      or " As the importance loss has them; columns in the order of the others.")
     pages[k] = cl.page(list)
   end
   return pages[1], pages[2]
@@ -87,8 +87,9 @@ function pictures.balanced(V, U)
 end
 
 --- V and U of layers as two heat maps each, on one scale. layers: { name, list = components from 0 in the order of
--- columns, rest = how many are not shown, out = names of what it writes }; read (layer, V) and write (layer, U) may turn what a layer reads or
--- writes into something that can be looked at (nil: leave this matrix out).
+-- columns, rest = how many are not shown, out = names of what it writes }; read (layer, V) and write (layer, U) may
+-- turn what a layer reads or writes into something that can be looked at (nil, false: as it is); skip (layer, "V" or
+-- "U") leaves a matrix out.
 function pictures.uv(spd, layers, o)
   local found, limit = {}, 0
   for _, layer in ipairs(layers) do

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "figure/clean.h"
 #include "script/lualex.h"
 
 enum { SCRIPT_MAX = 16 << 20, MOST = 200 };
@@ -83,14 +84,13 @@ static void add_comment(const char *text, int most, const char *indent, Str *out
 /* The table behind cl.config, as it is written. */
 static void add_settings(const char *text, size_t n, Str *out)
 {
+    static const char *const call[] = {"cl", ".", "config"};
     Lex l;
-    const char *call = strstr(text, "cl.config");
-    size_t from = 0;
+    size_t from = 0, seen = 0;
     int depth = 0;
-    if (!call)
-        return;
     lex_start(&l, text, n);
-    l.pos = (size_t)(call - text);
+    while (seen < ARRAY_LEN(call) && lex_next_code(&l))
+        seen = lex_is(&l, call[seen]) ? seen + 1 : lex_is(&l, call[0]);
     while (lex_next_code(&l)) {
         if (lex_is(&l, "{") && depth++ == 0)
             from = l.to;
@@ -110,19 +110,34 @@ static void add_settings(const char *text, size_t n, Str *out)
     }
 }
 
+/* The text of a script, harmless to a terminal; str_done() in any case. */
+static bool read_script(const char *path, Str *text, Err *err)
+{
+    char *raw;
+    size_t n;
+    str_init(text);
+    if (!file_read_all(path, SCRIPT_MAX, &raw, &n, err))
+        return false;
+    clean_text(raw, n, text);
+    str_addc(text, '\n');
+    mem_free(raw);
+    return str_ok(text, err);
+}
+
 bool scripts_help(const char *name, Str *out, Err *err)
 {
-    char path[PATH_MAX], *text;
-    size_t n;
+    char path[PATH_MAX];
+    Str text;
     if (!scripts_find(name, path, sizeof path))
         return err_set(err, ERR_OPTION, "there is no script '%s'", name);
-    if (!file_read_all(path, SCRIPT_MAX, &text, &n, err))
-        return false;
-    str_addf(out, "usage: cleave run %s [name=value ...]\n\n", path);
-    add_comment(text, MOST, "", out);
-    add_settings(text, n, out);
-    mem_free(text);
-    return str_ok(out, err);
+    bool ok = read_script(path, &text, err);
+    if (ok) {
+        str_addf(out, "usage: cleave run %s [name=value ...]\n\n", path);
+        add_comment(text.s, MOST, "", out);
+        add_settings(text.s, text.len, out);
+    }
+    str_done(&text);
+    return ok && str_ok(out, err);
 }
 
 /* --- all of them ------------------------------------------------------------------ */
@@ -149,8 +164,8 @@ static size_t list_names(const char *dir, char *name[MOST])
 
 void scripts_list(Str *out)
 {
-    char dir[PATH_MAX], path[PATH_MAX], *name[MOST], *text;
-    size_t n, size;
+    char dir[PATH_MAX], path[PATH_MAX], *name[MOST];
+    size_t n;
     if (!scripts_file("scripts/tour.lua", dir, sizeof dir))
         return;
     *strrchr(dir, '/') = '\0';
@@ -159,12 +174,14 @@ void scripts_list(Str *out)
     if (n > 0)
         str_addf(out, "scripts in %s; cleave help NAME tells about one\n", dir);
     for (size_t i = 0; i < n; i++) {
+        Str text;
+        str_init(&text);
         if (path_join(path, sizeof path, dir, name[i], NULL) &&
-            file_read_all(path, SCRIPT_MAX, &text, &size, NULL)) {
+            read_script(path, &text, NULL)) {
             str_addf(out, "  %.*s\n", (int)strlen(name[i]) - 4, name[i]);
-            add_comment(text, 1, "    ", out);
-            mem_free(text);
+            add_comment(text.s, 1, "    ", out);
         }
+        str_done(&text);
         mem_free(name[i]);
     }
 }

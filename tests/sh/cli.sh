@@ -48,6 +48,10 @@ printf -- '--- Mine.\n-- Cost  none\nlocal c = cl.config { a = 1, b = { 2 } }\np
 go run mine.lua --help
 check 'run --help tells of a script of the user' has out 'Mine.'
 check 'without running it' lacks out 'runs/'
+printf -- '--- Hers \033]52;c;aGk=\007.\n-- cl.config takes { nothing }\nlocal c = cl.config { seen = 1 }\n' >hers.lua
+go help hers.lua
+check 'nothing of it steers the terminal' has out 'Hers ^[]52;c;aGk=^G.'
+check 'settings are of the code, not of a comment' sh -c 'grep -A1 ^settings out | grep -q "seen = 1"'
 go help nothing.lua
 check 'a script that is not there gives 2' same "$rc" 2
 go run two_bank.lua

@@ -165,9 +165,12 @@ enum { MOST_STAGES = 16 };
 static void name_stage(lua_State *L, Figure *f, int k, int first)
 {
     Err err;
-    if (!lua_istable(L, 2) || lua_getfield(L, 2, "names") != LUA_TTABLE)
+    if (!lua_istable(L, 2) || lua_getfield(L, 2, "names") == LUA_TNIL)
         return;
     int names = lua_gettop(L);
+    if (!lua_istable(L, names))
+        lb_error(L, ERR_OPTION, "cl.diagram: names must be a list, not a %s",
+                 luaL_typename(L, names));
     if (lua_rawgeti(L, names, k + 1) != LUA_TNIL) {
         int n = lua_istable(L, -1) ? (int)lua_rawlen(L, -1) : -1, list = lua_gettop(L);
         if (n != f->stage[k])
@@ -196,6 +199,9 @@ static int read_stages(lua_State *L, const float **v, int *sizes)
     for (int k = 0; k < n; k++) {
         int64_t h, w;
         lua_rawgeti(L, 1, k + 1);
+        if (!lb_test_tensor(L, -1))
+            lb_error(L, ERR_OPTION, "cl.diagram: item %d must be a matrix, not a %s",
+                     k + 1, luaL_typename(L, -1));
         v[k] = push_matrix(L, lua_gettop(L), "cl.diagram", &h, &w);
         if (k > 0 && h != sizes[k])
             lb_error(L, ERR_SHAPE,

@@ -25,6 +25,9 @@ LInput lb_check_input(lua_State *L, int arg, int y, const char *where)
 {
     LInput in = {.files = lb_test_shards(L, arg), .targets = lb_test_shards(L, y)};
     bool target = !lua_isnil(L, y);
+    if (target && !in.targets && !lb_test_tensor(L, y))
+        lb_error(L, ERR_OPTION, "%s: target must be a tensor or files, not a %s", where,
+                 luaL_typename(L, y));
     if (target && !in.files != !in.targets)
         lb_error(
             L, ERR_OPTION,

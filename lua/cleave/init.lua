@@ -99,6 +99,11 @@ end
 --- The first images of a data set, in colour where it has three channels.
 function cl.examples(dataset, options)
   options = options or {}
+  if type(dataset) ~= "userdata" then error("cl.examples: give a data set, not a " .. type(dataset), 2) end
+  if type(options) ~= "table" then error("cl.examples: options must be a table, not a " .. type(options), 2) end
+  if options.names ~= nil and type(options.names) ~= "table" then
+    error("cl.examples: names must be a list of texts, not a " .. type(options.names), 2)
+  end
   for key in pairs(options) do
     if key ~= "n" and key ~= "names" and key ~= "title" and key ~= "caption" and key ~= "per_row" then
       error(("cl.examples: unknown option '%s'; it has n, names, title, caption and per_row"):format(key), 2)

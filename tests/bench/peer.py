@@ -157,7 +157,7 @@ def report(turns, loads, same):
             figure = f"{statistics.median(ratios):6.2f} {f'{ratios[0]:.2f}-{ratios[-1]:.2f}':>13}"
             cpu = f"{statistics.median(b['cpu_us'] / a['cpu_us'] for a, b in pairs):.2f}" if same[name] else "-"
             if not same[name]:
-                figure = f"{'losses differ':>20}"
+                figure = f"{'not shown alike':>20}"
             print(f"{name:<15}{form:<8}{statistics.median(a['us'] for a in ours):9.1f}"
                   f"{statistics.median(b['us'] for b in theirs):9.1f} {figure} "
                   f"{asked.get(form, '-'):>6} {cpu:>6}  "

@@ -616,7 +616,7 @@ except OSError as e:
 """)
     assert "got b''" in said or "closed" in said, said
     assert [e for e in v.events("log") if "another user" in e["text"]], "it is in the journal"
-    same(v.status()["state"], "idle")
+    v.idle()
     # and a folder that is open to others is refused from now on, with the way out
     refused("is open to other users")
     os.chmod(folder, 0o700)

@@ -22,7 +22,7 @@ static int node_row(int rows, double share)
 /* Steps of strength, positive first. */
 static int look_of(const Diagram *d, double weight)
 {
-    int step = (int)(fabs(weight) / d->limit * STEPS);
+    int step = (int)(fmin(fabs(weight) / d->limit, 1) * STEPS); /* may be far above */
     return at_most(step, STEPS - 1) + (weight < 0 ? STEPS : 0);
 }
 

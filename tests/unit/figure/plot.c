@@ -484,6 +484,20 @@ static void test_diagram(void **unused)
                 fabs(y - 0.1875) < 1e-12); /* two of five: 1/4 of the whole */
     diagram_at(f, 11, &x, &y);
     assert_true(x == 1 && fabs(y) < 1e-12);
+    /* a weight far above the limit is drawn as one at it, which has the last step */
+    Figure *same = figure_copy(f, NULL);
+    DrawStyle style = style_of(LEVEL_MONO, 40);
+    Grid above, at;
+    f->limit = 1e-12;
+    same->limit = 1;
+    assert_true(figure_draw(f, &style, &above, NULL));
+    assert_true(figure_draw(same, &style, &at, NULL));
+    for (int i = 0; i < above.rows - 2; i++) /* behind them the scale, of its limit */
+        for (int j = 0; j < 40; j++)
+            assert_int_equal(grid_at(&above, i, j)->rune, grid_at(&at, i, j)->rune);
+    grid_done(&above);
+    grid_done(&at);
+    figure_free(same);
     figure_free(f);
     assert_null(figure_diagram(1, sizes, false, &err));
     assert_null(figure_diagram(2, empty, false, &err));
